@@ -1,0 +1,343 @@
+package refs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/wire"
+)
+
+// Outgoing is one call from this process: generated stubs fill Args, Invoke, read Results and Finish. It is used by one
+// goroutine, once, and holds the object's handle until Finish.
+//
+// Who may touch it: its own goroutine, except between Invoke's sending and the message on done, when whoever takes it out of
+// the link's slots fills in the outcome.
+type Outgoing struct {
+	Args    wire.Encoder
+	Results wire.Decoder
+
+	handle  *Handle
+	face    *Face
+	method  uint64
+	ctx     context.Context
+	cancel  context.CancelFunc // of the default timeout, if it applies
+	depth   uint16
+	number  uint64
+	slot    uint64
+	link    *link
+	courier courier
+	err     *Error // why there is no reply
+
+	done  chan struct{} // receives once the outcome below is there
+	flags wire.ReplyFlags
+	body  []byte
+	frame []byte // the buffer that body is part of
+	broke *Error
+}
+
+var errNoResults = errors.New("the call returned no results")
+
+// Call begins a call of the method on the object, connecting to its process if there is no connection. Failures are kept for
+// Finish; until then, all else does nothing.
+func (h *Handle) Call(ctx context.Context, f *Face, method uint64) *Outgoing {
+	c := &Outgoing{handle: h, face: f, method: method, ctx: ctx, done: make(chan struct{}, 1)}
+	n := h.node
+	if t := n.cfg.Timeout; t > 0 {
+		if _, bounded := ctx.Deadline(); !bounded {
+			c.ctx, c.cancel = context.WithTimeout(ctx, t)
+		}
+	}
+	if in := incomingFrom(ctx); in != nil {
+		if int(in.depth) >= n.cfg.MaxCallDepth {
+			c.give(&Error{Kind: ErrLimit, NotRun: true,
+				Err: fmt.Errorf("the chain of calls is nested more than %d deep (Options.MaxCallDepth)", n.cfg.MaxCallDepth)})
+			return c
+		}
+		c.depth = in.depth + 1
+	}
+	var err error
+	if c.link, err = h.connect(c.ctx); err != nil {
+		c.give(asError(err))
+		return c
+	}
+	c.number = c.link.peer.number.Add(1)
+	c.courier = courier{n, c.link, Message{Call: c.number, Caller: n.id}}
+	c.Args.Reset(n.codec, f.table, &c.courier, "argument", n.buffers.Get(wire.CallHeaderBytes))
+	return c
+}
+
+// asError returns err as an Error of the call's own, to be completed by give.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		copied := *e
+		return &copied
+	}
+	return &Error{Err: err}
+}
+
+// give ends the call with an error of the runtime.
+func (c *Outgoing) give(e *Error) {
+	e.Op, e.Ref, e.Method = opCall, c.handle.Ref(), c.face.methodName(c.method)
+	c.err = e
+	c.Args.Err, c.Results.Err = errNoResults, errNoResults
+}
+
+// connect returns the link that calls on the object take. A well-known object is valid under any incarnation: where another
+// process answers at its endpoints, the call goes there.
+func (h *Handle) connect(ctx context.Context) (*link, error) {
+	if h.Local() {
+		return nil, &Error{Kind: ErrNoSuchMethod, NotRun: true, Err: errors.New("a reference to an object of this process has no stub: Narrow gives the object itself")}
+	}
+	if via := h.via.Load(); via != nil {
+		if l := via.current.Load(); l != nil {
+			return l, nil
+		}
+	}
+	l, err := h.peer.connect(ctx)
+	if err == nil || !h.id.Object.WellKnown() {
+		return l, err
+	}
+	var e *Error
+	if !errors.As(err, &e) || e.Reason != Restarted {
+		return nil, err
+	}
+	for _, endpoint := range h.peer.candidates() {
+		if l, err := h.node.linkTo(ctx, endpoint); err == nil && l != nil {
+			h.via.Store(l.peer)
+			return l, nil
+		}
+	}
+	return nil, err
+}
+
+// Invoke sends the call and waits for its reply, for the end of its context, or for the loss of the connection.
+func (c *Outgoing) Invoke() {
+	if c.err != nil {
+		return
+	}
+	frame, err := c.Args.Finish()
+	if err != nil {
+		kind, reason := codecKind(err)
+		if kind == ErrUnmarshal {
+			kind = ErrMarshal
+		}
+		c.give(&Error{Kind: kind, Reason: reason, NotRun: true, Err: err})
+		return
+	}
+	err = c.send(frame)
+	c.link.node.buffers.Put(frame)
+	if err != nil {
+		e := asError(err)
+		e.NotRun = true
+		c.give(e)
+		return
+	}
+	select {
+	case <-c.done:
+	case <-c.ctx.Done():
+		if c.link.waiting.take(c.slot) != nil {
+			c.abandon()
+			return
+		}
+		<-c.done // the outcome came first
+	}
+	c.outcome()
+}
+
+// send queues the frame on the link, or, where that turns out to be gone before it took anything of the frame, on a new one.
+func (c *Outgoing) send(frame []byte) error {
+	for attempt := 0; ; attempt++ {
+		err := c.sendOn(c.link, frame)
+		if err == nil || attempt == 2 || errors.Is(err, errNotQueued) {
+			return err
+		}
+		l, again := c.handle.connect(c.ctx)
+		if again != nil {
+			return again
+		}
+		if l == c.link {
+			return err
+		}
+		c.link = l
+	}
+}
+
+func (c *Outgoing) sendOn(l *link, frame []byte) error {
+	var left time.Duration
+	if deadline, ok := c.ctx.Deadline(); ok {
+		if left = time.Until(deadline); left <= 0 {
+			return &Error{Err: context.DeadlineExceeded}
+		}
+	}
+	slot, err := l.waiting.add(c)
+	if err != nil {
+		return err
+	}
+	c.slot = slot
+	header := wire.CallHeader{Depth: c.depth, Number: c.number, Slot: slot, Timeout: left,
+		Object: c.handle.id.Object, Method: c.method}
+	wire.AppendCallHeader(frame[:0], header)
+	err = wire.FinishFrame(frame)
+	if err == nil {
+		l.touch()
+		err = l.out.send(c.ctx.Done(), frame, l.waiting.len() > 1)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case l.waiting.take(slot) == nil:
+		<-c.done // the link failed meanwhile, and gave the outcome: it is not wanted
+	}
+	if errors.Is(err, errNotQueued) {
+		return &Error{Err: fmt.Errorf("%w: %w", errNotQueued, contextError(c.ctx))}
+	}
+	return err
+}
+
+// touch notes that the link is in use.
+func (l *link) touch() {
+	if !l.used.Load() {
+		l.used.Store(true)
+	}
+}
+
+// abandon gives the call up because its context ended, and tells the callee.
+func (c *Outgoing) abandon() {
+	c.link.out.post(wire.AppendCancel(nil, wire.CancelHeader{Number: c.number}))
+	c.give(&Error{Err: contextError(c.ctx)})
+}
+
+// answered fills in the reply; whoever took the call out of the slots calls it, once. The call owns frame from then on.
+func (c *Outgoing) answered(flags wire.ReplyFlags, body, frame []byte) {
+	c.flags, c.body, c.frame = flags, body, frame
+	c.done <- struct{}{}
+}
+
+// lost is answered for a connection that broke.
+func (c *Outgoing) lost(why *Error) {
+	c.broke = why
+	c.done <- struct{}{}
+}
+
+// outcome makes the reply readable.
+func (c *Outgoing) outcome() {
+	if c.broke != nil {
+		c.give(&Error{Kind: c.broke.Kind, Err: c.broke.Err})
+		if c.err.Err == nil {
+			c.err.Err = c.broke
+		}
+		return
+	}
+	n := c.link.node
+	c.courier.in.Result = true
+	if c.flags&wire.ReplyResults == 0 {
+		c.Results.Err = errNoResults
+		return
+	}
+	c.Results.Reset(n.codec, c.face.table, &c.courier, "result", c.body)
+}
+
+// Finish ends the call and returns its error: the method's own, as it would be returned by a local call, or an *Error of the
+// runtime's.
+func (c *Outgoing) Finish() error {
+	if c.cancel != nil {
+		c.cancel()
+	}
+	err := c.finish()
+	if c.frame != nil {
+		c.link.node.buffers.Put(c.frame)
+		c.frame, c.body = nil, nil
+	}
+	return err
+}
+
+func (c *Outgoing) finish() error {
+	if c.err != nil {
+		return c.err
+	}
+	rest := c.body
+	if c.flags&wire.ReplyResults != 0 {
+		if err := c.Results.Finish(); err != nil {
+			kind, reason := codecKind(err)
+			c.give(&Error{Kind: kind, Reason: reason, Err: err})
+			return c.err
+		}
+		rest = c.Results.Rest()
+	}
+	if c.flags&wire.ReplyError == 0 {
+		if c.flags&wire.ReplyResults == 0 {
+			c.give(&Error{Kind: ErrProtocol, Remote: true, Err: errors.New("a reply without results and without an error")})
+			return c.err
+		}
+		return nil
+	}
+	err, _, bad := wire.ReadError(c.link.node.codec, c.face.table, &c.courier, rest)
+	if bad == nil && err == nil {
+		bad = errors.New("the reply announces an error and has none")
+	}
+	if bad != nil {
+		kind, reason := codecKind(bad)
+		c.give(&Error{Kind: kind, Reason: reason, Err: bad})
+		return c.err
+	}
+	if c.flags&wire.ReplyRuntime == 0 {
+		return err
+	}
+	e := asError(err)
+	e.Remote, e.NotRun = true, c.flags&wire.ReplyNotStarted != 0
+	c.explain(e)
+	c.give(e)
+	return c.err
+}
+
+// explain completes ErrNoSuchMethod: both signatures, where the object has a method of the same name.
+func (c *Outgoing) explain(e *Error) {
+	var has hasMethods
+	if e.Kind != ErrNoSuchMethod || !errors.As(e.Err, &has) {
+		return
+	}
+	want := c.face.methods[c.method]
+	if want == nil {
+		return
+	}
+	for _, signature := range has {
+		if theirs := (&Method{Signature: signature}); theirs.Name() == want.Name() {
+			e.Err = fmt.Errorf("this side calls %s, the object has %s: generate both sides from the same interface", want.Signature, signature)
+			return
+		}
+	}
+	e.Err = fmt.Errorf("this side calls %s, %w", want.Signature, has)
+}
+
+// Interfaces asks the object's process for the names of the object's interfaces. For an object of this node's own, it looks.
+func (h *Handle) Interfaces(ctx context.Context, f *Face) ([]string, error) {
+	if h.Local() {
+		e, why := h.node.exports.get(h.id.Object)
+		if e == nil {
+			return nil, &Error{Op: "describe", Ref: h.Ref(), Kind: ErrNoSuchObject, Reason: why, NotRun: true}
+		}
+		return h.node.exports.interfaces(e), nil
+	}
+	c := h.Call(ctx, f, methodInterfaces)
+	c.Invoke()
+	var names []string
+	c.Results.Value(&names)
+	if err := c.Finish(); err != nil {
+		return nil, err
+	}
+	h.learn(names)
+	return names, nil
+}
+
+// Has reports whether the object is known to have the interface, without asking.
+func (h *Handle) Has(name string) bool {
+	for _, known := range h.knownInterfaces() {
+		if known == name {
+			return true
+		}
+	}
+	return false
+}

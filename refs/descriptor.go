@@ -1,0 +1,97 @@
+package refs
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/rmigo/rmigo/internal/wire"
+)
+
+// Descriptor is what the node needs to know of a remote interface. Package skeleton implements it by Interface[T], which
+// rmigen instantiates.
+type Descriptor interface {
+	wire.Type                                                // the interface's qualified name and Go type
+	MethodTable() []Method                                   // its methods
+	TypeTable() []wire.Type                                  // what its messages may carry by name
+	Serve(ctx context.Context, impl any, in *Incoming) error // runs the method on impl; recovers its panics
+	NewStub(h *Handle) (any, error)                          // the canonical stub of this interface on h
+	HandleOf(v any) *Handle                                  // the handle behind v if v is a stub of any interface, else nil
+}
+
+// Method is a method of a remote interface.
+type Method struct {
+	ID         uint64 // hash of the signature; below 256 is the runtime's
+	Signature  string // "Deposit(int64) (int64, error)", the text that is hashed
+	Idempotent bool   // may be sent again after a failure that leaves it open whether it ran
+}
+
+// Name returns the method's name.
+func (m *Method) Name() string {
+	name, _, _ := strings.Cut(m.Signature, "(")
+	return name
+}
+
+// AnyName is the name of the descriptor for stub.Object: a reference through no interface. Such a reference stays one even
+// when its object is at home.
+const AnyName = "*"
+
+// The methods that every object has.
+const (
+	methodInterfaces uint64 = 1 // () ([]string): the names of the object's interfaces
+)
+
+// Face is a descriptor as one node has interned it, with what the node derives from it. Descriptors are told apart by name
+// and type, never by pointer: a generic interface makes a new descriptor each time it is asked.
+type Face struct {
+	Descriptor
+	table   *wire.Table
+	methods map[uint64]*Method
+}
+
+type faceKey struct {
+	name string
+	typ  reflect.Type
+}
+
+// faces interns descriptors.
+type faces struct {
+	m sync.Map // faceKey → *Face
+}
+
+// Face returns the node's own form of d; it fails if d's tables contradict themselves.
+func (n *Node) Face(d Descriptor) (*Face, error) {
+	key := faceKey{d.Name(), d.GoType()}
+	if f, ok := n.faces.m.Load(key); ok {
+		return f.(*Face), nil
+	}
+	f := &Face{Descriptor: d, methods: map[uint64]*Method{}}
+	methods := d.MethodTable()
+	for i := range methods {
+		m := &methods[i]
+		if other := f.methods[m.ID]; other != nil || m.ID < 256 {
+			return nil, fmt.Errorf("rmi: %s: method %s has an id that is taken: run rmigen again", d.Name(), m.Name())
+		}
+		f.methods[m.ID] = m
+	}
+	var err error
+	if f.table, err = wire.NewTable(builtinTypes(), d.TypeTable()); err != nil {
+		return nil, fmt.Errorf("rmi: %s: %w", d.Name(), err)
+	}
+	actual, _ := n.faces.m.LoadOrStore(key, f)
+	return actual.(*Face), nil
+}
+
+// methodName returns "bank.Account.Deposit".
+func (f *Face) methodName(id uint64) string {
+	name := shortName(f.Name())
+	if m := f.methods[id]; m != nil {
+		return name + "." + m.Name()
+	}
+	if id == methodInterfaces {
+		return name + ".(interfaces)"
+	}
+	return fmt.Sprintf("%s.(method %#x)", name, id)
+}

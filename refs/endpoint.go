@@ -1,0 +1,112 @@
+package refs
+
+import (
+	"net"
+	"slices"
+
+	"github.com/rmigo/rmigo/internal/transport"
+	"github.com/rmigo/rmigo/internal/wire"
+)
+
+// The endpoints written into references. What Options.Advertise says is written as it stands. Otherwise each listener's
+// address, by these rules:
+//
+//   - a wildcard listener stands for the address by which the peer reached this process and for the host's own addresses;
+//   - loopback addresses and Unix sockets are offered only to peers on this host, since anywhere else they would name
+//     another process, or nothing.
+
+// vantage is what decides which addresses mean something to the peer at the other end of a session.
+type vantage struct {
+	host     string // this process's address, as the peer reached it; "" if it has no IP address
+	sameHost bool   // the peer is on this host
+}
+
+func vantageOf(s transport.Session) vantage {
+	local, remote := hostOf(s.LocalAddr()), hostOf(s.RemoteAddr())
+	ip := net.ParseIP(remote)
+	return vantage{host: local, sameHost: ip == nil || ip.IsLoopback() || remote == local}
+}
+
+// refOfExport is the reference to one of this node's own objects, as written for the peer at v; nil: for nobody in
+// particular.
+func (n *Node) refOfExport(e *export, v *vantage) Ref {
+	ref, _ := refOf(wire.Record{
+		Process: n.id, Object: e.id, Endpoints: n.offer(v), Interfaces: n.exports.interfaces(e),
+	})
+	return ref
+}
+
+// offer lists the endpoints of this process for the peer at v.
+func (n *Node) offer(v *vantage) []string {
+	if len(n.cfg.Advertise) > 0 {
+		return n.cfg.Advertise
+	}
+	n.mu.Lock()
+	listening, hosts := slices.Clone(n.advertise), n.hosts
+	n.mu.Unlock()
+	var out []string
+	add := func(e transport.Endpoint) {
+		s := e.String()
+		if len(out) < maxEndpoints && !slices.Contains(out, s) && (!onlyHere(e) || v == nil || v.sameHost) {
+			out = append(out, s)
+		}
+	}
+	for _, e := range listening {
+		if !e.Wildcard() {
+			add(e)
+			continue
+		}
+		if v != nil && v.host != "" {
+			add(e.WithHost(v.host))
+		}
+		for _, host := range hosts {
+			add(e.WithHost(host))
+		}
+		add(e.WithHost("127.0.0.1"))
+	}
+	return out
+}
+
+// passable filters the endpoints of a third process for the peer at v.
+func passable(endpoints []string, v *vantage) []string {
+	if v == nil || v.sameHost {
+		return endpoints
+	}
+	return slices.DeleteFunc(slices.Clone(endpoints), func(s string) bool {
+		e, err := transport.ParseEndpoint(s)
+		return err != nil || onlyHere(e)
+	})
+}
+
+// Reachable reports whether other processes can be told where to find this one.
+func (n *Node) Reachable() bool { return len(n.offer(nil)) > 0 }
+
+func onlyHere(e transport.Endpoint) bool { return e.Scheme == "unix" || e.Loopback() }
+
+// hostOf returns the host part of an IP address with a port, or "" for any other kind of address.
+func hostOf(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return ""
+	}
+	if ip4 := tcp.IP.To4(); ip4 != nil {
+		return ip4.String()
+	}
+	return tcp.IP.String()
+}
+
+// hostAddresses lists this host's addresses that others may use, at most eight.
+func hostAddresses() []string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var hosts []string
+	for _, a := range addrs {
+		ipnet, ok := a.(*net.IPNet)
+		if ok && ipnet.IP.IsGlobalUnicast() && len(hosts) < 8 {
+			hosts = append(hosts, ipnet.IP.String())
+		}
+	}
+	return hosts
+}

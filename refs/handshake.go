@@ -1,0 +1,313 @@
+package refs
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/transport"
+	"github.com/rmigo/rmigo/internal/wire"
+)
+
+// The handshake, on the session's first stream: the dialler says HELLO and opens the lane, the other side answers WELCOME. By
+// then both know from the greeting which process is at the other end, so that the dialler can present the token by which that
+// process recognises it, and does not say HELLO at all where it turns out that the two are connected already.
+
+// protocolVersion is the version of the wire protocol; a node speaks those from oldestVersion on.
+const (
+	protocolVersion = 1
+	oldestVersion   = 1
+)
+
+// greet makes a link of a connection that this node dialled, or returns the one that exists.
+func (n *Node) greet(ctx context.Context, conn transport.Conn, endpoint string) (*link, error) {
+	id := ProcessID(conn.Peer().Process)
+	p := n.usePeer(id)
+	defer n.releasePeer(p)
+	p.learn([]string{endpoint}, false)
+	for {
+		p.mu.Lock()
+		if l := p.current.Load(); l != nil {
+			p.mu.Unlock()
+			conn.Close()
+			return l, nil
+		}
+		if !p.greeting {
+			p.greeting = true
+			p.mu.Unlock()
+			break
+		}
+		changed := p.wait()
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			conn.Close()
+			return nil, &Error{Op: "connect", NotRun: true, Err: contextError(ctx)}
+		}
+	}
+	l, err := n.hello(ctx, conn, p, endpoint)
+	p.mu.Lock()
+	p.greeting = false
+	p.signal()
+	p.mu.Unlock()
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	n.paths.Worked(id, endpoint)
+	return l, nil
+}
+
+func (n *Node) hello(ctx context.Context, conn transport.Conn, p *peer, endpoint string) (*link, error) {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	failed := func(err error) error {
+		if ctx.Err() != nil {
+			err = contextError(ctx)
+		}
+		return &Error{Op: "connect", Kind: handshakeKind(err), NotRun: true, Err: fmt.Errorf("%s: handshake: %w", endpoint, err)}
+	}
+	session, err := conn.Session()
+	if err != nil {
+		return nil, failed(err)
+	}
+	control, err := session.Open()
+	if err != nil {
+		return nil, failed(err)
+	}
+	p.mu.Lock()
+	gen := p.gen
+	p.mu.Unlock()
+	hello, err := wire.AppendControl(nil, wire.Hello{
+		VersionMin: oldestVersion, VersionMax: protocolVersion, Process: n.id, Token: n.token(p.id), Generation: gen,
+		Endpoints: n.offerTo(session), Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead,
+	})
+	if err == nil {
+		_, err = control.Write(hello)
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
+	lane, err := session.Open()
+	if err != nil {
+		return nil, failed(err)
+	}
+	msg, err := wire.ReadControl(control)
+	if err != nil {
+		return nil, failed(err)
+	}
+	welcome, ok := msg.(wire.Welcome)
+	if !ok {
+		return nil, failed(&wire.ControlError{Message: "WELCOME", Says: fmt.Sprintf("%T came instead", msg)})
+	}
+	if err := n.accept(p, welcome); err != nil {
+		return nil, err
+	}
+	return n.startLink(p, established{session, control, lane, true, endpoint,
+		agree(n.cfg.Liveness, welcome.Probe, welcome.Dead)})
+}
+
+// accept checks the WELCOME, and notes what it says of the peer.
+func (n *Node) accept(p *peer, w wire.Welcome) error {
+	refuse := func(kind Kind, format string, args ...any) error {
+		return &Error{Op: "connect", Kind: kind, NotRun: true, Err: fmt.Errorf(format, args...)}
+	}
+	switch {
+	case w.Status == wire.StatusRefused:
+		kind := Kind(w.Refusal)
+		if kind == 0 || kind > lastKind {
+			kind = ErrUnreachable
+		}
+		err := refuse(kind, "process %v refused the connection: %s", p.id, w.Reason)
+		err.(*Error).Remote = true
+		return err
+	case ProcessID(w.Process) != p.id:
+		return refuse(ErrProtocol, "process %v says that it is %v", p.id, ProcessID(w.Process))
+	case w.Version < oldestVersion || w.Version > protocolVersion:
+		return refuse(ErrVersion, "process %v chose version %d of the protocol, this one speaks %d to %d", p.id, w.Version, oldestVersion, protocolVersion)
+	case !p.recognise(w.Token, w.Generation):
+		return refuse(ErrUnauthenticated, "process %v does not prove that it is the one met before", p.id)
+	}
+	p.learn(w.Endpoints, true)
+	return nil
+}
+
+// recognise checks the token of a peer met before, and notes that of one met for the first time.
+func (p *peer) recognise(token [16]byte, gen uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known && subtle.ConstantTimeCompare(p.token[:], token[:]) != 1 {
+		return false
+	}
+	p.known, p.token, p.gen = true, token, max(p.gen, gen)
+	return true
+}
+
+// offerTo lists this process's endpoints for the other end of a session.
+func (n *Node) offerTo(s transport.Session) []string {
+	v := vantageOf(s)
+	return n.offer(&v)
+}
+
+// agree is the liveness of a link: the shorter times of both sides.
+func agree(own Liveness, probe, dead time.Duration) Liveness {
+	const least = 10 * time.Millisecond // whatever a peer asks for
+	if probe > 0 {
+		own.Probe = max(least, min(own.Probe, probe))
+	}
+	if dead > 0 {
+		own.Dead = max(2*least, own.Probe+least, min(own.Dead, dead))
+	}
+	return own
+}
+
+func handshakeKind(err error) Kind {
+	var control *wire.ControlError
+	var alien *transport.ProtocolError
+	switch {
+	case errors.As(err, &control), errors.As(err, &alien):
+		return ErrProtocol
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return 0
+	}
+	return ErrUnreachable
+}
+
+// acceptLoop takes connections in until the listener is closed. Each is greeted in a goroutine of its own, which ends within
+// HandshakeTimeout; how many may be so far is bounded.
+func (n *Node) acceptLoop(l transport.Listener) {
+	pause := time.Duration(0)
+	for {
+		conn, err := l.Accept()
+		if err == nil {
+			pause = 0
+			n.pending.Add(conn)
+			n.tasks.run(func() { n.welcome(conn) })
+			continue
+		}
+		if n.closed() || n.draining.Load() {
+			return
+		}
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		n.report(n.cfg.log.Warn, "cannot accept connections", "at", l.Endpoint(), "err", err)
+		select {
+		case <-time.After(pause):
+		case <-n.base.Done():
+			return
+		}
+	}
+}
+
+// welcome makes a link of a connection that came in, or closes it.
+func (n *Node) welcome(conn transport.Conn) {
+	ctx, cancel := context.WithTimeout(n.base, n.cfg.HandshakeTimeout)
+	defer cancel()
+	err := n.answer(ctx, conn)
+	n.pending.Remove(conn)
+	if err != nil {
+		conn.Close()
+		n.report(n.cfg.log.Warn, "refused a connection", "from", conn.RemoteAddr().String(), "err", err)
+	}
+}
+
+func (n *Node) answer(ctx context.Context, conn transport.Conn) error {
+	greeting, err := conn.Greet(ctx, transport.Greeting{Process: n.id})
+	if err != nil {
+		return err
+	}
+	if ProcessID(greeting.Process) == n.id {
+		return nil // a node that dials itself finds out by the greeting, and closes
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	session, err := conn.Session()
+	if err != nil {
+		return err
+	}
+	control, err := session.Accept()
+	if err != nil {
+		return aboutEnd(ctx, err)
+	}
+	msg, err := wire.ReadControl(control)
+	if err != nil {
+		return aboutEnd(ctx, err)
+	}
+	hello, ok := msg.(wire.Hello)
+	if !ok {
+		return &wire.ControlError{Message: "HELLO", Says: fmt.Sprintf("%T came instead", msg)}
+	}
+	p := n.usePeer(greeting.Process)
+	defer n.releasePeer(p)
+	welcome, refusal := n.consider(p, greeting.Process, hello)
+	welcome.Endpoints = n.offerTo(session)
+	b, err := wire.AppendControl(nil, welcome)
+	if err == nil {
+		_, err = control.Write(b)
+	}
+	if err != nil {
+		return aboutEnd(ctx, err)
+	}
+	if refusal != nil {
+		select { // let the refusal arrive: the dialler closes when it has read it
+		case <-session.Done():
+		case <-ctx.Done():
+		}
+		return refusal
+	}
+	lane, err := session.Accept()
+	if err != nil {
+		return aboutEnd(ctx, err)
+	}
+	if !stop() {
+		return aboutEnd(ctx, context.Canceled)
+	}
+	_, err = n.startLink(p, established{session, control, lane, false, "", agree(n.cfg.Liveness, hello.Probe, hello.Dead)})
+	return err
+}
+
+// aboutEnd says that the time ran out where that is why a handshake failed.
+func aboutEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("handshake: %w", contextError(ctx))
+	}
+	return fmt.Errorf("handshake: %w", err)
+}
+
+// consider decides on a HELLO: the WELCOME to answer with, and why if it is a refusal.
+func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, error) {
+	w := wire.Welcome{
+		Version: min(protocolVersion, h.VersionMax), Process: n.id, Status: wire.StatusNew,
+		Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead,
+	}
+	refuse := func(kind Kind, why string) (wire.Welcome, error) {
+		w.Status, w.Refusal, w.Reason, w.Version = wire.StatusRefused, uint8(kind), why, protocolVersion
+		return w, &Error{Op: "accept", Kind: kind, Err: errors.New(why)}
+	}
+	p.mu.Lock()
+	met, gen := p.known, p.gen
+	p.mu.Unlock()
+	switch {
+	case h.VersionMin > protocolVersion || h.VersionMax < oldestVersion:
+		return refuse(ErrVersion, fmt.Sprintf("this process speaks versions %d to %d of the protocol, the other %d to %d",
+			oldestVersion, protocolVersion, h.VersionMin, h.VersionMax))
+	case h.Process != greeted:
+		return refuse(ErrProtocol, "HELLO names another process than the greeting")
+	case n.draining.Load() || n.closed():
+		return refuse(ErrNodeClosed, "the process is shutting down")
+	case met && h.Generation > 0 && h.Generation == gen:
+		w.Status, w.Generation = wire.StatusResumed, gen
+	case !met && h.Generation > 0: // it knows us, we have forgotten it
+		w.Status, w.Generation = wire.StatusGone, h.Generation+1
+	default:
+		w.Generation = gen + 1
+	}
+	if !p.recognise(h.Token, w.Generation) {
+		return refuse(ErrUnauthenticated, "the token is not the one that this process presented before")
+	}
+	w.Token = n.token(p.id)
+	p.learn(h.Endpoints, true)
+	return w, nil
+}

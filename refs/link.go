@@ -1,0 +1,321 @@
+package refs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/transport"
+	"github.com/rmigo/rmigo/internal/wire"
+)
+
+// link is one live connection to a peer: a session with its first two streams, the control stream (HELLO, liveness, BYE) and
+// the lane, on which all calls of both directions travel.
+//
+// Its goroutines: readControl, readLane and watch, which end when the session does; flushers while something is queued; a
+// timer for liveness. The readers never run user code and never wait for the writers. fail ends the link, once, from
+// wherever the trouble was noticed; the lane's reader notices the end of the session last, after the replies that had
+// arrived before it.
+type link struct {
+	node     *Node
+	peer     *peer
+	session  transport.Session
+	control  transport.Stream
+	lane     transport.Stream
+	dialled  bool
+	endpoint string // at which it was dialled
+	vantage  vantage
+	probe    time.Duration
+	dead     time.Duration
+	start    time.Time
+
+	out     writer // of the lane
+	ctl     writer // of the control stream
+	waiting slots  // our calls
+	serving serving
+
+	heard    atomic.Int64 // when the peer was last heard, in nanoseconds since start
+	lent     atomic.Bool  // a reference to one of our objects went over it: it may be the only way back
+	used     atomic.Bool  // since the last tick
+	retiring atomic.Bool  // new calls take another way
+	timer    *time.Timer
+
+	byeMu       sync.Mutex
+	byeSent     bool
+	byeReceived bool
+	once        sync.Once
+	gone        chan struct{} // closed when the link has failed
+	ready       chan struct{} // closed once the link is the peer's, and its goroutines and timer run
+}
+
+// established is what the two sides have agreed on.
+type established struct {
+	session       transport.Session
+	control, lane transport.Stream
+	dialled       bool
+	endpoint      string
+	liveness      Liveness
+}
+
+// startLink makes a greeted session the peer's link and starts it. It fails if the node is closed.
+func (n *Node) startLink(p *peer, e established) (*link, error) {
+	l := &link{
+		node: n, peer: p, session: e.session, control: e.control, lane: e.lane, dialled: e.dialled, endpoint: e.endpoint,
+		vantage: vantageOf(e.session), probe: e.liveness.Probe, dead: e.liveness.Dead, start: time.Now(),
+		gone: make(chan struct{}), ready: make(chan struct{}),
+	}
+	l.serving.running = map[uint64]*Incoming{}
+	for w, stream := range map[*writer]transport.Stream{&l.out: e.lane, &l.ctl: e.control} {
+		w.stream, w.start, w.tasks = stream, l.start, &n.tasks
+		w.fail = func(err error) { l.fail(&Error{Kind: ErrUnreachable, Err: err}) }
+	}
+	n.mu.Lock()
+	if n.shut || n.draining.Load() && !e.dialled {
+		n.mu.Unlock()
+		e.session.Close()
+		return nil, &Error{Op: "connect", Kind: ErrNodeClosed, NotRun: true}
+	}
+	n.links[l] = struct{}{}
+	p.uses++
+	n.mu.Unlock()
+
+	p.add(l)
+	n.tasks.run(l.watch)
+	n.tasks.run(l.readControl)
+	n.tasks.run(l.readLane)
+	l.timer = time.AfterFunc(l.probe, l.tick)
+	close(l.ready)
+	n.report(n.cfg.log.Debug, "connected", "peer", p.id.String(), "at", l.session.RemoteAddr().String(), "dialled", l.dialled)
+	return l, nil
+}
+
+// fail ends the link: calls that wait for replies end with why, calls that the peer waits for are cancelled.
+func (l *link) fail(why *Error) {
+	l.once.Do(func() {
+		n := l.node
+		l.retiring.Store(true)
+		l.out.close(why)
+		l.ctl.close(why)
+		<-l.ready
+		l.timer.Stop()
+		n.idle.Remove(l)
+		n.mu.Lock()
+		delete(n.links, l)
+		for endpoint, o := range n.byAddress {
+			if o == l {
+				delete(n.byAddress, endpoint)
+			}
+		}
+		n.mu.Unlock()
+		l.peer.remove(l, true)
+		for _, c := range l.waiting.fail(why) {
+			c.lost(why)
+		}
+		l.serving.cancelAll(why)
+		close(l.gone)
+		n.tasks.run(func() { // Close waits for the session's own goroutines
+			l.session.Close()
+			n.report(n.cfg.log.Debug, "disconnected", "peer", l.peer.id.String(), "why", why.Error())
+			n.releasePeer(l.peer)
+		})
+	})
+}
+
+func (l *link) ended() bool {
+	select {
+	case <-l.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// watch refuses streams beyond the first two; it ends with the session.
+func (l *link) watch() {
+	if _, err := l.session.Accept(); err == nil {
+		l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: errors.New("the peer opened a third stream, which this version has no use for")})
+	}
+}
+
+// hearing stamps the time at which the peer was heard.
+type hearing struct {
+	io.Reader
+	l    *link
+	lane bool
+}
+
+func (h hearing) Read(b []byte) (int, error) {
+	n, err := h.Reader.Read(b)
+	if n > 0 {
+		h.l.heard.Store(int64(time.Since(h.l.start)))
+		if h.lane {
+			h.l.out.unheard.Store(0)
+		}
+	}
+	return n, err
+}
+
+func (l *link) readControl() {
+	r := hearing{l.control, l, false}
+	for {
+		msg, err := wire.ReadControl(r)
+		if err != nil {
+			var bad *wire.ControlError
+			if errors.As(err, &bad) {
+				l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: bad})
+			}
+			return // the end of the session is the lane's to notice
+		}
+		switch m := msg.(type) {
+		case wire.Ping:
+			l.say(wire.Pong{Nonce: m.Nonce})
+		case wire.Pong:
+		case wire.Bye:
+			l.hearBye()
+		default:
+			l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: fmt.Errorf("%T in the middle of a session", m)})
+			return
+		}
+	}
+}
+
+// say queues a control message.
+func (l *link) say(msg any) {
+	b, err := wire.AppendControl(nil, msg)
+	if err != nil {
+		panic(err) // ours are all well-formed
+	}
+	l.ctl.post(b)
+}
+
+// tick looks after liveness: it asks a silent peer for a sign of life and breaks off with a dead one. It must not block.
+func (l *link) tick() {
+	<-l.ready
+	if l.ended() {
+		return
+	}
+	silent := time.Since(l.start) - time.Duration(l.heard.Load())
+	stalled := max(l.out.stalled(), l.ctl.stalled())
+	switch {
+	case silent >= l.dead:
+		l.fail(&Error{Kind: ErrUnreachable, Err: fmt.Errorf("nothing was heard from the peer for %v", silent.Round(time.Millisecond))})
+		return
+	case stalled >= l.dead:
+		l.fail(&Error{Kind: ErrUnreachable, Err: fmt.Errorf("%w for %v", errPeerStalls, stalled.Round(time.Millisecond))})
+		return
+	case silent >= l.probe:
+		l.say(wire.Ping{Nonce: uint64(time.Since(l.start))})
+	}
+	l.noteIdle()
+	next := l.dead - max(silent, stalled)
+	if silent < l.probe {
+		next = min(next, l.probe-silent)
+	} else {
+		next = min(next, l.probe)
+	}
+	l.timer.Reset(next)
+}
+
+// noteIdle offers a connection that went unused for a probe's time to the bounded set of idle ones; what falls out of it is
+// retired. One over which our objects were passed is never offered: the peer may have no other way to call them.
+func (l *link) noteIdle() {
+	switch {
+	case l.used.Swap(false):
+		l.node.idle.Remove(l)
+	case l.dialled && !l.lent.Load() && l.waiting.len() == 0 && l.serving.len() == 0 && !l.retiring.Load():
+		l.node.idle.Touch(l, l.retire)
+	}
+}
+
+var errRetired = &Error{Op: "connect", Kind: ErrUnreachable, NotRun: true, Err: errors.New("the connection is being closed in good order")}
+
+// retire closes the link in good order: new calls take another way, those under way are answered, then both sides say BYE and
+// the dialler closes.
+func (l *link) retire() {
+	if l.retiring.Swap(true) {
+		return
+	}
+	l.peer.remove(l, false)
+	l.waiting.retire(errRetired, l.sayBye)
+}
+
+func (l *link) sayBye() {
+	l.say(wire.Bye{})
+	l.bye(&l.byeSent)
+}
+
+func (l *link) hearBye() {
+	l.retire()
+	l.bye(&l.byeReceived)
+}
+
+// bye notes one side's BYE; after both, neither side has a call under way, and the dialler closes.
+func (l *link) bye(side *bool) {
+	l.byeMu.Lock()
+	*side = true
+	both := l.byeSent && l.byeReceived
+	l.byeMu.Unlock()
+	if both && l.dialled {
+		l.fail(errRetired)
+	}
+}
+
+func (l *link) readLane() {
+	frames := wire.NewFrameReader(hearing{l.lane, l, true}, l.node.cfg.Limits.codec(), &l.node.buffers)
+	for {
+		kind, frame, err := frames.Next()
+		if err == nil {
+			err = l.handle(kind, frame)
+		}
+		if err != nil {
+			l.fail(l.laneError(err))
+			return
+		}
+	}
+}
+
+func (l *link) laneError(err error) *Error {
+	var size *wire.FrameSizeError
+	var bad *wire.FrameError
+	switch {
+	case errors.As(err, &size), errors.As(err, &bad):
+		return &Error{Kind: ErrProtocol, Remote: true, Err: err}
+	case errors.Is(err, io.EOF):
+		if why := l.session.Err(); why == nil || errors.Is(why, io.EOF) {
+			return &Error{Kind: ErrUnreachable, Err: errors.New("the peer closed the connection")}
+		} else {
+			err = why
+		}
+	}
+	return &Error{Kind: ErrUnreachable, Err: fmt.Errorf("the connection broke: %w", err)}
+}
+
+// handle takes one frame; an error is the peer's breach of the protocol.
+func (l *link) handle(kind wire.FrameKind, frame []byte) error {
+	switch kind {
+	case wire.CallFrame:
+		return l.takeCall(frame)
+	case wire.ReplyFrame:
+		h, body, err := wire.ParseReply(frame)
+		if err != nil {
+			return err
+		}
+		if c := l.waiting.take(h.Slot); c != nil {
+			c.answered(h.Flags, body, frame)
+		} else {
+			l.node.buffers.Put(frame) // the reply to a call that was given up
+		}
+		return nil
+	case wire.CancelFrame:
+		h, err := wire.ParseCancel(frame)
+		l.node.buffers.Put(frame)
+		if err == nil {
+			l.serving.cancel(h.Number)
+		}
+		return err
+	}
+	return &wire.FrameError{Kind: kind, Says: "this version does not know it"}
+}

@@ -1,0 +1,169 @@
+package refs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/transport"
+	"github.com/rmigo/rmigo/internal/wire"
+)
+
+// Options configure a node. The zero value is valid: a node that listens nowhere until Listen, with the limits below.
+type Options struct {
+	// Advertise lists the endpoints written into references to this node's objects, the preferred first, such as
+	// "tcp://bank.example.com:7000". Empty: the addresses of its listeners.
+	Advertise []string
+
+	// HandshakeTimeout bounds connecting to a process and greeting it, and how long a connection that came in may take to
+	// say who it is. Zero: 10 s.
+	HandshakeTimeout time.Duration
+
+	// Liveness says when a silent connection is taken for dead.
+	Liveness Liveness
+
+	// Timeout bounds calls whose context has no deadline. Zero: no bound; a dead peer still ends them.
+	Timeout time.Duration
+
+	// MaxCalls bounds how many calls run at once in this node, counting those that start a chain; calls made by running
+	// calls, also through other processes, are always admitted, so that callbacks and recursion cannot deadlock. Beyond it a
+	// call is refused with ErrOverloaded. Zero: 10,000.
+	MaxCalls int
+
+	// MaxCallDepth bounds how deep a chain of calls may nest across processes; beyond it, ErrLimit. Zero: 1,000.
+	MaxCallDepth int
+
+	// Limits bounds what peers may send. Each zero field has its own default.
+	Limits Limits
+
+	// Logger receives what happens: connections at Debug, refusals at Warn, panics in methods and lost bindings at Error.
+	// Nil: slog's default handler from level Error on.
+	Logger *slog.Logger
+
+	// Network dials and listens. Nil: the sockets of the operating system.
+	Network Network
+}
+
+// Liveness is negotiated when two processes meet: the shorter times of both count. They measure only the connection.
+type Liveness struct {
+	Probe time.Duration // a connection silent for so long is asked for a sign of life. Zero: 5 s
+	Dead  time.Duration // a connection silent for so long is broken off. Zero: three times Probe
+}
+
+// Network is a dialer and listener of one's own: for sockets of one's own and for tests. Endpoints are written as in
+// Node.Listen.
+type Network interface {
+	Dial(ctx context.Context, endpoint string) (net.Conn, error)
+	Listen(endpoint string) (net.Listener, error)
+}
+
+// Limits bound what a peer can make this node hold. Exceeding one is ErrLimit for the call concerned unless said otherwise.
+type Limits struct {
+	MessageBytes      int   // size of one call's arguments or results. Zero: 16 MiB
+	Depth             int   // nesting of values in a message. Zero: 512
+	Objects           int   // values in a message that are allocated one by one. Zero: 1,000,000
+	Alloc             int64 // bytes that a message may make the decoder allocate. Zero: 64 MiB, at least four times MessageBytes
+	PendingBytes      int64 // arguments of all calls that run at once; beyond it ErrOverloaded. Zero: 256 MiB
+	CallsPerPeer      int   // calls of one peer that run at once, nested ones included; beyond it ErrOverloaded. Zero: 65,536
+	PendingHandshakes int   // connections that have not said who they are; beyond it the oldest is closed. Zero: 1,024
+	IdleConnections   int   // connections dialled and idle; beyond it the longest idle is closed. Zero: 1,024
+}
+
+// config is Options checked, defaulted and frozen.
+type config struct {
+	Options
+	transport transport.Transport
+	log       *slog.Logger
+}
+
+func (o Options) freeze() (config, error) {
+	for name, d := range map[string]time.Duration{
+		"HandshakeTimeout": o.HandshakeTimeout, "Liveness.Probe": o.Liveness.Probe,
+		"Liveness.Dead": o.Liveness.Dead, "Timeout": o.Timeout,
+	} {
+		if d < 0 {
+			return config{}, fmt.Errorf("rmi: Options.%s is negative (%v): leave it zero for the default", name, d)
+		}
+	}
+	l := &o.Limits
+	for name, n := range map[string]int64{
+		"MaxCalls": int64(o.MaxCalls), "MaxCallDepth": int64(o.MaxCallDepth), "Limits.MessageBytes": int64(l.MessageBytes),
+		"Limits.Depth": int64(l.Depth), "Limits.Objects": int64(l.Objects), "Limits.Alloc": l.Alloc,
+		"Limits.PendingBytes": l.PendingBytes, "Limits.CallsPerPeer": int64(l.CallsPerPeer),
+		"Limits.PendingHandshakes": int64(l.PendingHandshakes), "Limits.IdleConnections": int64(l.IdleConnections),
+	} {
+		if n < 0 {
+			return config{}, fmt.Errorf("rmi: Options.%s is negative (%d): leave it zero for the default", name, n)
+		}
+	}
+	if o.MaxCallDepth > 65_535 {
+		return config{}, fmt.Errorf("rmi: Options.MaxCallDepth is %d: the protocol counts to 65535", o.MaxCallDepth)
+	}
+	if l.MessageBytes > 1<<30 {
+		return config{}, fmt.Errorf("rmi: Options.Limits.MessageBytes is %d: a message has at most 1 GiB", l.MessageBytes)
+	}
+	for _, e := range o.Advertise {
+		if _, err := transport.ParseEndpoint(e); err != nil {
+			return config{}, fmt.Errorf("rmi: Options.Advertise: %w", err)
+		}
+	}
+	if len(o.Advertise) > maxEndpoints {
+		return config{}, fmt.Errorf("rmi: Options.Advertise lists %d endpoints: a reference carries at most %d", len(o.Advertise), maxEndpoints)
+	}
+	defaults(&o)
+	if o.Liveness.Dead <= o.Liveness.Probe {
+		return config{}, fmt.Errorf("rmi: Options.Liveness: Dead (%v) must be longer than Probe (%v)", o.Liveness.Dead, o.Liveness.Probe)
+	}
+	c := config{Options: o, log: o.Logger}
+	if c.log == nil {
+		c.log = slog.New(quiet{slog.Default().Handler()})
+	}
+	switch n := o.Network.(type) {
+	case nil:
+		c.transport = transport.NewSessions(transport.Sockets{})
+	case interface{ Sessions() transport.Transport }: // makes sessions itself: the in-memory one does
+		c.transport = n.Sessions()
+	default:
+		c.transport = transport.NewSessions(n)
+	}
+	return c, nil
+}
+
+func defaults(o *Options) {
+	setDefault(&o.HandshakeTimeout, 10*time.Second)
+	setDefault(&o.Liveness.Probe, 5*time.Second)
+	setDefault(&o.Liveness.Dead, 3*o.Liveness.Probe)
+	setDefault(&o.MaxCalls, 10_000)
+	setDefault(&o.MaxCallDepth, 1_000)
+	l := &o.Limits
+	setDefault(&l.MessageBytes, 16<<20)
+	setDefault(&l.Depth, 512)
+	setDefault(&l.Objects, 1_000_000)
+	setDefault(&l.Alloc, max(64<<20, 4*int64(l.MessageBytes)))
+	setDefault(&l.PendingBytes, 256<<20)
+	setDefault(&l.CallsPerPeer, 1<<16)
+	setDefault(&l.PendingHandshakes, 1024)
+	setDefault(&l.IdleConnections, 1024)
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+func (l Limits) codec() wire.Limits {
+	return wire.Limits{MessageBytes: l.MessageBytes, Depth: l.Depth, Objects: l.Objects, Alloc: l.Alloc}
+}
+
+// quiet passes on real trouble only.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelError && q.Handler.Enabled(ctx, level)
+}
+func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a)} }
+func (q quiet) WithGroup(g string) slog.Handler      { return quiet{q.Handler.WithGroup(g)} }

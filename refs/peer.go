@@ -1,0 +1,439 @@
+package refs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/transport"
+)
+
+// peer is the association of this process with another incarnation. It outlives connections: it holds what must not be lost
+// between two of them. A node drops it once nothing refers to it: no handle, no link, nobody connecting.
+//
+// Invariant: current is the link that new calls take, or nil; it is one of links. With two links at once (both processes
+// dialled each other) both sides take the one that the smaller process id dialled, and whoever dialled the other one retires
+// it.
+type peer struct {
+	node   *Node
+	id     ProcessID
+	uses   int           // handles, links and operations that refer to it; guarded by Node.mu
+	number atomic.Uint64 // of the last call to it
+
+	current atomic.Pointer[link]
+
+	mu        sync.Mutex
+	links     []*link
+	endpoints []string      // where it may be reached
+	greeting  bool          // a HELLO of ours is under way; there is at most one
+	dial      *dialing      // the attempt to reach it, if one is under way
+	changed   chan struct{} // closed at the next change of links or greeting, for those who wait; nil: nobody does
+	ended     bool          // at every endpoint another process answered: it will not come back
+	known     bool          // token and gen are set
+	token     [16]byte      // what it presented when it was first met
+	gen       uint64        // generation of the association
+}
+
+// dialing is one attempt, shared by all who want its outcome. The fields are set before done is closed.
+type dialing struct {
+	done chan struct{}
+	link *link // nil without an error: it is this process
+	err  error
+}
+
+// usePeer returns the peer, making it where there is none, and counts the caller in; to be ended by releasePeer.
+func (n *Node) usePeer(id ProcessID) *peer {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.peers[id]
+	if p == nil {
+		p = &peer{node: n, id: id}
+		n.peers[id] = p
+	}
+	p.uses++
+	return p
+}
+
+func (n *Node) releasePeer(p *peer) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p.uses--; p.uses == 0 {
+		delete(n.peers, p.id)
+	}
+}
+
+// learn adds endpoints at which the peer may be reached; those that it named itself come first.
+func (p *peer) learn(endpoints []string, itself bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := slices.Concat(p.endpoints, endpoints)
+	if itself {
+		all = slices.Concat(endpoints, p.endpoints)
+	}
+	p.endpoints = p.endpoints[:0:0]
+	for _, e := range all {
+		if _, err := transport.ParseEndpoint(e); err == nil && len(p.endpoints) < maxEndpoints && !slices.Contains(p.endpoints, e) {
+			p.endpoints = append(p.endpoints, e)
+		}
+	}
+}
+
+func (p *peer) candidates() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.endpoints)
+}
+
+// wait returns a channel that is closed at the next change. p.mu is held.
+func (p *peer) wait() <-chan struct{} {
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	return p.changed
+}
+
+// signal tells those who wait. p.mu is held.
+func (p *peer) signal() {
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+// add makes l one of the peer's links, and settles which of them new calls take.
+func (p *peer) add(l *link) {
+	p.mu.Lock()
+	var superseded []*link
+	retire, keep := (*link)(nil), l
+	for _, old := range p.links {
+		switch {
+		case old.retiring.Load():
+		case old.dialled == l.dialled: // whoever dialled it has given it up, and dialled again
+			superseded = append(superseded, old)
+		case l.preferredTo(old):
+			if old.dialled {
+				retire = old
+			}
+		default:
+			keep = old
+			if l.dialled {
+				retire = l
+			}
+		}
+	}
+	first := len(p.links) == 0
+	p.links = append(p.links, l)
+	p.current.Store(keep)
+	p.signal()
+	p.mu.Unlock()
+	if first {
+		p.node.collector.Connected(p.id)
+	}
+	for _, old := range superseded {
+		old.fail(&Error{Kind: ErrUnreachable, Err: errors.New("the peer opened a new connection in its place")})
+	}
+	if retire != nil {
+		retire.retire()
+	}
+}
+
+// preferredTo reports which of two connections dialled from both sides at once both sides keep.
+func (l *link) preferredTo(other *link) bool {
+	a, b := l.dialler(), other.dialler()
+	return slices.Compare(a[:], b[:]) < 0
+}
+
+func (l *link) dialler() ProcessID {
+	if l.dialled {
+		return l.node.id
+	}
+	return l.peer.id
+}
+
+// remove takes a failed or retiring link out of the way of new calls; gone: it has ended.
+func (p *peer) remove(l *link, gone bool) {
+	p.mu.Lock()
+	if gone {
+		p.links = slices.DeleteFunc(p.links, func(o *link) bool { return o == l })
+	}
+	if p.current.Load() == l {
+		p.current.Store(nil)
+		for _, o := range p.links {
+			if o != l && !o.retiring.Load() {
+				p.current.Store(o)
+			}
+		}
+	}
+	last := gone && len(p.links) == 0
+	p.signal()
+	p.mu.Unlock()
+	if last {
+		p.node.collector.Disconnected(p.id)
+	}
+}
+
+// connect returns a link to the peer, dialling it if there is none. All who want one at the same time share one attempt,
+// which goes on when ctx ends, within Options.HandshakeTimeout.
+func (p *peer) connect(ctx context.Context) (*link, error) {
+	for {
+		if l := p.current.Load(); l != nil {
+			return l, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, &Error{Op: "connect", NotRun: true, Err: contextError(ctx)}
+		}
+		p.mu.Lock()
+		if p.current.Load() != nil {
+			p.mu.Unlock()
+			continue
+		}
+		if p.ended {
+			p.mu.Unlock()
+			return nil, &Error{Op: "connect", Kind: ErrNoSuchObject, Reason: Restarted, NotRun: true}
+		}
+		if p.dial == nil {
+			p.startDial()
+		}
+		d, changed := p.dial, p.wait()
+		p.mu.Unlock()
+		select {
+		case <-d.done:
+			return d.link, d.err
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// startDial begins an attempt. p.mu is held.
+func (p *peer) startDial() {
+	d := &dialing{done: make(chan struct{})}
+	p.dial = d
+	candidates := slices.Clone(p.endpoints)
+	p.node.tasks.run(func() { // ends within HandshakeTimeout, or with the node
+		d.link, d.err = p.reach(candidates)
+		p.mu.Lock()
+		p.dial = nil
+		p.mu.Unlock()
+		close(d.done)
+	})
+}
+
+func (p *peer) reach(candidates []string) (*link, error) {
+	n := p.node
+	if len(candidates) == 0 {
+		return nil, &Error{Op: "connect", Kind: ErrUnreachable, NotRun: true, Err: fmt.Errorf(
+			"process %v listens nowhere that is known here, and its connection is gone", p.id)}
+	}
+	ctx, cancel := context.WithTimeout(n.base, n.cfg.HandshakeTimeout)
+	defer cancel()
+	found, err := n.race(ctx, n.paths.Order(p.id, candidates), p.id)
+	if err != nil {
+		var failures dialErrors
+		if errors.As(err, &failures) && failures.strangers() == len(candidates) {
+			p.mu.Lock()
+			p.ended = true
+			p.mu.Unlock()
+		}
+		return nil, err
+	}
+	return n.greet(ctx, found.conn, found.endpoint)
+}
+
+// linkTo returns a link to whichever process answers at the endpoint; nil if that is this process.
+func (n *Node) linkTo(ctx context.Context, endpoint string) (*link, error) {
+	parsed, err := transport.ParseEndpoint(endpoint)
+	if err != nil {
+		return nil, &Error{Op: "connect", NotRun: true, Err: err}
+	}
+	endpoint = parsed.String()
+	n.mu.Lock()
+	if n.shut {
+		n.mu.Unlock()
+		return nil, &Error{Op: "connect", Kind: ErrNodeClosed, NotRun: true}
+	}
+	if l := n.byAddress[endpoint]; l != nil && !l.retiring.Load() {
+		n.mu.Unlock()
+		return l, nil
+	}
+	if slices.Contains(n.advertise, parsed) {
+		n.mu.Unlock()
+		return nil, nil
+	}
+	d := n.dials[endpoint]
+	if d == nil {
+		d = &dialing{done: make(chan struct{})}
+		n.dials[endpoint] = d
+		n.tasks.run(func() { // ends within HandshakeTimeout, or with the node
+			d.link, d.err = n.dialAddress(endpoint)
+			n.mu.Lock()
+			delete(n.dials, endpoint)
+			n.mu.Unlock()
+			close(d.done)
+		})
+	}
+	n.mu.Unlock()
+	select {
+	case <-d.done:
+		return d.link, d.err
+	case <-ctx.Done():
+		return nil, &Error{Op: "connect", NotRun: true, Err: fmt.Errorf("%s: %w", endpoint, contextError(ctx))}
+	}
+}
+
+func (n *Node) dialAddress(endpoint string) (*link, error) {
+	ctx, cancel := context.WithTimeout(n.base, n.cfg.HandshakeTimeout)
+	defer cancel()
+	found, err := n.race(ctx, []string{endpoint}, ProcessID{})
+	if err != nil {
+		return nil, err
+	}
+	if found.conn.Peer().Process == n.id {
+		found.conn.Close()
+		return nil, nil
+	}
+	l, err := n.greet(ctx, found.conn, endpoint)
+	if err == nil {
+		n.remember(endpoint, l)
+	}
+	return l, err
+}
+
+// remember notes that l leads to the process at the endpoint, for as long as it lives.
+func (n *Node) remember(endpoint string, l *link) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, live := n.links[l]; live {
+		n.byAddress[endpoint] = l
+	}
+}
+
+// attempt is the outcome of dialling one endpoint.
+type attempt struct {
+	endpoint string
+	conn     transport.Conn
+	err      error
+}
+
+// strangerError is the failure of an endpoint at which another process answers than the one wanted.
+type strangerError struct{ process ProcessID }
+
+func (e *strangerError) Error() string {
+	return fmt.Sprintf("another process (%v) answers there", e.process)
+}
+
+// dialErrors lists every endpoint tried and why it failed.
+type dialErrors []attempt
+
+func (e dialErrors) Error() string {
+	var parts []string
+	for _, a := range e {
+		text := a.err.Error()
+		if !strings.Contains(text, strings.TrimPrefix(strings.TrimPrefix(a.endpoint, "tcp://"), "unix://")) {
+			text = a.endpoint + ": " + text
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (e dialErrors) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i, a := range e {
+		errs[i] = a.err
+	}
+	return errs
+}
+
+func (e dialErrors) strangers() (count int) {
+	for _, a := range e {
+		if s := (*strangerError)(nil); errors.As(a.err, &s) {
+			count++
+		}
+	}
+	return count
+}
+
+// typed makes an Error of the failures.
+func (e dialErrors) typed() error {
+	out := &Error{Op: "connect", Kind: ErrUnreachable, NotRun: true, Err: e}
+	var alien *transport.ProtocolError
+	switch {
+	case e.strangers() > 0:
+		out.Kind, out.Reason = ErrNoSuchObject, Restarted
+	case errors.As(out.Err, &alien):
+		out.Kind = ErrProtocol
+	}
+	return out
+}
+
+// stagger is how long race waits for one endpoint before it tries the next beside it, as in RFC 8305.
+const stagger = 250 * time.Millisecond
+
+// race dials the endpoints in order, each a little after the one before or as soon as that has failed, and returns the first
+// greeted connection to the wanted process (zero: to any). The others are closed.
+func (n *Node) race(ctx context.Context, endpoints []string, want ProcessID) (attempt, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan attempt)
+	dial := func(endpoint string) {
+		conn, err := n.dialOne(ctx, endpoint, want)
+		select {
+		case results <- attempt{endpoint, conn, err}:
+		case <-ctx.Done():
+			if conn != nil {
+				conn.Close()
+			}
+		}
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var failures dialErrors
+	for next := 0; len(failures) < len(endpoints); {
+		select {
+		case <-timer.C:
+			if next < len(endpoints) {
+				endpoint := endpoints[next]
+				next++
+				n.tasks.run(func() { dial(endpoint) }) // ends with ctx at the latest
+				timer.Reset(stagger)
+			}
+		case a := <-results:
+			if a.err == nil {
+				return a, nil
+			}
+			failures = append(failures, a)
+			timer.Reset(0)
+		case <-ctx.Done():
+			failures = append(failures, attempt{endpoints[max(0, next-1)], nil, contextError(ctx)})
+			return attempt{}, failures.inOrder(endpoints).typed()
+		}
+	}
+	return attempt{}, failures.inOrder(endpoints).typed()
+}
+
+func (e dialErrors) inOrder(endpoints []string) dialErrors {
+	slices.SortStableFunc(e, func(a, b attempt) int {
+		return cmp.Compare(slices.Index(endpoints, a.endpoint), slices.Index(endpoints, b.endpoint))
+	})
+	return e
+}
+
+func (n *Node) dialOne(ctx context.Context, endpoint string, want ProcessID) (transport.Conn, error) {
+	conn, err := n.cfg.transport.Dial(ctx, endpoint, transport.Greeting{Process: n.id})
+	if err != nil {
+		return nil, err
+	}
+	got := ProcessID(conn.Peer().Process)
+	if want == (ProcessID{}) || want == got {
+		return conn, nil
+	}
+	conn.Close()
+	return nil, &strangerError{got}
+}

@@ -1,0 +1,198 @@
+package refs
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// writer is the sending half of a stream shared by many senders: a combining writer. A sender appends its frame under the
+// lock; the first one in writes for all that came meanwhile, and what piles up behind it goes to a flusher goroutine, so that
+// no sender writes for others for ever and an idle stream has no goroutine.
+//
+// Invariants: frames are appended whole and leave in order; at most one goroutine is inside stream.Write (busy); mu is never
+// held across it. A failed write is final: err is set, and nothing is written again.
+type writer struct {
+	stream io.Writer
+	fail   func(error) // told of a failed write, once; must not block
+	tasks  *tasks      // runs flushers
+
+	mu   sync.Mutex
+	buf  []byte        // frames not yet taken by a write
+	free []byte        // the buffer of the last write, to be filled next
+	room chan struct{} // closed when buf is taken; non-nil while senders wait for that
+	busy bool
+	err  error
+
+	since   atomic.Int64 // when the write under way began, in nanoseconds since start; 0: none
+	unheard atomic.Int64 // bytes written since the peer was last heard on the stream
+	start   time.Time
+}
+
+const (
+	maxQueued  = 1 << 20  // senders wait while so much is queued
+	hardQueued = 16 << 20 // the peer takes in nothing: post gives up on it
+	writeChunk = 64 << 10 // one Write to a stream; larger ones bloat the receiver's buffer
+	keepBuffer = 256 << 10
+	// A sender writes itself only what cannot block for want of the stream's window (256 KiB): a small batch, while the
+	// peer was heard not long ago. A flusher may block, a caller with a deadline may not.
+	inlineBatch   = 16 << 10
+	inlineUnheard = 128 << 10
+)
+
+var (
+	errNotQueued  = errors.New("gave up waiting for the connection to take the call")
+	errPeerStalls = errors.New("the peer does not read what it is sent")
+)
+
+// send queues the frame and sees to it that it is written, by this goroutine when that cannot block. While too much is queued
+// it waits, until done is closed. After an error the frame was not, and will not be, sent; nil does not mean that it arrived.
+// The frame may be reused at once. With company, other senders are likely about to send: let them join the write.
+func (w *writer) send(done <-chan struct{}, frame []byte, company bool) error {
+	w.mu.Lock()
+	for w.err == nil && len(w.buf) > 0 && len(w.buf)+len(frame) > maxQueued {
+		if w.room == nil {
+			w.room = make(chan struct{})
+		}
+		room := w.room
+		w.mu.Unlock()
+		select {
+		case <-room:
+		case <-done:
+			return errNotQueued
+		}
+		w.mu.Lock()
+	}
+	if w.err != nil {
+		w.mu.Unlock()
+		return w.err
+	}
+	w.buf = append(w.buf, frame...)
+	if w.busy {
+		w.mu.Unlock()
+		return nil
+	}
+	w.busy = true
+	if len(w.buf) > inlineBatch || w.unheard.Load() > inlineUnheard {
+		w.mu.Unlock()
+		w.tasks.run(w.drain)
+		return nil
+	}
+	w.mu.Unlock()
+	if company {
+		runtime.Gosched()
+	}
+	if w.round() {
+		w.tasks.run(w.drain)
+	}
+	return nil
+}
+
+// post queues the frame without ever waiting, for goroutines that read and must not depend on the peer's reading. Where the
+// peer lets more than hardQueued pile up, the stream is given up.
+func (w *writer) post(frame []byte) {
+	w.mu.Lock()
+	if w.err == nil && len(w.buf) > hardQueued {
+		w.err = errPeerStalls
+		w.mu.Unlock()
+		w.fail(errPeerStalls)
+		return
+	}
+	if w.err != nil {
+		w.mu.Unlock()
+		return
+	}
+	w.buf = append(w.buf, frame...)
+	idle := !w.busy
+	w.busy = true
+	w.mu.Unlock()
+	if idle {
+		w.tasks.run(w.drain)
+	}
+}
+
+// drain writes until nothing is queued.
+func (w *writer) drain() {
+	for w.round() {
+	}
+}
+
+// round writes what is queued; it reports whether more came meanwhile, which then is the caller's to write. Only the
+// goroutine that set busy calls it.
+func (w *writer) round() (more bool) {
+	w.mu.Lock()
+	out := w.buf
+	w.buf, w.free = w.free[:0], nil
+	if w.room != nil {
+		close(w.room)
+		w.room = nil
+	}
+	w.mu.Unlock()
+
+	err := w.write(out)
+
+	w.mu.Lock()
+	if cap(out) <= keepBuffer {
+		w.free = out
+	}
+	failed := err != nil && w.err == nil
+	if failed {
+		w.err = err
+	}
+	if w.err != nil {
+		w.abandon()
+	}
+	more = len(w.buf) > 0
+	w.busy = more
+	w.mu.Unlock()
+	if failed {
+		w.fail(err)
+	}
+	return more
+}
+
+// abandon drops what is queued and lets waiting senders go. mu is held and err set.
+func (w *writer) abandon() {
+	w.buf, w.free = nil, nil
+	if w.room != nil {
+		close(w.room)
+		w.room = nil
+	}
+}
+
+func (w *writer) write(out []byte) error {
+	for len(out) > 0 {
+		n := min(len(out), writeChunk)
+		w.since.Store(max(1, int64(time.Since(w.start))))
+		_, err := w.stream.Write(out[:n])
+		w.since.Store(0)
+		if err != nil {
+			return err
+		}
+		w.unheard.Add(int64(n))
+		out = out[n:]
+	}
+	return nil
+}
+
+// close makes further sends fail with err.
+func (w *writer) close(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+	}
+	w.abandon()
+}
+
+// stalled returns how long the write under way has been going on.
+func (w *writer) stalled() time.Duration {
+	since := w.since.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Since(w.start) - time.Duration(since)
+}

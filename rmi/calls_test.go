@@ -1,0 +1,104 @@
+package rmi_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/testobj"
+	"github.com/rmigo/rmigo/rmi"
+)
+
+func TestAMethodOfAnObjectInAnotherProcessIsCalled(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, _, remote, _ := w.served()
+		if sum, err := remote.Add(ctx(t), 2, 3); sum != 5 || err != nil {
+			t.Errorf("Add(2, 3) = %d, %v; want 5", sum, err)
+		}
+		if s, err := remote.Join(ctx(t), "-", "a", "b", "c"); s != "a-b-c" || err != nil {
+			t.Errorf("Join = %q, %v: variadic arguments travel as they are", s, err)
+		}
+		in := testobj.Item{
+			Name: "ink", Tags: []string{"blue", ""}, Price: map[string]float64{"eur": 1.5, "usd": 2},
+			Next: &testobj.Item{Name: "next", Tags: []string{}}, At: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
+		}
+		out, err := remote.Echo(ctx(t), in)
+		if err != nil || !reflect.DeepEqual(in, out) {
+			t.Errorf("Echo returned\n%+v, %v\nwant\n%+v", out, err, in)
+		}
+	})
+}
+
+func TestErrorsOfMethodsArriveAsWhatTheyAre(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, _, remote, _ := w.served()
+		n, err := remote.Fail(ctx(t), "sentinel")
+		if err != testobj.ErrEmpty || n != 7 {
+			t.Errorf("a sentinel arrived as %d, %#v; want the result beside it, 7, and the sentinel itself", n, err)
+		}
+		if _, err = remote.Fail(ctx(t), "wrapped"); !errors.Is(err, testobj.ErrEmpty) || err.Error() != "while serving: testobj: empty" {
+			t.Errorf("a wrapped sentinel arrived as %#v", err)
+		}
+		_, err = remote.Fail(ctx(t), "typed")
+		var typed *testobj.RangeError
+		if !errors.As(err, &typed) || typed.Got != 9 || !errors.Is(err, testobj.ErrEmpty) {
+			t.Errorf("an error type arrived as %#v", err)
+		}
+		_, err = remote.Fail(ctx(t), "joined")
+		if !errors.Is(err, io.EOF) || !errors.As(err, &typed) || typed.Limit != 2 {
+			t.Errorf("joined errors arrived as %#v", err)
+		}
+		if _, err = remote.Fail(ctx(t), "coded"); rmi.CodeOf(err) != "E42" || err.Error() != "no more" {
+			t.Errorf("a coded error arrived as %#v with code %q", err, rmi.CodeOf(err))
+		}
+		if _, err = remote.Fail(ctx(t), "plain"); err == nil || err.Error() != "plain" || !rmi.MayHaveRun(err) {
+			t.Errorf("a plain error arrived as %#v; MayHaveRun %v, want true", err, rmi.MayHaveRun(err))
+		}
+		if back, err := remote.Why(ctx(t), testobj.ErrEmpty); back != testobj.ErrEmpty || err != nil {
+			t.Errorf("an error passed as an argument came back as %#v, %v", back, err)
+		}
+	})
+}
+
+func TestAPanicIsTheCallsErrorAndTheProcessLives(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, _, remote, _ := w.served()
+		_, err := remote.Fail(ctx(t), "panic")
+		var e *rmi.Error
+		if !errors.Is(err, rmi.ErrPanic) || !errors.As(err, &e) || !e.Remote || !rmi.MayHaveRun(err) {
+			t.Errorf("a panic arrived as %#v", err)
+		}
+		if _, err := remote.Add(ctx(t), 1, 1); err != nil {
+			t.Errorf("after a panic, the next call failed: %v", err)
+		}
+	})
+}
+
+func TestDeadlineAndCancellationReachTheMethod(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		impl, _, remote, _ := w.served()
+		c, cancel := context.WithCancelCause(ctx(t))
+		done := make(chan error, 1)
+		go func() { done <- remote.Block(c) }()
+		<-impl.blocked
+		why := errors.New("changed my mind")
+		cancel(why)
+		if err := <-done; !errors.Is(err, context.Canceled) || !errors.Is(err, why) || !rmi.MayHaveRun(err) {
+			t.Errorf("a cancelled call returned %v, want context.Canceled with its cause, and that it may have run", err)
+		}
+		if err := <-impl.ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the method's context ended with %v, want context.Canceled", err)
+		}
+		c, stop := context.WithTimeout(ctx(t), 50*time.Millisecond)
+		defer stop()
+		if err := remote.Block(c); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a call past its deadline returned %v", err)
+		}
+		if err := <-impl.ended; !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+			t.Errorf("the method's context ended with %v", err)
+		}
+	})
+}

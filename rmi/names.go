@@ -1,0 +1,166 @@
+package rmi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rmigo/rmigo/refs"
+	"github.com/rmigo/rmigo/registry"
+	"github.com/rmigo/rmigo/skeleton"
+	"github.com/rmigo/rmigo/stub"
+)
+
+// Bind puts an object under a name in a registry, exporting it if need be. The name must be free, or have this object already;
+// else ErrAlreadyBound. URLs are rmi://host:port/name (port 1099 where left out) and rmi+unix:///socket#name. If the registry
+// goes away, the node binds the object again once it is back. A stub may be bound too: then the name leads to its object.
+//
+// A node that listens nowhere cannot be found by those who look the name up; binding its objects is ErrUnreachable, unless
+// the registry is its own.
+func Bind(ctx context.Context, n *Node, url string, b skeleton.Bound) error {
+	return bind(ctx, n, "bind", url, b, registry.Registry.Bind)
+}
+
+// Rebind is Bind whatever the name has had before.
+func Rebind(ctx context.Context, n *Node, url string, b skeleton.Bound) error {
+	return bind(ctx, n, "rebind", url, b, registry.Registry.Rebind)
+}
+
+func bind(ctx context.Context, n *Node, op, url string, b skeleton.Bound,
+	put func(registry.Registry, context.Context, string, stub.Object) error) error {
+	u, err := parseName(op, url)
+	if err != nil {
+		return err
+	}
+	reg, err := n.locate(ctx, u.Endpoint)
+	if err != nil {
+		return naming(op, url, err)
+	}
+	_, theirs := stub.Of(b.Impl())
+	_, elsewhere := stub.Of(reg)
+	if elsewhere && !theirs && !n.refs.Reachable() {
+		return &Error{Op: op, Kind: ErrUnreachable, NotRun: true, Err: fmt.Errorf(
+			"%s: this node listens nowhere, so nobody who looks the name up could call the object: call Listen first", url)}
+	}
+	obj, err := ObjectOf(n, b)
+	if err != nil {
+		return naming(op, url, err)
+	}
+	if err := put(reg, ctx, u.Name, obj); err != nil {
+		return naming(op, url, err)
+	}
+	if elsewhere {
+		n.keeper.Keep(u, obj)
+	}
+	return nil
+}
+
+// Lookup returns the object under a name, seen through d: its stub, or the object itself if it is this node's own. Errors:
+// ErrNotBound; ErrUnreachable if there is no registry; ErrNoSuchMethod if the object has no such interface.
+func Lookup[T any](ctx context.Context, n *Node, d *skeleton.Interface[T], url string) (T, error) {
+	var zero T
+	u, err := parseName("lookup", url)
+	if err != nil {
+		return zero, err
+	}
+	reg, err := n.locate(ctx, u.Endpoint)
+	if err != nil {
+		return zero, naming("lookup", url, err)
+	}
+	obj, err := reg.Lookup(ctx, u.Name)
+	if err != nil {
+		return zero, naming("lookup", url, err)
+	}
+	t, err := Narrow(ctx, d, obj)
+	if err != nil {
+		return zero, naming("lookup", url, err)
+	}
+	return t, nil
+}
+
+// Unbind frees a name, whoever bound it; ErrNotBound if it is free.
+func Unbind(ctx context.Context, n *Node, url string) error {
+	u, err := parseName("unbind", url)
+	if err != nil {
+		return err
+	}
+	n.keeper.Forget(u)
+	reg, err := n.locate(ctx, u.Endpoint)
+	if err != nil {
+		return naming("unbind", url, err)
+	}
+	return naming("unbind", url, reg.Unbind(ctx, u.Name))
+}
+
+// List returns the names in a registry that start with the URL's name, sorted; all for a URL without one.
+func List(ctx context.Context, n *Node, url string) ([]string, error) {
+	u, err := registry.ParseURL(url)
+	if err != nil {
+		return nil, naming("list", url, err)
+	}
+	reg, err := n.locate(ctx, u.Endpoint)
+	if err != nil {
+		return nil, naming("list", url, err)
+	}
+	names, err := reg.List(ctx, u.Name)
+	return names, naming("list", url, err)
+}
+
+// LocateRegistry returns the registry at a URL, whose name is ignored, having asked the process there whether it has one.
+func LocateRegistry(ctx context.Context, n *Node, url string) (registry.Registry, error) {
+	u, err := registry.ParseURL(url)
+	if err != nil {
+		return nil, naming("locate", url, err)
+	}
+	reg, err := n.locate(ctx, u.Endpoint)
+	if err != nil {
+		return nil, naming("locate", url, err)
+	}
+	if s, remote := stub.Of(reg); remote {
+		f, err := n.refs.Face(registry.RemoteRegistry)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.Handle().Interfaces(ctx, f); err != nil {
+			return nil, naming("locate", url, err)
+		}
+	}
+	return reg, nil
+}
+
+// ServeRegistry makes reg the registry of this node, found at the node's endpoints by those who know nothing but an address.
+func ServeRegistry(n *Node, reg registry.Registry) error {
+	_, err := n.refs.ExportAt(refs.RegistryObject(), registry.RemoteRegistry, reg)
+	return err
+}
+
+// locate returns the registry of the process that answers at the endpoint, without asking whether it has one.
+func (n *Node) locate(ctx context.Context, endpoint string) (registry.Registry, error) {
+	ref, err := n.refs.RefAt(ctx, endpoint, refs.RegistryObject(), registry.RemoteRegistry.Path)
+	if err != nil {
+		return nil, err
+	}
+	return resolve(n.refs, registry.RemoteRegistry, ref)
+}
+
+func parseName(op, url string) (registry.URL, error) {
+	u, err := registry.ParseURL(url)
+	if err == nil && u.Name == "" {
+		err = fmt.Errorf("registry: URL %q has no name: write rmi://host:port/name", url)
+	}
+	return u, naming(op, url, err)
+}
+
+// naming says which operation on which URL failed, keeping the kind of the cause.
+func naming(op, url string, err error) error {
+	if err == nil {
+		return nil
+	}
+	out := &Error{Op: op, NotRun: !refs.MayHaveRun(err), Err: fmt.Errorf("%s: %w", url, err)}
+	var cause *Error
+	if errors.As(err, &cause) {
+		out.Reason, out.Remote = cause.Reason, cause.Remote
+	}
+	errors.As(err, &out.Kind)
+	return out
+}

@@ -1,0 +1,124 @@
+package rmi
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/rmigo/rmigo/refs"
+	"github.com/rmigo/rmigo/skeleton"
+	"github.com/rmigo/rmigo/stub"
+)
+
+// Export makes an object callable from other processes and returns its reference. It stays exported until Unexport or the end
+// of the node. Exporting it again returns a reference with the same ID; through another interface, the object gains that one.
+// The implementation must be a pointer (ErrNotPointer); all pointers to one type of size zero are one object.
+//
+// Objects that are passed as arguments or results are exported by that, and need no Export.
+func Export(n *Node, b skeleton.Bound) (Ref, error) {
+	return n.refs.Export(b.Descriptor(), b.Impl())
+}
+
+// Unexport withdraws an object: calls that come from now on end in ErrNoSuchObject with the reason Unexported. It returns once
+// calls under way have ended; when ctx ends first, it cancels their contexts and returns ctx's error.
+func Unexport(ctx context.Context, n *Node, impl any) error { return n.refs.Unexport(ctx, impl) }
+
+// RefOf returns the reference of a stub, or of an object that this node exports; false for anything else.
+func (n *Node) RefOf(v any) (Ref, bool) {
+	if s, ok := stub.Of(v); ok {
+		return s.Handle().Ref(), true
+	}
+	return n.refs.LocalRef(v)
+}
+
+// ObjectOf returns an object as an untyped reference, exporting it if it is not yet: for interfaces such as the registry's,
+// which take any remote object.
+func ObjectOf(n *Node, b skeleton.Bound) (stub.Object, error) {
+	if s, ok := stub.Of(b.Impl()); ok {
+		return s, nil
+	}
+	ref, err := Export(n, b)
+	if err != nil {
+		return nil, err
+	}
+	return resolve(n.refs, skeleton.AnyObject, ref)
+}
+
+// Resolve turns the text of a Ref into the object, without a registry: into its stub, or the object itself if it is this
+// node's own. Where the reference does not say that the object has the interface, its process is asked; ErrNoSuchMethod, at
+// once, if it has not.
+func Resolve[T any](ctx context.Context, n *Node, d *skeleton.Interface[T], ref string) (T, error) {
+	var zero T
+	var r Ref
+	if err := r.UnmarshalText([]byte(ref)); err != nil {
+		return zero, &Error{Op: "resolve", Kind: ErrUnmarshal, NotRun: true, Err: err}
+	}
+	obj, err := resolve(n.refs, skeleton.AnyObject, r)
+	if err != nil {
+		return zero, err
+	}
+	return Narrow(ctx, d, obj)
+}
+
+// Narrow gives another view of an object: v, a stub or untyped reference, through the interface d. An object of this process
+// is returned itself. If the object is not known to have the interface, its process is asked; if it has not, the error is
+// ErrNoSuchMethod and names both.
+func Narrow[T any](ctx context.Context, d *skeleton.Interface[T], v any) (T, error) {
+	var zero T
+	s, remote := stub.Of(v)
+	if !remote {
+		if t, ok := v.(T); ok {
+			return t, nil
+		}
+		return zero, &Error{Op: "narrow", Kind: ErrNoSuchMethod, NotRun: true, Err: fmt.Errorf("%T is no %s", v, d.Path)}
+	}
+	h := s.Handle()
+	if !h.Has(d.Path) || h.Local() {
+		f, err := h.Node().Face(d)
+		if err != nil {
+			return zero, err
+		}
+		names, err := h.Interfaces(ctx, f)
+		if err != nil {
+			return zero, err
+		}
+		if !slices.Contains(names, d.Path) {
+			return zero, &Error{Op: "narrow", Ref: h.Ref(), Kind: ErrNoSuchMethod, NotRun: true,
+				Err: fmt.Errorf("the object has the interfaces %v, not %s", names, d.Path)}
+		}
+	}
+	return resolve(h.Node(), d, h.Ref())
+}
+
+// resolve is refs.Node.Resolve, typed.
+func resolve[T any](n *refs.Node, d *skeleton.Interface[T], r Ref) (T, error) {
+	var zero T
+	v, err := n.Resolve(d, r)
+	if err != nil {
+		return zero, err
+	}
+	return v.(T), nil
+}
+
+// Same reports whether a and b are the same object, each a stub of whatever interface, an untyped reference, or a local
+// object.
+func Same(a, b any) bool {
+	x, xStub := stub.Of(a)
+	y, yStub := stub.Of(b)
+	switch {
+	case xStub && yStub:
+		return x.Handle().ID() == y.Handle().ID()
+	case xStub:
+		return isLocal(x, b)
+	case yStub:
+		return isLocal(y, a)
+	}
+	return a != nil && b != nil && reflect.TypeOf(a).Comparable() && a == b
+}
+
+// isLocal reports whether s refers to the local object impl.
+func isLocal(s stub.Ref, impl any) bool {
+	ref, ok := s.Handle().Node().LocalRef(impl)
+	return ok && ref.ID() == s.Handle().ID()
+}

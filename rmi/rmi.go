@@ -1,0 +1,163 @@
+// Package rmi is the front of the object runtime: calling methods of objects in other processes through ordinary Go
+// interfaces.
+//
+// An interface marked //rmi:remote gets its stub and skeleton from rmigen, and a descriptor named after it, here
+// bank.RemoteAccount. A process that has an object binds it to a name in a registry:
+//
+//	node, err := rmi.NewNode(rmi.Options{})
+//	defer node.Close()
+//	_, err = node.Listen("tcp://127.0.0.1:0")
+//	err = rmi.Bind(ctx, node, "rmi://127.0.0.1:1099/bank/alice", bank.RemoteAccount.Of(account))
+//
+// and another process looks it up and calls it:
+//
+//	acct, err := rmi.Lookup(ctx, node, bank.RemoteAccount, "rmi://127.0.0.1:1099/bank/alice")
+//	balance, err := acct.Deposit(ctx, 100)
+//
+// Guarantees:
+//
+//  1. Values travel by value, remote objects by reference: what is passed as a remote interface is the same object for the
+//     receiver, who may call it over the connection that exists, wherever it listens or does not.
+//  2. One of a process's own objects that comes back to it is that object; == on stubs means the same object.
+//  3. One connection joins two processes, whatever the number of objects, calls and directions.
+//  4. The context's deadline and cancellation reach the method, in whatever process it runs.
+//  5. A call runs at most once, and each error says whether it may have run: MayHaveRun.
+//  6. A method's error arrives so that errors.Is and errors.As hold for sentinels and error types of the interface's package;
+//     the runtime's own errors are *Error, with sentinels of this package.
+//  7. A panic in a method is that call's error, and the process lives.
+//  8. Everything is safe for concurrent use, and nothing is shared between two nodes.
+package rmi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+
+	"github.com/rmigo/rmigo/gc"
+	"github.com/rmigo/rmigo/refs"
+	"github.com/rmigo/rmigo/registry"
+)
+
+// What the layers below declare and programs use by the names of this package.
+type (
+	Options   = refs.Options   // configures a node; the zero value is valid
+	Liveness  = refs.Liveness  // when a silent connection is taken for dead
+	Limits    = refs.Limits    // what peers may make a node hold
+	Network   = refs.Network   // a dialer and listener of one's own
+	Ref       = refs.Ref       // a reference as data: comparable, storable, keeping nothing alive
+	ID        = refs.ID        // the identity of an object
+	ProcessID = refs.ProcessID // one incarnation of a process
+	ObjectID  = refs.ObjectID  // an object within its process: a capability
+	Peer      = refs.Peer      // who calls
+	Error     = refs.Error     // what the runtime itself reports
+	Kind      = refs.Kind      // what an Error is about: the sentinels below
+	Reason    = refs.Reason    // why an object is missing
+	Stats     = gc.Stats       // what references have moved
+)
+
+// The kinds of failure that the runtime reports, for errors.Is.
+const (
+	ErrNoSuchObject    = refs.ErrNoSuchObject
+	ErrNoSuchMethod    = refs.ErrNoSuchMethod
+	ErrNotBound        = refs.ErrNotBound
+	ErrAlreadyBound    = refs.ErrAlreadyBound
+	ErrUnreachable     = refs.ErrUnreachable
+	ErrPeerExpired     = refs.ErrPeerExpired
+	ErrMarshal         = refs.ErrMarshal
+	ErrUnmarshal       = refs.ErrUnmarshal
+	ErrLimit           = refs.ErrLimit
+	ErrAccessDenied    = refs.ErrAccessDenied
+	ErrUnauthenticated = refs.ErrUnauthenticated
+	ErrPanic           = refs.ErrPanic
+	ErrOverloaded      = refs.ErrOverloaded
+	ErrProtocol        = refs.ErrProtocol
+	ErrVersion         = refs.ErrVersion
+	ErrReleased        = refs.ErrReleased
+	ErrNotPointer      = refs.ErrNotPointer
+	ErrNodeClosed      = refs.ErrNodeClosed
+)
+
+// Why an object is missing, in Error.Reason.
+const (
+	NeverExisted = refs.NeverExisted
+	Restarted    = refs.Restarted
+	LeaseExpired = refs.LeaseExpired
+	Collected    = refs.Collected
+	Unexported   = refs.Unexported
+)
+
+// MayHaveRun reports whether the call that returned err may have started: false only if it certainly never did.
+func MayHaveRun(err error) bool { return refs.MayHaveRun(err) }
+
+// WithCode attaches an application's code to err, which travels with it.
+func WithCode(err error, code string) error { return refs.WithCode(err, code) }
+
+// CodeOf returns the outermost code attached to err, or "".
+func CodeOf(err error) string { return refs.CodeOf(err) }
+
+// Caller returns, inside a method, who calls; a zero Peer where the call is an ordinary local one.
+func Caller(ctx context.Context) Peer { return refs.Caller(ctx) }
+
+// Node is one process's part of the object space. Several may live in one process; they share nothing. Its methods may be
+// called concurrently.
+type Node struct {
+	refs   *refs.Node
+	ledger *gc.Ledger
+	keeper *registry.Keeper
+}
+
+// NewNode makes a node. It validates the options and does no I/O. The node listens nowhere until Listen: it can call, be
+// called over its own connections, and nothing else. Close or Shutdown ends it.
+func NewNode(o Options) (*Node, error) {
+	n := &Node{}
+	inner, err := refs.New(o, func(r *refs.Node) refs.Collector {
+		n.ledger = gc.New(r)
+		return n.ledger
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.refs = inner
+	n.keeper = registry.NewKeeper(inner, inner.Logger(), n.locate)
+	return n, nil
+}
+
+// ID returns the node's process id.
+func (n *Node) ID() ProcessID { return n.refs.ID() }
+
+// Listen takes connections at an endpoint, such as "tcp://127.0.0.1:0", "tcp://:7000" or "unix:///run/bank.sock", and returns
+// the endpoint with the actual port.
+func (n *Node) Listen(endpoint string) (string, error) { return n.refs.Listen(endpoint) }
+
+// Serve takes connections from a listener of one's own and returns at once. The node closes the listener; references to the
+// node's objects name its address.
+func (n *Node) Serve(l net.Listener) error { return n.refs.Serve(l) }
+
+// Stats returns what references have moved since the node was made.
+func (n *Node) Stats() Stats { return n.ledger.Stats() }
+
+// Close ends the node abruptly: calls that it makes end in ErrNodeClosed, contexts of calls that it serves are cancelled. It
+// does not wait for methods that are still running. Closing twice is harmless.
+func (n *Node) Close() error {
+	err := n.refs.Close()
+	n.keeper.Close()
+	return err
+}
+
+// Shutdown ends the node gently: it takes its names out of the registries, takes no more connections and calls (callers see
+// ErrNodeClosed, and that the call did not run), lets running calls finish and be answered, and closes. When ctx ends first,
+// what remains is closed abruptly and ctx's error is returned.
+func (n *Node) Shutdown(ctx context.Context) error {
+	names := n.keeper.Bindings()
+	n.keeper.Close()
+	var errs []error
+	for _, u := range names {
+		if reg, err := n.locate(ctx, u.Endpoint); err == nil {
+			if err := reg.Unbind(ctx, u.Name); err != nil && !errors.Is(err, ErrNotBound) {
+				n.refs.Logger().Log(ctx, slog.LevelWarn, "name not taken out of the registry", "url", u.String(), "err", err)
+			}
+		}
+	}
+	return errors.Join(append(errs, n.refs.Shutdown(ctx))...)
+}

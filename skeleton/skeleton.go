@@ -1,0 +1,154 @@
+// Package skeleton is the serving side of generated code: the descriptor of a remote interface and the dispatch of calls to
+// implementations. Programs use the descriptor that rmigen makes of their interface:
+//
+//	err := rmi.Bind(ctx, node, "rmi://127.0.0.1:1099/bank/alice", bank.RemoteAccount.Of(account))
+//	acct, err := rmi.Lookup(ctx, node, bank.RemoteAccount, "rmi://127.0.0.1:1099/bank/alice")
+//
+// Guarantees:
+//
+//  1. A method runs only after all its arguments were read and checked.
+//  2. A panic of a method is reported to the log with its stack and to the caller as ErrPanic; the process lives.
+//  3. A descriptor holds no state: any number of nodes may use it at once.
+package skeleton
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+
+	"github.com/rmigo/rmigo/internal/wire"
+	"github.com/rmigo/rmigo/refs"
+	"github.com/rmigo/rmigo/stub"
+)
+
+// Call is one call being served. Its Args give the arguments in order, Begin says whether the method may run, Results takes
+// the results in order.
+type Call = refs.Incoming
+
+// Method describes a method of a remote interface.
+type Method = refs.Method
+
+// Descriptor is an Interface whose T does not matter.
+type Descriptor = refs.Descriptor
+
+// Type is an entry of an interface's type table: what its messages may carry by name. It is another interface's descriptor, a
+// Sentinel or an ErrorType.
+type Type = wire.Type
+
+// Sentinel lets the error variable known as path travel so that errors.Is holds at the caller.
+func Sentinel(path string, err error) Type { return wire.Sentinel{Path: path, Err: err} }
+
+// ErrorType lets errors of the type E, known as path, travel so that errors.As holds at the caller.
+func ErrorType[E error](path string) Type {
+	return wire.ErrorType{Path: path, Type: reflect.TypeFor[E]()}
+}
+
+// Servant is the part of a descriptor that rmigen writes: what calls methods by their ids. It is an interface rather than a
+// function, so that interfaces may mention each other in their signatures.
+type Servant[T any] interface {
+	// Dispatch reads the call's arguments, runs the method on impl and writes its results.
+	Dispatch(ctx context.Context, impl T, call *Call) error
+	// Types lists what the interface's messages may carry by name.
+	Types() []Type
+}
+
+// Interface describes the remote interface T. rmigen declares one, RemoteT, for each interface marked //rmi:remote.
+type Interface[T any] struct {
+	Path    string // import path and name: "example.com/bank.Account"
+	Methods []Method
+	Stub    func(stub.Ref) T
+	Servant Servant[T]
+}
+
+// Bound is an object together with the interface through which it is to be seen.
+type Bound struct {
+	descriptor refs.Descriptor
+	impl       any
+}
+
+// Of binds impl to the interface; the compiler checks that it has it.
+func (d *Interface[T]) Of(impl T) Bound { return Bound{d, impl} }
+
+// Descriptor returns the interface, Impl the object.
+func (b Bound) Descriptor() refs.Descriptor { return b.descriptor }
+
+// Impl returns the object.
+func (b Bound) Impl() any { return b.impl }
+
+// Name returns the interface's qualified name.
+func (d *Interface[T]) Name() string { return d.Path }
+
+// GoType returns T.
+func (d *Interface[T]) GoType() reflect.Type { return reflect.TypeFor[T]() }
+
+// MethodTable returns the methods.
+func (d *Interface[T]) MethodTable() []Method { return d.Methods }
+
+// TypeTable returns what the interface's messages may carry by name.
+func (d *Interface[T]) TypeTable() []Type { return d.Servant.Types() }
+
+// NewStub returns the canonical stub on the handle.
+func (d *Interface[T]) NewStub(h *refs.Handle) (any, error) {
+	f, err := h.Node().Face(d)
+	if err != nil {
+		return nil, err
+	}
+	return d.Stub(stub.Canonical(h, f)), nil
+}
+
+// HandleOf returns the handle behind v if v is a stub, else nil.
+func (d *Interface[T]) HandleOf(v any) *refs.Handle {
+	if r, ok := stub.Of(v); ok {
+		return r.Handle()
+	}
+	return nil
+}
+
+// Serve runs the call on impl. It is the one place that recovers: user code runs below it.
+func (d *Interface[T]) Serve(ctx context.Context, impl any, call *Call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = call.Panicked(p, debug.Stack(), d.Path)
+		}
+	}()
+	return d.Servant.Dispatch(ctx, impl.(T), call)
+}
+
+// Put writes v as an argument or result: by reference.
+func (d *Interface[T]) Put(e *wire.Encoder, v T) {
+	if any(v) == nil {
+		e.Remote(d, nil)
+		return
+	}
+	e.Remote(d, v)
+}
+
+// Get reads what Put wrote into *p: the object itself where it is one of this process, else its stub.
+func (d *Interface[T]) Get(from *wire.Decoder, p *T) {
+	v := from.Remote(d)
+	if v == nil {
+		return
+	}
+	t, ok := v.(T)
+	if !ok {
+		from.Fail(fmt.Errorf("%T is no %s", v, d.Path))
+		return
+	}
+	*p = t
+}
+
+// AnyObject describes stub.Object: a reference through no interface in particular.
+var AnyObject = &Interface[stub.Object]{
+	Path:    refs.AnyName,
+	Stub:    func(r stub.Ref) stub.Object { return r },
+	Servant: noMethods{},
+}
+
+type noMethods struct{}
+
+func (noMethods) Types() []Type { return nil }
+
+func (noMethods) Dispatch(_ context.Context, _ stub.Object, call *Call) error {
+	return call.NoSuchMethod()
+}
