@@ -1,0 +1,363 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
+)
+
+// What framed does to yamux's reads and writes.
+
+// A script is a connection that notes each Write and serves each Read from one portion.
+type script struct {
+	net.Conn
+	portions [][]byte
+	asked    []int // the size of each Read
+	writes   [][]byte
+}
+
+func (s *script) Read(p []byte) (int, error) {
+	s.asked = append(s.asked, len(p))
+	if len(s.portions) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.portions[0])
+	if s.portions[0] = s.portions[0][n:]; len(s.portions[0]) == 0 {
+		s.portions = s.portions[1:]
+	}
+	return n, nil
+}
+
+func (s *script) Write(p []byte) (int, error) {
+	s.writes = append(s.writes, bytes.Clone(p))
+	return len(p), nil
+}
+
+func header(kind byte, length int) []byte {
+	h := make([]byte, headerSize)
+	h[1] = kind
+	binary.BigEndian.PutUint32(h[8:], uint32(length))
+	return h
+}
+
+// frame is a data frame with a body of n bytes.
+func frame(n int) []byte { return append(header(frameData, n), bytes.Repeat([]byte{framePing}, n)...) }
+
+func newFramed(conn net.Conn) (*framed, *error) {
+	blamed := new(error)
+	return &framed{Conn: conn, buffers: newBuffers(), blame: func(err error) {
+		if *blamed == nil {
+			*blamed = err
+		}
+	}}, blamed
+}
+
+func TestAHeaderLeavesTogetherWithItsBody(t *testing.T) {
+	for _, test := range []struct{ body, writes int }{{1, 1}, {headerSize, 1}, {joinSize, 1}, {joinSize + 1, 2}} {
+		conn := new(script)
+		f, _ := newFramed(conn)
+		whole := frame(test.body)
+		for _, part := range [][]byte{whole[:headerSize], whole[headerSize:]} {
+			if n, err := f.Write(part); n != len(part) || err != nil {
+				t.Fatalf("body of %d: got %d, %v, want all %d bytes taken", test.body, n, err, len(part))
+			}
+		}
+		if got := bytes.Join(conn.writes, nil); !bytes.Equal(got, whole) {
+			t.Errorf("body of %d: got other bytes than were written", test.body)
+		}
+		if len(conn.writes) != test.writes {
+			t.Errorf("body of %d: got %d writes on a plain connection, want %d", test.body, len(conn.writes), test.writes)
+		}
+	}
+}
+
+func TestAHeaderWithoutABodyLeavesAtOnce(t *testing.T) {
+	conn := new(script)
+	f, _ := newFramed(conn)
+	for _, h := range [][]byte{header(1, 500), header(3, 0), header(frameData, 0)} {
+		f.Write(h)
+	}
+	if len(conn.writes) != 3 {
+		t.Errorf("got %d writes, want 3: no body follows these headers", len(conn.writes))
+	}
+}
+
+func TestReadsGrowWhileBytesFlowAndHoldNoBufferOtherwise(t *testing.T) {
+	conn := &script{portions: [][]byte{frame(100), frame(50_000), frame(100)}}
+	f, _ := newFramed(conn)
+	var got []byte
+	p := make([]byte, 4096)
+	for {
+		n, err := f.Read(p)
+		if err != nil {
+			break
+		}
+		got = append(got, p[:n]...)
+	}
+	if want := bytes.Join([][]byte{frame(100), frame(50_000), frame(100)}, nil); !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes, want the %d that came, in order", len(got), len(want))
+	}
+	if conn.asked[0] != 4096 || conn.asked[2] != readSize {
+		t.Errorf("got reads of %v bytes, want small ones until one was filled, then large ones", conn.asked)
+	}
+	if f.ahead != nil {
+		t.Error("a buffer is held although nothing is unread")
+	}
+}
+
+func TestAPingIsRefusedWhereverTheReadsAreCut(t *testing.T) {
+	stream := bytes.Join([][]byte{frame(300), header(1, 5), frame(1), header(framePing, 7)}, nil)
+	for size := 1; size <= len(stream); size++ {
+		conn := new(script)
+		for rest := stream; len(rest) > 0; {
+			n := min(size, len(rest))
+			conn.portions, rest = append(conn.portions, bytes.Clone(rest[:n])), rest[n:]
+		}
+		f, blamed := newFramed(conn)
+		_, err := io.Copy(io.Discard, f)
+		if !errors.Is(err, errPing) || !errors.Is(*blamed, errPing) {
+			t.Fatalf("reads of %d bytes: got error %v, blamed %v, want the ping refused", size, err, *blamed)
+		}
+	}
+}
+
+func TestPingLookalikesInsideABodyPass(t *testing.T) {
+	f, _ := newFramed(&script{portions: [][]byte{frame(5000), frame(5000)}})
+	if _, err := io.Copy(io.Discard, f); err != nil {
+		t.Errorf("got error %v, want bodies left alone", err)
+	}
+}
+
+// What a peer that does not keep to the session protocol achieves: the end of its session, with a reason.
+
+// greeted returns a session and the raw other end of its connection.
+func greeted(t *testing.T) (Session, net.Conn) {
+	t.Helper()
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := NewListener(raw)
+	t.Cleanup(func() { listener.Close() })
+	peer, err := net.Dial("tcp", raw.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { peer.Close() })
+	if _, err := peer.Write(appendPreface(nil, Greeting{})); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if _, err := conn.Greet(t.Context(), Greeting{}); err != nil {
+		t.Fatal(err)
+	}
+	session, err := conn.Session()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session, peer
+}
+
+func TestAPeerThatBreaksTheSessionProtocolLosesItsSession(t *testing.T) {
+	open := header(1, 0)
+	open[3], open[7] = 1, 1 // SYN of stream 1
+	body := func(n int) []byte {
+		f := frame(n)
+		f[7] = 1
+		return f
+	}
+	for _, test := range []struct {
+		name string
+		says string
+		data [][]byte
+	}{
+		{"another version", "invalid protocol version", [][]byte{{9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}},
+		{"an unknown frame", "invalid msg type", [][]byte{header(77, 0)}},
+		{"a ping", "a ping below the session", [][]byte{header(framePing, 0)}},
+		{"a stream opened twice", "duplicate stream", [][]byte{open, open}},
+		{"more than the window", "recv window exceeded", [][]byte{open, body(Window), body(1)}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			leak.Check(t)
+			session, peer := greeted(t)
+			go io.Copy(io.Discard, peer)
+			for _, data := range test.data {
+				peer.Write(data)
+			}
+			<-session.Done()
+			var err error
+			for range Backlog {
+				if _, err = session.Accept(); err != nil {
+					break
+				}
+			}
+			if err == nil || !bytes.Contains([]byte(err.Error()), []byte(test.says)) {
+				t.Errorf("got error %v, want it to say %q", err, test.says)
+			}
+			if got := session.Err(); !errors.Is(got, err) {
+				t.Errorf("got cause %v, want %v: the session and its calls say the same", got, err)
+			}
+		})
+	}
+}
+
+func TestAStreamThatThePeerResetsFailsAlone(t *testing.T) {
+	leak.Check(t)
+	session, peer := greeted(t)
+	go io.Copy(io.Discard, peer)
+	syn, rst := header(1, 0), header(1, 0)
+	syn[3], syn[7] = 1, 1
+	rst[3], rst[7] = 8, 1
+	peer.Write(syn)
+	stream, err := session.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer.Write(rst)
+	if _, err := stream.Read(make([]byte, 1)); !errors.Is(err, ErrReset) {
+		t.Errorf("got error %v from a read, want ErrReset", err)
+	}
+	if _, err := stream.Write([]byte("x")); !errors.Is(err, ErrReset) {
+		t.Errorf("got error %v from a write, want ErrReset", err)
+	}
+	if err := session.Err(); err != nil {
+		t.Errorf("the session ended with %v: a reset is the stream's alone", err)
+	}
+}
+
+func TestRandomFramesEndASessionAtWorst(t *testing.T) {
+	leak.Check(t)
+	for seed := range uint64(150) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		session, peer := greeted(t)
+		var reading sync.WaitGroup
+		reading.Go(func() { serve(session, &reading) })
+		reading.Go(func() { io.Copy(io.Discard, peer) })
+		for range random.IntN(60) {
+			if _, err := peer.Write(randomFrame(random)); err != nil {
+				break
+			}
+		}
+		peer.(*net.TCPConn).CloseWrite()
+		<-session.Done()
+		session.Close()
+		peer.Close()
+		reading.Wait()
+		if session.Err() == nil {
+			t.Errorf("seed %d: got no cause for the end of the session", seed)
+		}
+	}
+}
+
+// serve takes every stream of session and does with it all that can be done.
+func serve(session Session, reading *sync.WaitGroup) {
+	for {
+		stream, err := session.Accept()
+		if err != nil {
+			return
+		}
+		reading.Go(func() {
+			stream.Write([]byte("hello"))
+			io.Copy(io.Discard, stream)
+			stream.Shrink()
+			stream.Close()
+		})
+	}
+}
+
+// randomFrame is a header that is right in most places, and a body if one belongs to it.
+func randomFrame(random *rand.Rand) []byte {
+	kind := []byte{0, 0, 0, 1, 1, 1, 1, 1, 3, 2}[random.IntN(10)]
+	length := random.IntN(3000)
+	if kind == 3 {
+		length = random.IntN(2) * random.IntN(4)
+	}
+	f := header(kind, length)
+	f[3] = byte(random.IntN(16) & random.IntN(16))
+	f[7] = byte(1 + random.IntN(5))
+	if kind == frameData {
+		f = append(f, make([]byte, length)...)
+	}
+	return f
+}
+
+func FuzzPreface(f *testing.F) {
+	f.Add(appendPreface(nil, Greeting{}), 1)
+	f.Add([]byte("HTTP/1.1 200 OK\r\n\r\n"), 24)
+	f.Add([]byte("\x00rmigo\n\x02and so on and so forth"), 7)
+	f.Fuzz(func(t *testing.T, sent []byte, size int) {
+		rest := bytes.NewReader(sent)
+		hi, got, err := readPreface(&portioned{rest, max(size, 1)})
+		if len(got) > prefaceSize || !bytes.HasPrefix(sent, got) || rest.Len() != len(sent)-len(got) {
+			t.Fatalf("got %q of %q, want what was read and no more than a preface", got, sent)
+		}
+		if err == nil && !bytes.Equal(appendPreface(nil, hi), got) {
+			t.Fatalf("got greeting %x from %q, want one that is written like that", hi, got)
+		}
+		if err != nil && rejection("peer", true, got, err).Error() == "" {
+			t.Fatal("an error without words")
+		}
+	})
+}
+
+// portioned reads at most size bytes at a time.
+type portioned struct {
+	io.Reader
+	size int
+}
+
+func (p *portioned) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), p.size)]) }
+
+func TestAPeerThatNeverEndsDoesNotHoldUpClose(t *testing.T) {
+	leak.Check(t)
+	session, _ := greeted(t)
+	stream, err := session.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Close(); err != nil {
+		t.Errorf("got error %v, want the close to succeed", err)
+	}
+	if _, err := stream.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got error %v from a write, want net.ErrClosed", err)
+	}
+	if got := session.Err(); !errors.Is(got, net.ErrClosed) {
+		t.Errorf("got cause %v, want net.ErrClosed: it was closed here", got)
+	}
+}
+
+func TestAPeerThatStopsReadingDoesNotHoldUpClose(t *testing.T) {
+	leak.Check(t)
+	session, peer := greeted(t)
+	grant := header(1, 1<<30) // room for a gigabyte on stream 2, so that the socket itself fills
+	grant[7] = 2
+	stream, err := session.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.Write(grant); err != nil {
+		t.Fatal(err)
+	}
+	stuck := make(chan error, 1)
+	go func() {
+		_, err := stream.Write(make([]byte, 64<<20))
+		stuck <- err
+	}()
+	if err := session.Close(); err != nil {
+		t.Errorf("got error %v, want the close to succeed", err)
+	}
+	if err := <-stuck; err == nil {
+		t.Error("64 MiB were written to a peer that reads nothing, want an error")
+	}
+}

@@ -1,0 +1,148 @@
+// Package transport carries bytes between processes: it turns an endpoint such as tcp://host:1099 into a [Session], a
+// connection on which both sides open as many independent streams as they like.
+//
+// A connection is greeted before it is a session: each side says in 24 bytes that it speaks rmigo and which process it
+// is. So the dialling side knows whom it reached before it says anything else, and a stranger (a web browser, a TLS
+// client, a port scanner) is told apart by its first byte and named in the error.
+//
+//	sessions := transport.NewSessions(transport.Sockets{})
+//	conn, err := sessions.Dial(ctx, "tcp://db.example:1099", transport.Greeting{Process: self})
+//	if err != nil {
+//		return err
+//	}
+//	session, err := conn.Session() // conn.Peer() says which process answered
+//
+// Guarantees:
+//
+//  1. Bytes of one stream arrive in order and once, or not at all; a stream whose reader does not read stops its own
+//     writer after [Window] bytes, and no other stream.
+//  2. A session that dies in whatever way closes its Done channel, and every blocked call on it or on its streams
+//     returns.
+//  3. A failed or late write ends the whole session: nothing is ever written after bytes that may not have been.
+//  4. Until a peer has greeted, it costs one connection and 24 bytes; how many such connections there may be is bounded
+//     by [Pending], and the newest always gets its turn.
+//  5. Nothing here probes whether the peer is alive: who uses a session sends its own probes and closes it.
+//
+// Two transports keep these promises, and one suite of tests holds both to them: yamux over sockets ([NewSessions]) and
+// [Memory], which has neither sockets nor package state, so that it runs in a testing/synctest bubble.
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"time"
+)
+
+// Constants of the session protocol. Both sides must use the same values.
+const (
+	// Window is how many bytes of one stream may be under way unread.
+	Window = 256 << 10
+
+	// Backlog is how many streams one side may have opened that the other side has not accepted yet; Open waits beyond it.
+	Backlog = 256
+
+	// HalfCloseTimeout is how long a stream lives on after one side closed it and the other did not: then it is reset.
+	HalfCloseTimeout = 30 * time.Second
+)
+
+// ErrReset is what a stream returns after the other side gave it up.
+var ErrReset = errors.New("the peer reset the stream")
+
+// A Greeting is what each side of a connection says before anything else.
+type Greeting struct {
+	Process [16]byte // which process speaks: chosen at random when it starts
+}
+
+// A Transport makes greeted connections. It is safe for concurrent use.
+type Transport interface {
+	// Dial connects to endpoint, says hi and waits for the answer; ctx bounds all of it. The connection that it returns
+	// is greeted. Errors: *EndpointError (endpoint makes no sense), *ProtocolError (something else than rmigo answered),
+	// the network's error, or one that wraps the cause of ctx.
+	Dial(ctx context.Context, endpoint string, hi Greeting) (Conn, error)
+
+	// Listen takes connections at endpoint. Port 0 is replaced by a free one.
+	Listen(endpoint string) (Listener, error)
+}
+
+// A Listener hands out connections that have said nothing yet. Its methods may be called concurrently.
+type Listener interface {
+	// Accept waits for the next connection, never for what it says. After Close it returns net.ErrClosed; other errors
+	// may pass, as when the process is out of file descriptors.
+	Accept() (Conn, error)
+
+	// Endpoint is where it listens, with the actual port.
+	Endpoint() string
+
+	// Close ends Accept and leaves accepted connections alone.
+	Close() error
+}
+
+// A Conn is a connection before it is a session. One goroutine uses it; Close may be called from any other.
+type Conn interface {
+	// Greet hears the other side's greeting and says hi; ctx bounds it. On a connection that is greeted already, as a
+	// dialled one is, it returns Peer. When it fails, the connection is closed and the error says what came instead of
+	// a greeting, as that of Transport.Dial does.
+	Greet(ctx context.Context, hi Greeting) (Greeting, error)
+
+	// Peer is what the other side said; zero before Greet.
+	Peer() Greeting
+
+	// Session starts multiplexing, once, on a greeted connection. The session owns the connection from then on.
+	Session() (Session, error)
+
+	// Close closes the connection, and the session if it was started. Any number of times.
+	Close() error
+
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+}
+
+// A Session is a greeted connection that carries streams. Its methods may be called concurrently.
+type Session interface {
+	// Open begins a stream. It does not wait for the other side to accept it, unless Backlog streams are waiting already.
+	Open() (Stream, error)
+
+	// Accept waits for a stream that the other side opened. Someone must always be in it: streams that wait in vain stop
+	// the other side's Open.
+	Accept() (Stream, error)
+
+	// Close ends the session and waits until its goroutines have ended. What Write returned for still reaches the other
+	// side, if that side is there: Close gives it a round trip, half a second at most. Writes that are still waiting are
+	// cut off.
+	Close() error
+
+	// Done is closed when the session has ended, in whatever way.
+	Done() <-chan struct{}
+
+	// Err is nil while the session lives and then says why it ended: net.ErrClosed after Close, io.EOF when the other
+	// side closed it, else what broke it.
+	Err() error
+
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+}
+
+// A Stream is an ordered, flow-controlled pipe in both directions. One goroutine may read while another writes.
+type Stream interface {
+	// Read returns what has arrived, waiting for at least one byte; io.EOF once the other side closed the stream or the
+	// session ended (ask Session.Err which it was) and all that had arrived is read; os.ErrDeadlineExceeded when it had
+	// to wait past the read deadline; ErrReset.
+	io.Reader
+
+	// Write returns when all of p is handed to the connection. It waits for the other side's reader, Window bytes
+	// ahead of it, and no deadline bounds that: closing the session does. An error other than net.ErrClosed on a stream
+	// closed here, and ErrReset, has ended the session.
+	io.Writer
+
+	// Close ends this direction: the other side reads io.EOF after the last byte. The other direction stays open until
+	// the other side closes too, for at most HalfCloseTimeout: both sides must close. It may wait as Write does.
+	io.Closer
+
+	// SetReadDeadline bounds the present and later Reads; the zero time takes the bound away.
+	SetReadDeadline(t time.Time) error
+
+	// Shrink gives back the memory that a drained stream keeps for receiving. For streams that have been idle a while.
+	Shrink()
+}
