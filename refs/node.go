@@ -281,3 +281,10 @@ func (n *Node) HandleAt(r Ref) *Handle { return n.handle(r) }
 func (n *Node) report(level func(string, ...any), msg string, args ...any) {
 	level(msg, append([]any{"process", n.id.String()}, args...)...)
 }
+
+// Links returns how many connections the node has now.
+func (n *Node) Links() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.links)
+}

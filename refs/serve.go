@@ -19,6 +19,7 @@ type Incoming struct {
 	Results wire.Encoder
 
 	link    *link
+	face    *Face // that has the method; nil for the runtime's
 	export  atomic.Pointer[export]
 	number  uint64
 	slot    uint64
@@ -217,6 +218,7 @@ func (in *Incoming) run(ctx context.Context) error {
 	if f == nil {
 		return &Error{Kind: ErrNoSuchMethod, Err: n.exports.signatures(e)}
 	}
+	in.face = f
 	in.Args.Reset(n.codec, f.table, &in.courier, "argument", in.body)
 	in.startResults(f.table)
 	return f.Serve(ctx, e.impl, in)
@@ -247,9 +249,9 @@ func (in *Incoming) NoSuchMethod() error { return &Error{Kind: ErrNoSuchMethod} 
 
 // Panicked logs a panic of the method and returns the error for the caller, who is told what was panicked with; the stack
 // stays in the log.
-func (in *Incoming) Panicked(value any, stack []byte, method string) error {
+func (in *Incoming) Panicked(value any, stack []byte) error {
 	n := in.link.node
-	n.report(n.cfg.log.Error, "panic in remote method", "method", method, "caller", in.link.peer.id.String(),
+	n.report(n.cfg.log.Error, "panic in remote method", "method", in.face.methodName(in.Method), "caller", in.link.peer.id.String(),
 		"panic", fmt.Sprint(value), "stack", string(stack))
 	return &panicked{fmt.Sprint(value)}
 }
@@ -318,12 +320,12 @@ func (in *Incoming) resultCourier() *courier {
 	return &c
 }
 
+// table is what the reply may carry by name.
 func (in *Incoming) table() *wire.Table {
-	n := in.link.node
-	if f := n.exports.face(in.export.Load(), in.Method); f != nil {
-		return f.table
+	if in.face != nil {
+		return in.face.table
 	}
-	return n.runtimeTable
+	return in.link.node.runtimeTable
 }
 
 // Peer is who calls.

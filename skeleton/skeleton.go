@@ -109,7 +109,7 @@ func (d *Interface[T]) HandleOf(v any) *refs.Handle {
 func (d *Interface[T]) Serve(ctx context.Context, impl any, call *Call) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = call.Panicked(p, debug.Stack(), d.Path)
+			err = call.Panicked(p, debug.Stack())
 		}
 	}()
 	return d.Servant.Dispatch(ctx, impl.(T), call)

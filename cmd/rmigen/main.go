@@ -1,0 +1,188 @@
+// Command rmigen writes the stubs and skeletons of the interfaces that are marked //rmi:remote.
+//
+//	//go:generate go run github.com/rmigo/rmigo/cmd/rmigen
+//
+// Without arguments it reads the package in the working directory; with arguments, the packages, patterns or directories
+// that they name. Beside each file that declares a marked interface it writes one that ends in _rmi.go, and it removes such
+// files of its own whose interfaces are gone. If anything is refused, every refusal is printed and nothing is written.
+//
+// The exit code is 0 when all is well, 1 when something was refused or, with --check, is not up to date, and 2 when the
+// command line is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rmigo/rmigo/internal/gen"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cmd := command()
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	err := cmd.ExecuteContext(ctx)
+	var refused gen.Diagnostics
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &refused):
+		fmt.Fprintln(stderr, refused)
+		return 1
+	case errors.Is(err, errOutOfDate):
+		return 1
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(stderr, "rmigen: %v\nRun rmigen --help for usage.\n", err)
+		return 2
+	}
+	fmt.Fprintf(stderr, "rmigen: %v\n", err)
+	return 1
+}
+
+var (
+	errUsage     = errors.New("usage")
+	errOutOfDate = errors.New("not up to date") // what is not has been printed
+)
+
+type flags struct{ check, stdout, verbose bool }
+
+func command() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "rmigen [packages or directories…]",
+		Short: "Write stubs and skeletons for interfaces marked //rmi:remote",
+		Long: `rmigen reads the interfaces marked //rmi:remote and writes <file>_rmi.go beside
+each file that declares one. Without arguments it reads the package in ".".
+
+If anything is refused, every refusal is printed and nothing is written.
+
+Exit codes: 0 all is well; 1 something was refused or, with --check, is not up
+to date; 2 the command line is wrong.`,
+		Example: `  //go:generate go run github.com/rmigo/rmigo/cmd/rmigen
+  rmigen ./bank
+  rmigen --check ./...`,
+		Version:       version(),
+		Args:          arguments,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, args []string) error { return generate(cmd, f, args) },
+	}
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error()) })
+	cmd.Flags().BoolVar(&f.check, "check", false, "write nothing; name the files that are missing, stale or left over")
+	cmd.Flags().BoolVar(&f.stdout, "stdout", false, "write nothing; print what would be written")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "say what is done, and which errors lose their type")
+	return cmd
+}
+
+func usage(text string) error { return fmt.Errorf("%w: %s", errUsage, text) }
+
+func arguments(_ *cobra.Command, args []string) error {
+	for _, arg := range args {
+		if filepath.Ext(arg) == ".go" {
+			return usage(arg + " is a file: name its package or directory")
+		}
+	}
+	return nil
+}
+
+func generate(cmd *cobra.Command, f flags, args []string) error {
+	if f.check && f.stdout {
+		return usage("--check and --stdout exclude each other")
+	}
+	plan, err := gen.Generate(cmd.Context(), gen.Options{Packages: args})
+	if err != nil {
+		return err
+	}
+	if f.verbose {
+		for _, note := range plan.Notes {
+			cmd.PrintErrln(note)
+		}
+	}
+	switch {
+	case f.check:
+		return check(cmd, plan)
+	case f.stdout:
+		return show(cmd, plan)
+	}
+	if f.verbose {
+		for _, file := range plan.Files {
+			cmd.PrintErrf("%s: %s\n", file.Name, done(file.State))
+		}
+	}
+	return plan.Write()
+}
+
+// check names what is not up to date.
+func check(cmd *cobra.Command, plan *gen.Plan) error {
+	var err error
+	for _, file := range plan.Files {
+		if file.State != gen.Current {
+			cmd.PrintErrf("%s: %s: run rmigen\n", file.Name, file.State)
+			err = errOutOfDate
+		}
+	}
+	return err
+}
+
+// show prints one file as it is, several as a txtar archive.
+func show(cmd *cobra.Command, plan *gen.Plan) error {
+	var files []gen.File
+	for _, file := range plan.Files {
+		if file.State != gen.Leftover {
+			files = append(files, file)
+		}
+	}
+	for _, file := range files {
+		if len(files) > 1 {
+			fmt.Fprintf(cmd.OutOrStdout(), "-- %s --\n", file.Name)
+		}
+		if _, err := cmd.OutOrStdout().Write(file.Content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func done(s gen.State) string {
+	switch s {
+	case gen.Current:
+		return "up to date"
+	case gen.Leftover:
+		return "removed"
+	}
+	return "written"
+}
+
+// version is the module's, as the go command built it in.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	if info.Main.Path == "github.com/rmigo/rmigo" {
+		return info.Main.Version
+	}
+	for _, dep := range info.Deps {
+		if dep.Path == "github.com/rmigo/rmigo" {
+			return dep.Version
+		}
+	}
+	return "(devel)"
+}

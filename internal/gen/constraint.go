@@ -1,0 +1,63 @@
+package gen
+
+import (
+	"go/ast"
+	"go/build"
+	"go/build/constraint"
+	"io"
+	"strings"
+)
+
+// buildConstraint returns the constraint under which the go command compiles a file: that of its //go:build line and that
+// of its name, which the generated file's name no longer implies ("bank_linux_rmi.go" is for every system).
+func buildConstraint(name string, f *ast.File) string {
+	var all constraint.Expr
+	and := func(x constraint.Expr) {
+		if all == nil {
+			all = x
+		} else {
+			all = &constraint.AndExpr{X: all, Y: x}
+		}
+	}
+	for _, group := range f.Comments {
+		for _, c := range group.List {
+			if c.Pos() < f.Package && constraint.IsGoBuild(c.Text) {
+				if x, err := constraint.Parse(c.Text); err == nil {
+					and(x)
+				}
+			}
+		}
+	}
+	for _, tag := range nameTags(name) {
+		and(&constraint.TagExpr{Tag: tag})
+	}
+	if all == nil {
+		return ""
+	}
+	return all.String()
+}
+
+// nameTags returns the operating system and architecture in a name like bank_linux_amd64.go.
+func nameTags(name string) []string {
+	parts := strings.Split(strings.TrimSuffix(name, ".go"), "_")
+	last := len(parts) - 1
+	switch {
+	case last == 0 || selected("x_"+parts[last]+".go", "x"): // no tag
+		return nil
+	case last > 1 && isSystem(parts[last-1]) && !isSystem(parts[last]):
+		return parts[last-1:]
+	}
+	return parts[last:]
+}
+
+// isSystem tells a system's name from an architecture's: only the former counts as the last but one part.
+func isSystem(word string) bool { return !selected("x_"+word+"_amd64.go", "amd64") }
+
+// selected asks go/build, which keeps the list of known systems to itself, whether a file of that name is for an unknown
+// system on an architecture.
+func selected(name, architecture string) bool {
+	context := build.Context{GOOS: "x", GOARCH: architecture, Compiler: "gc"}
+	context.OpenFile = func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("package x\n")), nil }
+	match, err := context.MatchFile("", name)
+	return match && err == nil
+}

@@ -1,0 +1,150 @@
+package gen
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"strings"
+)
+
+// An errorEntry is an error that crosses the wire as itself: a sentinel variable or an error type.
+type errorEntry struct {
+	obj     types.Object   // *types.Var or *types.TypeName
+	pointer bool           // of a type: the pointer is meant
+	starred bool           // and the value has an entry too, so that the pointer's name needs a star
+	remotes []*types.Named // that a value of the type leads to
+}
+
+// errorsOf returns the errors that the methods of a marked interface may return: those that its package exports, and those
+// that it names by //rmi:errors.
+func (p *program) errorsOf(s *source, m *mark) []errorEntry {
+	entries := p.packageErrors(s, m.file.constraint)
+	for _, d := range m.errors {
+		entries = append(entries, p.namedErrors(s, m, d)...)
+	}
+	return entries
+}
+
+// packageErrors returns the exported sentinels, then the exported error types, each by name. One that a build constraint
+// can take away is left out, unless the interface's own file is under the same.
+func (p *program) packageErrors(s *source, constraint string) []errorEntry {
+	var sentinels, errorTypes []errorEntry
+	scope := s.types.Scope()
+	for _, name := range scope.Names() {
+		obj := scope.Lookup(name)
+		_, f := p.fileAt(obj.Pos())
+		if f == nil || !obj.Exported() || f.constraint != "" && f.constraint != constraint {
+			continue
+		}
+		switch obj := obj.(type) {
+		case *types.Var:
+			if strings.HasPrefix(name, "Err") && isError(obj.Type()) && hasValue(f.syntax, name) {
+				sentinels = append(sentinels, errorEntry{obj: obj})
+			}
+		case *types.TypeName:
+			entries, problems := p.errorType(s.types, obj)
+			for _, pr := range problems {
+				p.note(obj.Pos(), "%s will arrive as its message only: %s", name, pr.text(obj.Type(), s.types))
+			}
+			errorTypes = append(errorTypes, entries...)
+		}
+	}
+	return append(sentinels, errorTypes...)
+}
+
+// hasValue tells whether the package variable called name is declared with one: a sentinel is, the place for the last
+// error of something is not.
+func hasValue(f *ast.File, name string) bool {
+	for _, decl := range f.Decls {
+		gen, ok := decl.(*ast.GenDecl)
+		if !ok || gen.Tok != token.VAR {
+			continue
+		}
+		for _, spec := range gen.Specs {
+			for _, id := range spec.(*ast.ValueSpec).Names {
+				if id.Name == name {
+					return len(spec.(*ast.ValueSpec).Values) > 0
+				}
+			}
+		}
+	}
+	return false
+}
+
+// errorType returns the entries of a type whose values or pointers are errors; none if they are not. Values that are errors
+// are so by pointer too, and either may be what a method returns. Problems say why an error type cannot travel.
+func (p *program) errorType(from *types.Package, obj *types.TypeName) ([]errorEntry, []problem) {
+	t, ok := obj.Type().(*types.Named)
+	if !ok || obj.IsAlias() || t.TypeParams().Len() > 0 || types.IsInterface(t) {
+		return nil, nil
+	}
+	errorInterface := types.Universe.Lookup("error").Type().Underlying().(*types.Interface)
+	if !types.Implements(types.NewPointer(t), errorInterface) {
+		return nil, nil
+	}
+	found := p.survey(from, obj.Pos(), t)
+	if len(found.problems) > 0 {
+		return nil, found.problems
+	}
+	pointer := errorEntry{obj: obj, pointer: true, remotes: found.remotes}
+	if !types.Implements(t, errorInterface) {
+		return []errorEntry{pointer}, nil
+	}
+	pointer.starred = true
+	return []errorEntry{{obj: obj, remotes: found.remotes}, pointer}, nil
+}
+
+// namedErrors returns what one //rmi:errors line names.
+func (p *program) namedErrors(s *source, m *mark, d directive) []errorEntry {
+	refuse := func(why string) []errorEntry {
+		p.refuse(d.pos, "//rmi:errors %s: %s", d.rest, why)
+		return nil
+	}
+	expr, err := parser.ParseExpr(d.rest)
+	if err != nil {
+		return refuse("write one Go expression a line: a variable pkg.ErrX, or an error type pkg.T or *pkg.T")
+	}
+	if star, ok := expr.(*ast.StarExpr); ok {
+		expr = star.X
+	}
+	obj := s.resolve(m.file, expr)
+	if obj == nil {
+		return refuse("there is no such name in the package or in the imports of this file")
+	}
+	if !obj.Exported() {
+		return refuse("it is not exported, so that a peer could not have it")
+	}
+	switch obj := obj.(type) {
+	case *types.Var:
+		if isError(obj.Type()) {
+			return []errorEntry{{obj: obj}}
+		}
+		return refuse("a sentinel is a variable of type error: name the type of this one instead")
+	case *types.TypeName:
+		entries, problems := p.errorType(s.types, obj)
+		if len(problems) > 0 {
+			return refuse(problems[0].text(obj.Type(), s.types))
+		}
+		if len(entries) > 0 {
+			return entries
+		}
+	}
+	return refuse("it is neither a variable of type error nor an error type")
+}
+
+// resolve finds what an expression at package level names: an identifier, or one of an imported package.
+func (s *source) resolve(f *file, expr ast.Expr) types.Object {
+	switch expr := expr.(type) {
+	case *ast.Ident:
+		_, obj := s.scopes[f.syntax].LookupParent(expr.Name, token.NoPos)
+		return obj
+	case *ast.SelectorExpr:
+		if id, ok := expr.X.(*ast.Ident); ok {
+			if pkg, ok := s.scopes[f.syntax].Lookup(id.Name).(*types.PkgName); ok {
+				return pkg.Imported().Scope().Lookup(expr.Sel.Name)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+// Package gen is rmigen: it reads the interfaces of a package that are marked //rmi:remote and writes, beside each file
+// that declares one, the stubs, skeletons and descriptors that the runtime needs.
+//
+//	plan, err := gen.Generate(ctx, gen.Options{Dir: "bank"})
+//	if err != nil {
+//		return err // gen.Diagnostics: every refusal, sorted by position
+//	}
+//	return plan.Write()
+//
+// Guarantees:
+//
+//  1. All or nothing: one refusal anywhere and there is no plan, so nothing is written.
+//  2. The same sources give the same bytes, whatever generated files are on disk and whatever order packages are named in.
+//  3. A file that rmigen did not write is neither overwritten nor removed.
+//  4. What is generated compiles, whatever names the user's package, its tests and its imports have taken.
+package gen
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// Options says what to generate.
+type Options struct {
+	// Dir is where patterns are resolved and what positions and file names are relative to. Zero: the working directory.
+	Dir string
+	// Packages are import paths, patterns as the go command knows them, or directories. Zero: the package in Dir.
+	Packages []string
+}
+
+// Generate reads the packages and returns the files that they should have, having written none. An error that is a
+// Diagnostics lists everything that was refused; any other error means that the packages could not be read.
+func Generate(ctx context.Context, opts Options) (*Plan, error) {
+	prog, err := load(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	plan := &Plan{}
+	for _, pkg := range prog.targets {
+		plan.add(prog, pkg)
+	}
+	if len(prog.refused) > 0 {
+		return nil, prog.refused.sorted()
+	}
+	slices.SortFunc(plan.Files, func(a, b File) int { return strings.Compare(a.path, b.path) })
+	plan.Notes = prog.notes.sorted()
+	return plan, nil
+}

@@ -1,0 +1,117 @@
+package gen
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the generated files in testdata")
+
+func isGolden(name string) bool { return strings.HasSuffix(name, suffix) }
+func isInput(name string) bool  { return !isGolden(name) }
+
+// archives reads testdata, by name without extension.
+func archives(t *testing.T) map[string]*archive {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no archives in testdata: %v", err)
+	}
+	all := map[string]*archive{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[strings.TrimSuffix(filepath.Base(path), ".txtar")] = parseArchive(string(text))
+	}
+	return all
+}
+
+// The archives are packages of one module. System files are linux's: the goldens are what a generator sees there.
+func TestGeneratedFilesAreTheGoldensToTheByte(t *testing.T) {
+	t.Setenv("GOOS", "linux")
+	dir, all := newModule(t, "example.com/golden"), archives(t)
+	for name, a := range all {
+		a.write(t, filepath.Join(dir, name), isInput)
+	}
+	got := map[string]string{}
+	for _, f := range generate(t, dir, "./...").Files {
+		got[filepath.ToSlash(f.Name)] = string(f.Content)
+	}
+	if *update {
+		updateArchives(t, all, got)
+	}
+	for name, a := range all {
+		for _, file := range a.names {
+			if key := name + "/" + file; isGolden(file) {
+				if got[key] != a.files[file] {
+					t.Errorf("%s is not its golden; run with -update and read the change\n got:\n%s\nwant:\n%s", key, got[key], a.files[file])
+				}
+				delete(got, key)
+			}
+		}
+	}
+	for name := range got {
+		t.Errorf("got %s, want no such file: it has no golden", name)
+	}
+}
+
+func updateArchives(t *testing.T, all map[string]*archive, got map[string]string) {
+	t.Helper()
+	for name, a := range all {
+		var b strings.Builder
+		b.WriteString(a.comment)
+		for _, file := range a.names {
+			if isGolden(file) {
+				continue
+			}
+			b.WriteString("-- " + file + " --\n" + a.files[file])
+			golden := strings.TrimSuffix(file, ".go") + suffix
+			if content, ok := got[name+"/"+golden]; ok {
+				b.WriteString("-- " + golden + " --\n" + content)
+			}
+		}
+		writeFile(t, "testdata/"+name+".txtar", b.String())
+		*a = *parseArchive(b.String())
+	}
+}
+
+func TestGoldensCompileAgainstTheRuntime(t *testing.T) {
+	dir := newModule(t, "example.com/golden")
+	for name, a := range archives(t) {
+		a.write(t, filepath.Join(dir, name), everyFile)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "vet", "./...")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOOS=linux")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("go vet on the goldens: %v, want success\n%s", err, out)
+	}
+}
+
+func TestGenerationIsTheSameWhateverIsOnDiskAndHoweverPackagesAreNamed(t *testing.T) {
+	t.Setenv("GOOS", "linux")
+	fresh, again := newModule(t, "example.com/golden"), newModule(t, "example.com/golden")
+	for name, a := range archives(t) {
+		a.write(t, filepath.Join(fresh, name), isInput)
+		a.write(t, filepath.Join(again, name), everyFile)
+	}
+	first := generate(t, fresh, "./...")
+	second := generate(t, again, "values", "packages/hub", "./packages/...", "clashes", "bank", "example.com/golden/bank")
+	if len(first.Files) != len(second.Files) {
+		t.Fatalf("got %d files, want %d: both runs cover the same packages", len(second.Files), len(first.Files))
+	}
+	for i, f := range first.Files {
+		if g := second.Files[i]; f.Name != g.Name || string(f.Content) != string(g.Content) {
+			t.Errorf("file %d is %s, want %s with the same bytes", i, g.Name, f.Name)
+		}
+		if f.State != Missing || second.Files[i].State != Current {
+			t.Errorf("%s is %v in a fresh module and %v where it was generated, want missing and up to date", f.Name, f.State, second.Files[i].State)
+		}
+	}
+}

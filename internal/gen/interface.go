@@ -1,0 +1,214 @@
+package gen
+
+import (
+	"fmt"
+	"go/token"
+	"go/types"
+	"slices"
+	"strings"
+)
+
+// An iface is a marked interface that passed every check, ready to be named and written.
+type iface struct {
+	obj     *types.TypeName
+	mark    *mark
+	methods []*method // sorted by name
+	names             // given once all interfaces of the package are known
+	remotes []*types.Named
+	errors  []errorEntry
+}
+
+// A method is (ctx, params...) (results..., error): what every method does alike is left out.
+type method struct {
+	fn         *types.Func
+	text       string
+	id         uint64
+	idempotent bool
+	constant   string
+	params     []*types.Var
+	results    []*types.Var
+}
+
+func (m *method) variadic() bool { return m.fn.Signature().Variadic() }
+
+// interfaces checks the marked interfaces of s and returns those that passed, in source order.
+func (p *program) interfaces(s *source) []*iface {
+	var all []*iface
+	for _, m := range s.marks {
+		obj, ok := s.types.Scope().Lookup(m.spec.Name.Name).(*types.TypeName)
+		if !ok {
+			p.refuse(m.spec.Pos(), "%s cannot be a remote interface: give it a name of its own", m.spec.Name.Name)
+			continue
+		}
+		if typ := p.remotable(obj, m); typ != nil {
+			all = append(all, p.newInterface(s, m, obj, typ))
+		}
+	}
+	return all
+}
+
+// remotable returns the interface that is marked, or refuses it as a whole.
+func (p *program) remotable(obj *types.TypeName, m *mark) *types.Interface {
+	refuse := func(why string) *types.Interface {
+		p.refuse(m.spec.Pos(), "%s: %s", obj.Name(), why)
+		return nil
+	}
+	if m.spec.TypeParams != nil {
+		return refuse("a generic interface is not supported by this version of rmigen: write one without type parameters")
+	}
+	if m.spec.Assign.IsValid() {
+		return refuse("//rmi:remote on an alias: mark the interface that it stands for")
+	}
+	typ, ok := obj.Type().Underlying().(*types.Interface)
+	switch {
+	case !ok && obj.Type().Underlying() == types.Typ[types.Invalid]:
+		p.refuseBroken(obj.Pos())
+		return nil
+	case !ok:
+		return refuse("//rmi:remote on a type that is no interface: mark the interface by which it is called")
+	case !typ.IsMethodSet():
+		return refuse("a type constraint cannot be remote: write an interface of methods only")
+	case p.refuseErrors(p.sourceOf(obj), span{m.spec.Pos(), m.spec.End()}):
+		return nil
+	case typ.NumMethods() == 0:
+		return refuse("an interface without methods cannot be remote: use stub.Object for any remote object")
+	}
+	return typ
+}
+
+func (p *program) newInterface(s *source, m *mark, obj *types.TypeName, typ *types.Interface) *iface {
+	i := &iface{obj: obj, mark: m}
+	for k := range typ.NumMethods() {
+		if fn := p.newMethod(i, typ.Method(k)); fn != nil {
+			i.methods = append(i.methods, fn)
+		}
+	}
+	slices.SortFunc(i.methods, func(a, b *method) int { return strings.Compare(a.fn.Name(), b.fn.Name()) })
+	p.checkIDs(i)
+	i.errors = p.errorsOf(s, m)
+	for _, e := range i.errors {
+		i.remotes = append(i.remotes, e.remotes...)
+	}
+	return i
+}
+
+// newMethod checks one method, refuses all that is wrong with it, and returns nil if anything is.
+func (p *program) newMethod(i *iface, fn *types.Func) *method {
+	c := &methodCheck{p: p, iface: i, fn: fn, pos: fn.Pos()}
+	s, _ := p.fileAt(fn.Pos())
+	if s == nil {
+		c.pos = i.obj.Pos() // embedded from another module
+	}
+	c.shape()
+	if c.failed {
+		return nil
+	}
+	sig := fn.Signature()
+	m := &method{fn: fn, idempotent: s != nil && s.idempotent[fn.Pos()]}
+	m.text, m.id = MethodID(fn)
+	for k := 1; k < sig.Params().Len(); k++ {
+		m.params = append(m.params, sig.Params().At(k))
+		c.travels(sig.Params().At(k), fmt.Sprintf("parameter %d", k+1), "parameter ")
+	}
+	for k := range sig.Results().Len() - 1 {
+		m.results = append(m.results, sig.Results().At(k))
+		c.travels(sig.Results().At(k), fmt.Sprintf("result %d", k+1), "result ")
+	}
+	return m
+}
+
+// methodCheck refuses what is wrong with one method.
+type methodCheck struct {
+	p      *program
+	iface  *iface
+	fn     *types.Func
+	pos    token.Pos
+	failed bool
+}
+
+func (c *methodCheck) refuse(format string, args ...any) {
+	c.p.refuse(c.pos, "%s.%s: %s", c.iface.obj.Name(), c.fn.Name(), fmt.Sprintf(format, args...))
+	c.failed = true
+}
+
+// shape checks what does not depend on which types travel.
+func (c *methodCheck) shape() {
+	sig := c.fn.Signature()
+	if !c.fn.Exported() {
+		c.refuse("an unexported method cannot be remote: export it or take it out of the interface")
+		return
+	}
+	results := sig.Results()
+	for r := range results.Variables() {
+		if n, ok := types.Unalias(r.Type()).(*types.Named); ok && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == "iter" {
+			c.refuse("a stream (iter.%s) is not supported by this version of rmigen: return a slice and an error", n.Obj().Name())
+			return
+		}
+	}
+	if sig.Params().Len() == 0 || !c.resolved(sig.Params().At(0)) && !isContext(sig.Params().At(0).Type()) {
+		c.refuse("first parameter must be context.Context: write %s", c.corrected())
+	}
+	if results.Len() == 0 || !c.resolved(results.At(results.Len()-1)) && !isError(results.At(results.Len()-1).Type()) {
+		c.refuse("last result must be error: write %s", c.corrected())
+	}
+}
+
+// resolved is false for a usable type; one that the type checker could not resolve is refused here, and settled.
+func (c *methodCheck) resolved(v *types.Var) bool {
+	if types.Unalias(v.Type()) != types.Typ[types.Invalid] {
+		return false
+	}
+	c.p.refuseBroken(c.fn.Pos())
+	c.failed = true
+	return true
+}
+
+// corrected is the method with the context and the error that it should have.
+func (c *methodCheck) corrected() string {
+	sig := c.fn.Signature()
+	params, results := slices.Collect(sig.Params().Variables()), slices.Collect(sig.Results().Variables())
+	params = slices.DeleteFunc(params, func(v *types.Var) bool { return isContext(v.Type()) })
+	results = slices.DeleteFunc(results, func(v *types.Var) bool { return isError(v.Type()) })
+	pkg := c.iface.obj.Pkg()
+	named := func(vs []*types.Var) bool { return len(vs) == 0 || vs[0].Name() != "" }
+	variable := func(name string, t types.Type, show bool) *types.Var {
+		if !show {
+			name = ""
+		}
+		return types.NewParam(token.NoPos, pkg, name, t)
+	}
+	context := types.NewPackage("context", "context")
+	ctx := types.NewNamed(types.NewTypeName(token.NoPos, context, "Context", nil), types.NewInterfaceType(nil, nil), nil)
+	params = slices.Insert(params, 0, variable("ctx", ctx, named(params)))
+	results = append(results, variable("err", types.Universe.Lookup("error").Type(), len(results) > 0 && named(results)))
+	right := types.NewSignatureType(nil, nil, nil, types.NewTuple(params...), types.NewTuple(results...), sig.Variadic())
+	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(pkg)), "func")
+}
+
+// travels checks one parameter or result and collects the remote interfaces that it leads to.
+func (c *methodCheck) travels(v *types.Var, unnamed, kind string) {
+	where := unnamed
+	if v.Name() != "" && v.Name() != "_" {
+		where = kind + v.Name()
+	}
+	found := c.p.survey(c.iface.obj.Pkg(), c.fn.Pos(), v.Type())
+	for _, pr := range found.problems {
+		c.refuse("%s: %s", where, pr.text(v.Type(), c.iface.obj.Pkg()))
+	}
+	c.iface.remotes = append(c.iface.remotes, found.remotes...)
+}
+
+// checkIDs refuses an interface whose methods cannot be told from each other, or from the runtime's, by their IDs.
+func (p *program) checkIDs(i *iface) {
+	const remedy = "rename the method: its ID is the hash of its name and signature"
+	byID := map[uint64]*method{}
+	for _, m := range i.methods {
+		if m.id < ReservedIDs {
+			p.refuse(m.fn.Pos(), "%s.%s: its ID %#x is reserved: %s", i.obj.Name(), m.fn.Name(), m.id, remedy)
+		}
+		if other := byID[m.id]; other != nil {
+			p.refuse(m.fn.Pos(), "%s.%s: its ID %#x is also %s's: %s", i.obj.Name(), m.fn.Name(), m.id, other.fn.Name(), remedy)
+		}
+		byID[m.id] = m
+	}
+}

@@ -1,0 +1,262 @@
+package gen
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/build"
+	"go/importer"
+	"go/parser"
+	"go/scanner"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A program is what one run has read. Packages of the main module are type-checked from source, because a sibling whose
+// generated file does not exist yet has no export data; all others come from export data. Function bodies are skipped and
+// our own output is left out, so uses of generated names in the rest of the package are type errors: expected ones. An
+// error counts only when a marked interface's signatures lead to it (see survey).
+type program struct {
+	dir     string
+	fset    *token.FileSet
+	sources map[string]*source // of the main module, by import path
+	targets []*source          // those asked for, in import path order
+	exports map[string]string  // import path → file of export data
+	missing map[string]string  // import path → why the go command did not find it
+	gc      types.Importer     // reads exports
+	refused Diagnostics
+	notes   Diagnostics
+}
+
+// A source is a package of the main module.
+type source struct {
+	listed
+	files    []*file
+	types    *types.Package
+	scopes   map[ast.Node]*types.Scope
+	errs     []types.Error
+	checking bool
+	directives
+}
+
+// A file is one that the user wrote.
+type file struct {
+	path       string
+	syntax     *ast.File
+	constraint string // the build constraint that holds for it, also by its name; "" when there is none
+}
+
+// listed is what the go command says about a package.
+type listed struct {
+	ImportPath, Name, Dir, Export string
+	Standard, DepOnly             bool
+	GoFiles, CgoFiles             []string
+	IgnoredGoFiles, TestGoFiles   []string
+	ImportMap                     map[string]string
+	Module                        *struct {
+		Main      bool
+		GoVersion string
+	}
+	Error *struct{ Pos, Err string }
+}
+
+// fromSource is false for the standard library and for modules that the main one depends on.
+func (l *listed) fromSource() bool {
+	return !l.Standard && (l.Module == nil || l.Module.Main)
+}
+
+func load(ctx context.Context, opts Options) (*program, error) {
+	dir, err := filepath.Abs(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &program{dir: dir, fset: token.NewFileSet(), sources: map[string]*source{}}
+	p.exports, p.missing = map[string]string{}, map[string]string{}
+	p.gc = importer.ForCompiler(p.fset, "gc", p.openExport)
+	packages, err := p.list(ctx, opts.Packages)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range packages {
+		p.place(l)
+	}
+	slices.SortFunc(p.targets, func(a, b *source) int { return strings.Compare(a.ImportPath, b.ImportPath) })
+	for _, s := range p.targets {
+		p.check(s)
+	}
+	return p, nil
+}
+
+// list asks the go command for the packages and all that they import.
+func (p *program) list(ctx context.Context, packages []string) ([]*listed, error) {
+	const fields = "ImportPath,Name,Dir,Export,Standard,DepOnly,GoFiles,CgoFiles,IgnoredGoFiles,TestGoFiles,ImportMap,Module,Error"
+	args := []string{"list", "-e", "-export", "-deps", "-json=" + fields, "--"}
+	for _, name := range packages {
+		args = append(args, p.pattern(name))
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = p.dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w\n%s", err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	var all []*listed
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		l := new(listed)
+		if err := dec.Decode(l); err == io.EOF {
+			return all, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		all = append(all, l)
+	}
+}
+
+// pattern lets a directory be named without the "./" that tells the go command so.
+func (p *program) pattern(name string) string {
+	if filepath.IsAbs(name) || build.IsLocalImport(name) {
+		return name
+	}
+	if info, err := os.Stat(filepath.Join(p.dir, name)); err == nil && info.IsDir() {
+		return "./" + name
+	}
+	return name
+}
+
+// place puts a package where it will be found: parsed, or as the name of its export data.
+func (p *program) place(l *listed) {
+	switch {
+	case l.Error != nil && len(l.GoFiles)+len(l.CgoFiles) == 0:
+		p.missing[l.ImportPath] = strings.Join(strings.Fields(l.Error.Err), " ")
+		if !l.DepOnly {
+			p.refused = append(p.refused, Diagnostic{token.Position{Filename: l.ImportPath}, p.missing[l.ImportPath]})
+		}
+	case l.fromSource():
+		s := &source{listed: *l}
+		p.parse(s)
+		p.sources[l.ImportPath] = s
+		if !l.DepOnly {
+			p.targets = append(p.targets, s)
+			p.refused = append(p.refused, s.misused...)
+		}
+	default:
+		p.exports[l.ImportPath] = l.Export
+		if !l.DepOnly {
+			p.refused = append(p.refused, Diagnostic{token.Position{Filename: l.ImportPath}, "not in the main module: run rmigen in its own"})
+		}
+	}
+}
+
+// parse reads the files that the build context selects, without those that rmigen wrote: those say what an earlier run
+// saw, may name what is gone, and may hold the marks of an unresolved merge.
+func (p *program) parse(s *source) {
+	for _, name := range slices.Concat(s.GoFiles, s.CgoFiles) {
+		path := filepath.Join(s.Dir, name)
+		if ours, err := isOurs(path); ours && err == nil {
+			continue
+		}
+		syntax, err := parser.ParseFile(p.fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			if !s.DepOnly {
+				p.refuseSyntax(path, err)
+			}
+			continue
+		}
+		s.files = append(s.files, &file{path, syntax, buildConstraint(name, syntax)})
+	}
+	p.readDirectives(s)
+}
+
+func (p *program) refuseSyntax(path string, err error) {
+	var list scanner.ErrorList
+	if !errors.As(err, &list) {
+		p.refused = append(p.refused, Diagnostic{token.Position{Filename: p.relative(path)}, err.Error()})
+	}
+	for _, e := range list {
+		e.Pos.Filename = p.relative(e.Pos.Filename)
+		p.refused = append(p.refused, Diagnostic{e.Pos, e.Msg})
+	}
+}
+
+// check type-checks s once and keeps the errors. The package it returns may be incomplete.
+func (p *program) check(s *source) *types.Package {
+	if s.types != nil {
+		return s.types
+	}
+	s.checking = true
+	defer func() { s.checking = false }()
+	conf := types.Config{
+		Importer:         importing{p, s},
+		IgnoreFuncBodies: true,
+		FakeImportC:      true,
+		Sizes:            types.SizesFor("gc", build.Default.GOARCH),
+		Error:            func(err error) { s.errs = append(s.errs, err.(types.Error)) },
+	}
+	if s.Module != nil && s.Module.GoVersion != "" {
+		conf.GoVersion = "go" + s.Module.GoVersion
+	}
+	syntax := make([]*ast.File, len(s.files))
+	for i, f := range s.files {
+		syntax[i] = f.syntax
+	}
+	info := &types.Info{Scopes: map[ast.Node]*types.Scope{}}
+	s.types, _ = conf.Check(s.ImportPath, p.fset, syntax, info) // what failed is in s.errs
+	s.scopes = info.Scopes
+	return s.types
+}
+
+// importing resolves the imports of one source package.
+type importing struct {
+	p    *program
+	from *source
+}
+
+func (i importing) Import(path string) (*types.Package, error) {
+	if mapped, ok := i.from.ImportMap[path]; ok {
+		path = mapped
+	}
+	s := i.p.sources[path]
+	switch {
+	case i.p.missing[path] != "":
+		return nil, errors.New(i.p.missing[path])
+	case s == nil:
+		return i.p.gc.Import(path)
+	case s.checking:
+		return nil, errors.New("import cycle")
+	}
+	return i.p.check(s), nil
+}
+
+func (p *program) openExport(path string) (io.ReadCloser, error) {
+	if p.exports[path] == "" {
+		return nil, errors.New("the go command has no export data for it: does it build?")
+	}
+	return os.Open(p.exports[path])
+}
+
+// sourceOf returns the package of the main module that declares obj, or nil.
+func (p *program) sourceOf(obj types.Object) *source {
+	if obj.Pkg() == nil {
+		return nil
+	}
+	return p.sources[obj.Pkg().Path()]
+}
+
+// relative is path as seen from the directory that rmigen runs in.
+func (p *program) relative(path string) string {
+	if rel, err := filepath.Rel(p.dir, path); err == nil && path != "" {
+		return rel
+	}
+	return path
+}

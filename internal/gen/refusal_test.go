@@ -1,0 +1,423 @@
+package gen
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A refusal is a package that rmigen refuses, and what it says.
+type refusal struct {
+	name   string
+	source string // what follows the package clause; it begins with an empty line, so that its text starts in line 3
+	want   []string
+}
+
+func refusedSignatures() []refusal {
+	return []refusal{
+		{"AMethodWithoutContextIsToldHowToBeWritten", `
+import "context"
+
+//rmi:remote
+type Account interface {
+	Close()
+	Open(name string, mode int) (bool, error)
+	Late(name string, ctx context.Context) error
+	Odd(context.Context, int) bool
+	Many(names ...string) (ok bool)
+}`, []string{
+			"7:2: Account.Close: first parameter must be context.Context: write Close(ctx context.Context) error",
+			"7:2: Account.Close: last result must be error: write Close(ctx context.Context) error",
+			"8:2: Account.Open: first parameter must be context.Context: write Open(ctx context.Context, name string, mode int) (bool, error)",
+			"9:2: Account.Late: first parameter must be context.Context: write Late(ctx context.Context, name string) error",
+			"10:2: Account.Odd: last result must be error: write Odd(context.Context, int) (bool, error)",
+			"11:2: Account.Many: first parameter must be context.Context: write Many(ctx context.Context, names ...string) (ok bool, err error)",
+			"11:2: Account.Many: last result must be error: write Many(ctx context.Context, names ...string) (ok bool, err error)",
+		}},
+		{"AnUnexportedMethodIsRefused", `
+import "context"
+
+//rmi:remote
+type Account interface {
+	close(ctx context.Context) error
+}`, []string{"7:2: Account.close: an unexported method cannot be remote: export it or take it out of the interface"}},
+		{"AStreamIsRefusedInThisVersion", `
+import ("context"; "iter")
+
+//rmi:remote
+type Account interface {
+	History(ctx context.Context) iter.Seq2[int, error]
+	Names(ctx context.Context) (iter.Seq[string], error)
+}`, []string{
+			"7:2: Account.History: a stream (iter.Seq2) is not supported by this version of rmigen: return a slice and an error",
+			"8:2: Account.Names: a stream (iter.Seq) is not supported by this version of rmigen: return a slice and an error",
+		}},
+		{"AWrongMethodOfAnEmbeddedInterfaceIsRefusedWhereItStands", `
+import ("context"; "io"; "fmt")
+
+//rmi:remote
+type Account interface {
+	Base
+	fmt.Stringer
+	Read(context.Context, io.Reader) error
+}
+
+type Base interface {
+	Ping() error
+}`, []string{
+			"6:6: Account.String: first parameter must be context.Context: write String(ctx context.Context) (string, error)",
+			"6:6: Account.String: last result must be error: write String(ctx context.Context) (string, error)",
+			"9:2: Account.Read: parameter 2: interface type io.Reader cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
+			"13:2: Account.Ping: first parameter must be context.Context: write Ping(ctx context.Context) error",
+		}},
+	}
+}
+
+func refusedTypes() []refusal {
+	return []refusal{
+		{"WhatCannotTravelIsNamedByItsPath", `
+import "context"
+
+//rmi:remote
+type Account interface {
+	Put(ctx context.Context, v Order) error
+	Get(ctx context.Context) (order *Order, err error)
+}
+
+type Order struct {
+	Lines []Line
+	next  chan int
+	Skip  func() ` + "`cbor:\"-\"`" + `
+}
+
+type Line struct {
+	Extra any
+	More  map[string]struct{ Done chan<- bool }
+	By    map[[1]any]int
+}`, []string{
+			"7:2: Account.Put: parameter v: Order.Lines[].Extra: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
+			"7:2: Account.Put: parameter v: Order.Lines[].More[].Done: chan<- bool cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"7:2: Account.Put: parameter v: Order.Lines[].By[key][]: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
+			"8:2: Account.Get: result order: Order.Lines[].Extra: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
+			"8:2: Account.Get: result order: Order.Lines[].More[].Done: chan<- bool cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"8:2: Account.Get: result order: Order.Lines[].By[key][]: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
+		}},
+		{"AnInterfaceTypedParameterIsRefusedByItsKind", `
+import ("context"; "io")
+
+type Shape interface{ Area() float64 }
+
+//rmi:remote
+type Account interface {
+	Any(ctx context.Context, v any, list []any) error
+	Shape(ctx context.Context, s Shape) (Shape, error)
+	Again(ctx, other context.Context) error
+	Write(ctx context.Context, w io.Writer) error
+	Literal(ctx context.Context, v interface{ M() }) error
+}`, []string{
+			"9:2: Account.Any: parameter v: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
+			"9:2: Account.Any: parameter list: []any: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
+			"10:2: Account.Shape: parameter s: interface type Shape cannot travel: mark it //rmi:remote or use a concrete type",
+			"10:2: Account.Shape: result 1: interface type Shape cannot travel: mark it //rmi:remote or use a concrete type",
+			"11:2: Account.Again: parameter other: interface type context.Context cannot travel: a method has one context, its first parameter",
+			"12:2: Account.Write: parameter w: interface type io.Writer cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
+			"13:2: Account.Literal: parameter v: interface type interface{M()} cannot travel: use a concrete type or a //rmi:remote interface",
+		}},
+		{"ChannelsFunctionsAndAddressesAreRefused", `
+import ("context"; "unsafe")
+
+//rmi:remote
+type Account interface {
+	Chan(ctx context.Context, c chan int) error
+	Func(ctx context.Context, f func(context.Context) error) error
+	Address(ctx context.Context, p unsafe.Pointer) error
+}`, []string{
+			"7:2: Account.Chan: parameter c: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"8:2: Account.Func: parameter f: a function cannot travel in this version: pass a //rmi:remote interface with one method",
+			"9:2: Account.Address: parameter p: unsafe.Pointer cannot travel: an address means nothing to another process: send what it points to",
+		}},
+		{"AStructWithoutExportedFieldsIsRefusedUnlessItIsEmpty", `
+import ("context"; "sync"; "net/http")
+
+//rmi:remote
+type Account interface {
+	Empty(ctx context.Context, e struct{}, pad struct{ _ int }) error
+	Opaque(ctx context.Context, o opaque, m sync.Mutex) error
+	Inside(ctx context.Context, h Holder) error
+	Foreign(ctx context.Context, r *http.Request) error
+}
+
+type opaque struct{ n int }
+type Holder struct{ sync.Mutex; N int }`, []string{
+			"8:2: Account.Opaque: parameter o: opaque has no exported field, so nothing of it would arrive: export what should travel, or pass a //rmi:remote interface",
+			"8:2: Account.Opaque: parameter m: sync.Mutex has no exported field, so nothing of it would arrive: send a type with exported fields",
+			"9:2: Account.Inside: parameter h: Holder.Mutex: sync.Mutex has no exported field, so nothing of it would arrive: send a type with exported fields, or leave the field out with cbor:\"-\"",
+			"10:2: Account.Foreign: parameter r: http.Request.Body: interface type io.ReadCloser cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
+		}},
+		{"FieldTagsThatTheCodecDoesNotKnowAreRefused", `
+import "context"
+
+//rmi:remote
+type Account interface {
+	Put(ctx context.Context, p Pair, q Twice) error
+}
+
+type Pair struct {
+	_ struct{} ` + "`cbor:\",toarray\"`" + `
+	A int      ` + "`cbor:\"1,keyasint\"`" + `
+}
+type Twice struct {
+	A int ` + "`cbor:\"B\"`" + `
+	B int
+}`, []string{
+			"7:2: Account.Put: parameter p: Pair._: the cbor option toarray is not supported: take it out of the tag",
+			"7:2: Account.Put: parameter p: Pair.A: the cbor option keyasint is not supported: take it out of the tag",
+			`7:2: Account.Put: parameter q: Twice.B: it travels as "B", and so does field A: give it another cbor name`,
+		}},
+	}
+}
+
+func refusedInterfaces() []refusal {
+	return []refusal{
+		{"OnlyAnInterfaceOfMethodsCanBeRemote", `
+import "context"
+
+//rmi:remote
+type Account struct{}
+
+//rmi:remote
+type Number interface{ ~int | ~string }
+
+//rmi:remote
+type Nothing interface{}
+
+//rmi:remote
+type Alias = Real
+
+type Real interface { M(context.Context) error }
+
+//rmi:remote
+type Box[T any] interface { Get(context.Context) (T, error) }
+
+//rmi:remote
+type _ interface { M(context.Context) error }`, []string{
+			"6:6: Account: //rmi:remote on a type that is no interface: mark the interface by which it is called",
+			"9:6: Number: a type constraint cannot be remote: write an interface of methods only",
+			"12:6: Nothing: an interface without methods cannot be remote: use stub.Object for any remote object",
+			"15:6: Alias: //rmi:remote on an alias: mark the interface that it stands for",
+			"20:6: Box: a generic interface is not supported by this version of rmigen: write one without type parameters",
+			"23:6: _ cannot be a remote interface: give it a name of its own",
+		}},
+		{"ATakenDescriptorNameIsRefused", `
+import ("context"; remotePlain "fmt")
+
+//rmi:remote
+type Account interface { M(context.Context) error }
+
+//rmi:remote
+type plain interface { M(context.Context) error }
+
+func RemoteAccount() { remotePlain.Println() }`, []string{
+			"6:6: Account: its descriptor will be called RemoteAccount, a name already used at DIR/p.go:11:6: rename that or the interface",
+			"9:6: plain: its descriptor will be called remotePlain, a name already used at DIR/p.go:3:20: rename that or the interface",
+		}},
+		{"WhatDoesNotCompileIsRefusedOnlyWhereASignatureLeadsToIt", `
+import ("context"; "example.com/nowhere/x"; "example.com/nowhere/y")
+
+//rmi:remote
+type Account interface {
+	Put(ctx context.Context, o Order, u Undefined) error
+	Base
+	Missing
+}
+
+type Order struct {
+	Line Lien
+}
+
+type Base interface { Get(ctx context.Context) (x.Thing, error) }
+
+var unrelated Unknown = RemoteAccount
+type Other struct { Y y.Thing; Z Unknown }`, []string{
+			"7:38: undefined: Undefined",
+			"9:2: undefined: Missing",
+		}},
+		{"ABrokenFieldOrImportIsRefusedWhereItStands", `
+import ("context"; "example.com/nowhere/x")
+
+//rmi:remote
+type Account interface {
+	Put(ctx context.Context, o Order) error
+	Base
+}
+
+type Order struct {
+	Line Lien
+}
+
+type Base interface { Get(ctx context.Context) (x.Thing, error) }`, []string{
+			"3:20: could not import example.com/nowhere/x (no required module provides package example.com/nowhere/x; to add it: go get example.com/nowhere/x)",
+			"12:7: undefined: Lien",
+		}},
+	}
+}
+
+func refusedDirectives() []refusal {
+	return []refusal{
+		{"AMisspeltDirectiveIsAnsweredWithTheRightOne", `
+import "context"
+
+//rmi:remot
+type Account interface {
+	//rmi:idempotant
+	M(context.Context) error
+}
+
+//rmi:frobnicate
+// rmi:remote
+type Other interface{ M(context.Context) error }`, []string{
+			"5:1: //rmi:remot is no directive: did you mean //rmi:remote?",
+			"7:2: //rmi:idempotant is no directive: did you mean //rmi:idempotent?",
+			"11:1: //rmi:frobnicate is no directive: there are //rmi:remote, //rmi:errors and //rmi:idempotent",
+			"12:1: a directive has no space after the slashes: write //rmi:remote",
+		}},
+		{"ADirectiveOfALaterVersionIsRefusedByName", `
+import "context"
+
+//rmi:remote async
+//rmi:serial
+//rmi:types *int
+type Account interface {
+	//rmi:oneway
+	//rmi:timeout 5s
+	//rmi:resumable
+	//rmi:orphan keep
+	M(context.Context) error
+}
+
+//rmi:use example.com/x.Y=example.com/yrmi
+
+//rmi:remote please
+type Other interface{ M(context.Context) error }`, []string{
+			"5:1: //rmi:remote async is not supported by this version of rmigen: write //rmi:remote",
+			"6:1: //rmi:serial is not supported by this version of rmigen",
+			"7:1: //rmi:types is not supported by this version of rmigen",
+			"9:2: //rmi:oneway is not supported by this version of rmigen",
+			"10:2: //rmi:timeout is not supported by this version of rmigen",
+			"11:2: //rmi:resumable is not supported by this version of rmigen",
+			"12:2: //rmi:orphan is not supported by this version of rmigen",
+			"16:1: //rmi:use is not supported by this version of rmigen",
+			"18:1: //rmi:remote takes no please: write //rmi:remote",
+		}},
+		{"ADirectiveWhereItMeansNothingIsRefused", `
+import "context"
+
+//rmi:remote
+
+type Account interface {
+	//rmi:remote
+	M(context.Context) error //rmi:idempotent
+	//rmi:idempotent now
+	N(context.Context) error
+	//rmi:idempotent
+	Base
+}
+
+//rmi:idempotent
+type Base interface{ P(context.Context) error }
+
+//rmi:errors ErrX
+func f() {
+	//rmi:remote
+}
+
+//rmi:remote
+type (
+	//rmi:errors ErrX
+	Unmarked interface{ M(context.Context) error }
+)`, []string{
+			"5:1: //rmi:remote belongs in the doc comment of an interface type, directly above it",
+			"8:2: //rmi:remote belongs in the doc comment of an interface type, directly above it",
+			"9:27: //rmi:idempotent belongs in the doc comment of an interface's method, directly above it",
+			"10:2: //rmi:idempotent takes no now",
+			"12:2: //rmi:idempotent belongs in the doc comment of an interface's method, directly above it",
+			"16:1: //rmi:idempotent belongs in the doc comment of an interface's method, directly above it",
+			"19:1: //rmi:errors belongs in the doc comment of an interface type, directly above it",
+			"21:2: //rmi:remote belongs in the doc comment of an interface type, directly above it",
+			"24:1: //rmi:remote belongs in the doc comment of an interface type, directly above it",
+			"26:2: //rmi:errors without //rmi:remote: Unmarked is not marked",
+		}},
+		{"AnErrorThatCannotCrossIsRefused", `
+import ("context"; "io"; "os/exec")
+
+//rmi:remote
+//rmi:errors io.EOF
+//rmi:errors io.NoSuch
+//rmi:errors nowhere.ErrX
+//rmi:errors io.EOF, io.EOF
+//rmi:errors
+//rmi:errors io.ReadAll
+//rmi:errors errHidden
+//rmi:errors Typed
+//rmi:errors *Opaque
+//rmi:errors *exec.Error
+type Account interface { M(context.Context) error }
+
+var errHidden = io.EOF
+var Typed = &Opaque{}
+type Opaque struct { n int }
+func (*Opaque) Error() string { return "" }`, []string{
+			"7:1: //rmi:errors io.NoSuch: there is no such name in the package or in the imports of this file",
+			"8:1: //rmi:errors nowhere.ErrX: there is no such name in the package or in the imports of this file",
+			"9:1: //rmi:errors io.EOF, io.EOF: write one Go expression a line: a variable pkg.ErrX, or an error type pkg.T or *pkg.T",
+			"10:1: //rmi:errors : write one Go expression a line: a variable pkg.ErrX, or an error type pkg.T or *pkg.T",
+			"11:1: //rmi:errors io.ReadAll: it is neither a variable of type error nor an error type",
+			"12:1: //rmi:errors errHidden: it is not exported, so that a peer could not have it",
+			"13:1: //rmi:errors Typed: a sentinel is a variable of type error: name the type of this one instead",
+			"14:1: //rmi:errors *Opaque: Opaque has no exported field, so nothing of it would arrive: export what should travel, or pass a //rmi:remote interface",
+		}},
+	}
+}
+
+// All the packages are of one module and refused in one run, so that each case also shows that no other hides it.
+func TestRefusals(t *testing.T) {
+	dir := newModule(t, "example.com/refused")
+	cases := slices.Concat(refusedSignatures(), refusedTypes(), refusedInterfaces(), refusedDirectives())
+	for i, c := range cases {
+		writeFile(t, filepath.Join(dir, fmt.Sprintf("c%02d", i), "p.go"), "package p\n"+c.source+"\n")
+	}
+	got := refusals(t, dir, "./...")
+	for i, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			prefix := fmt.Sprintf("c%02d/p.go:", i)
+			var mine []string
+			for _, line := range got {
+				if rest, ok := strings.CutPrefix(filepath.ToSlash(line), prefix); ok {
+					mine = append(mine, rest)
+				}
+			}
+			want := make([]string, len(c.want))
+			for k, line := range c.want {
+				want[k] = strings.ReplaceAll(line, "DIR", fmt.Sprintf("c%02d", i))
+			}
+			compareLines(t, mine, want)
+		})
+	}
+}
+
+// compareLines compares what was said with what should be; lines of one position may come in any order.
+func compareLines(t *testing.T, got, want []string) {
+	t.Helper()
+	for _, line := range want {
+		if !slices.Contains(got, line) {
+			t.Errorf("want, but did not get:\n\t%s", line)
+		}
+	}
+	for _, line := range got {
+		if !slices.Contains(want, line) {
+			t.Errorf("got, but did not want:\n\t%s", line)
+		}
+	}
+}

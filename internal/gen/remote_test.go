@@ -1,0 +1,51 @@
+package gen
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A module that the main one depends on is known by export data only: there a descriptor says what is remote.
+func TestAnInterfaceOfAnotherModuleIsRemoteByItsDescriptor(t *testing.T) {
+	dir := newModule(t, "example.com/p")
+	other := filepath.Join(filepath.Dir(dir), "other")
+	writeFile(t, filepath.Join(other, "go.mod"), "module example.com/other\n\ngo 1.26\n\nrequire github.com/rmigo/rmigo v0.0.0\n")
+	writeFile(t, filepath.Join(other, "other.go"), `package other
+
+import (
+	"context"
+
+	"github.com/rmigo/rmigo/skeleton"
+)
+
+type Clock interface{ Now(ctx context.Context) (int64, error) }
+
+type Plain interface{ Now(ctx context.Context) (int64, error) }
+
+var RemoteClock = &skeleton.Interface[Clock]{}
+
+var RemotePlain = &skeleton.Interface[Clock]{} // of something else
+`)
+	appendFile(t, filepath.Join(filepath.Dir(dir), "go.work"), "\nreplace example.com/other v0.0.0 => "+other+"\n")
+	appendFile(t, filepath.Join(dir, "go.mod"), "\nrequire example.com/other v0.0.0\n")
+	source := "package p\n\nimport (\n\t\"context\"\n\n\t\"example.com/other\"\n)\n\n//rmi:remote\ntype Job interface {\n\tAt(ctx context.Context, c other.Clock) error\n}\n"
+	writeFile(t, filepath.Join(dir, "job.go"), source)
+	if got := string(generate(t, dir).Files[0].Content); !strings.Contains(got, "other.RemoteClock.Put(&call.Args, c)") {
+		t.Errorf("got\n%s\nwant that the clock is put by its descriptor", got)
+	}
+	writeFile(t, filepath.Join(dir, "job.go"), strings.Replace(source, "other.Clock", "other.Plain", 1))
+	compareLines(t, refusals(t, dir), []string{
+		"job.go:11:2: Job.At: parameter c: interface type other.Plain cannot travel: use a concrete type or a //rmi:remote interface",
+	})
+}
+
+func appendFile(t *testing.T, path, text string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, path, string(content)+text)
+}

@@ -1,0 +1,340 @@
+package gen
+
+import (
+	_ "embed"
+	"fmt"
+	"go/format"
+	"go/token"
+	"go/types"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+	"unicode"
+)
+
+//go:embed file.go.tmpl
+var shape string
+
+// render writes the generated file of f. Nothing was refused, so that what it meets travels and can be named.
+func (p *program) render(s *source, f *file, all []*iface, taken map[string]token.Pos) []byte {
+	im := newImports(s, f, taken)
+	out := &fileOutput{
+		Header:     Header,
+		Constraint: f.constraint,
+		Package:    s.Name,
+		Context:    im.add("context", "context"),
+		Skeleton:   im.add(skeletonPath, "skeleton"),
+		Stub:       im.add(stubPath, "stub"),
+	}
+	for _, i := range all {
+		im.reach(i)
+	}
+	w := &writer{p, im}
+	for _, i := range all {
+		out.Interfaces = append(out.Interfaces, w.iface(i))
+	}
+	for _, path := range slices.Sorted(maps.Keys(im.names)) {
+		out.addImport(path, im.spec(path))
+	}
+	var text strings.Builder
+	if err := template.Must(template.New("").Parse(shape)).Execute(&text, out); err != nil {
+		panic(err) // the template and fileOutput disagree
+	}
+	formatted, err := format.Source([]byte(text.String()))
+	if err != nil {
+		panic(fmt.Sprintf("%v in generated code:\n%s", err, text.String()))
+	}
+	return formatted
+}
+
+// reach imports what an interface's output names, so that all names of imports are known before the first local is named.
+func (im *imports) reach(i *iface) {
+	for _, m := range i.methods {
+		for _, v := range slices.Concat(m.params, m.results) {
+			types.TypeString(v.Type(), im.qualifier)
+		}
+	}
+	for _, t := range i.remotes {
+		im.descriptor(t)
+	}
+	for _, e := range i.errors {
+		im.qualifier(e.obj.Pkg())
+	}
+}
+
+// descriptor is the expression of a remote interface's descriptor.
+func (im *imports) descriptor(t *types.Named) string {
+	if isObject(t) {
+		return im.names[skeletonPath] + ".AnyObject"
+	}
+	name := descriptorName(t.Obj().Name())
+	if pkg := im.qualifier(t.Obj().Pkg()); pkg != "" {
+		return pkg + "." + name
+	}
+	return name
+}
+
+// The output, as the template reads it.
+type (
+	fileOutput struct {
+		Header, Constraint, Package string
+		Context, Skeleton, Stub     string // as the packages are called here
+		Standard, Others            []string
+		Interfaces                  []interfaceOutput
+	}
+	interfaceOutput struct {
+		Name, Path, Descriptor string
+		Ref, Stub, Skeleton    string
+		Methods                []methodOutput
+		Types                  []string
+	}
+	methodOutput struct {
+		Name, Constant, ID, Signature string
+		Idempotent                    bool
+		Params, Results               []valueOutput
+		Spread                        string // "..." after the last argument of a call
+		context                       string
+	}
+	valueOutput struct {
+		Name, Type string
+		declared   string // Type, or ...T for a variadic parameter
+		method     string // of the encoder and decoder: "Int64"; "" for a remote interface
+		basic      string // the type that a declared one is converted to: "int64"; "" if it need not be
+		descriptor string
+		assignable bool // to basic, without conversion
+	}
+)
+
+func (out *fileOutput) addImport(path, spec string) {
+	if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") {
+		out.Others = append(out.Others, spec)
+	} else {
+		out.Standard = append(out.Standard, spec)
+	}
+}
+
+// A writer turns checked interfaces into output.
+type writer struct {
+	p  *program
+	im *imports
+}
+
+func (w *writer) iface(i *iface) interfaceOutput {
+	out := interfaceOutput{
+		Name:       i.obj.Name(),
+		Path:       strconv.Quote(i.obj.Pkg().Path() + "." + i.obj.Name()),
+		Descriptor: i.descriptor,
+		Ref:        i.ref(),
+		Stub:       i.stub(),
+		Skeleton:   i.skeleton(),
+		Types:      w.types(i),
+	}
+	for _, m := range i.methods {
+		out.Methods = append(out.Methods, w.method(m))
+	}
+	return out
+}
+
+// types lists the type table of an interface: remote interfaces first, then errors, each once.
+func (w *writer) types(i *iface) []string {
+	var remotes, errors []string
+	for _, t := range i.remotes {
+		remotes = append(remotes, w.im.descriptor(t))
+	}
+	for _, e := range i.errors {
+		if text := w.errorEntry(e); !slices.Contains(errors, text) {
+			errors = append(errors, text)
+		}
+	}
+	slices.Sort(remotes)
+	return append(slices.Compact(remotes), errors...)
+}
+
+func (w *writer) errorEntry(e errorEntry) string {
+	name, path := e.obj.Name(), e.obj.Pkg().Path()+"."+e.obj.Name()
+	if pkg := w.im.qualifier(e.obj.Pkg()); pkg != "" {
+		name = pkg + "." + name
+	}
+	if _, ok := e.obj.(*types.Var); ok {
+		return fmt.Sprintf("%s.Sentinel(%q, %s)", w.im.names[skeletonPath], path, name)
+	}
+	if e.pointer {
+		name = "*" + name
+	}
+	if e.starred {
+		path = "*" + path
+	}
+	return fmt.Sprintf("%s.ErrorType[%s](%q)", w.im.names[skeletonPath], name, path)
+}
+
+func (w *writer) method(m *method) methodOutput {
+	out := methodOutput{
+		Name:       m.fn.Name(),
+		Constant:   m.constant,
+		ID:         fmt.Sprintf("%#016x", m.id),
+		Signature:  quote(m.text),
+		Idempotent: m.idempotent,
+		context:    w.im.names["context"],
+	}
+	out.Params, out.Results = w.values(m.params), w.values(m.results)
+	used := append(slices.Collect(maps.Values(w.im.names)), m.constant)
+	for _, v := range slices.Concat(out.Params, out.Results) {
+		used = append(used, identifiers(v.Type+" "+v.descriptor+" "+v.basic)...)
+	}
+	params, results := newLocals(used).name(m.params, m.results)
+	for k := range out.Params {
+		out.Params[k].Name = params[k]
+	}
+	for k := range out.Results {
+		out.Results[k].Name = results[k]
+	}
+	if m.variadic() {
+		last := &out.Params[len(out.Params)-1]
+		last.declared = "..." + strings.TrimPrefix(last.Type, "[]")
+		out.Spread = "..."
+	}
+	return out
+}
+
+func (w *writer) values(vs []*types.Var) []valueOutput {
+	all := make([]valueOutput, len(vs))
+	for i, v := range vs {
+		all[i] = w.value(v.Type())
+	}
+	return all
+}
+
+// value chooses how a type travels: by an encoder method of its own, through a descriptor, or as Value.
+func (w *writer) value(t types.Type) valueOutput {
+	text := types.TypeString(t, w.im.qualifier)
+	out := valueOutput{Type: text, declared: text, method: "Value"}
+	t = types.Unalias(t)
+	named, _ := t.(*types.Named)
+	switch {
+	case isError(t):
+		out.method = "Error"
+	case isTime(t):
+		out.method = "Time"
+	case named != nil && w.p.isRemote(named):
+		out.method, out.descriptor = "", w.im.descriptor(named)
+	default:
+		w.flat(&out, t)
+	}
+	return out
+}
+
+// flat sets the method of a basic type or []byte, also of one that is declared with another name.
+func (w *writer) flat(out *valueOutput, t types.Type) {
+	_, declared := t.(*types.Named)
+	switch u := t.Underlying().(type) {
+	case *types.Basic:
+		basic := types.Typ[u.Kind()].Name()
+		out.method = string(unicode.ToUpper(rune(basic[0]))) + basic[1:]
+		if declared {
+			out.basic = basic
+		}
+	case *types.Slice:
+		if types.Identical(u.Elem(), types.Typ[types.Uint8]) {
+			out.method = "Bytes"
+			if declared {
+				out.basic, out.assignable = "[]byte", true
+			}
+		}
+	}
+}
+
+// Declaration is what follows the method's name in the stub's declaration.
+func (m methodOutput) Declaration() string {
+	params := "ctx " + m.context + ".Context"
+	if len(m.Params) > 0 {
+		params += ", " + declare(m.Params)
+	}
+	if len(m.Results) == 0 {
+		return "(" + params + ") error"
+	}
+	return "(" + params + ") (" + declare(m.Results) + ", err error)"
+}
+
+// declare lists values with their types, a run of one type together.
+func declare(vs []valueOutput) string {
+	var b strings.Builder
+	for i, v := range vs {
+		b.WriteString(v.Name)
+		if i+1 == len(vs) {
+			b.WriteString(" " + v.declared)
+		} else if vs[i+1].declared == v.declared {
+			b.WriteString(", ")
+		} else {
+			b.WriteString(" " + v.declared + ", ")
+		}
+	}
+	return b.String()
+}
+
+// Variables declares what the skeleton decodes arguments into, a line for each run of one type.
+func (m methodOutput) Variables() []string {
+	var lines []string
+	for i, v := range m.Params {
+		if i > 0 && m.Params[i-1].Type == v.Type {
+			last := len(lines) - 1
+			lines[last] = strings.TrimSuffix(lines[last], " "+v.Type) + ", " + v.Name + " " + v.Type
+			continue
+		}
+		lines = append(lines, "var "+v.Name+" "+v.Type)
+	}
+	return lines
+}
+
+// Arguments are the names that the skeleton passes on.
+func (m methodOutput) Arguments() string {
+	text := "ctx"
+	for _, v := range m.Params {
+		text += ", " + v.Name
+	}
+	return text + m.Spread
+}
+
+// Names are the results' names, each followed by a comma.
+func (m methodOutput) Names() string {
+	text := ""
+	for _, v := range m.Results {
+		text += v.Name + ", "
+	}
+	return text
+}
+
+// Put is the statement that encodes v, Get the one that decodes it: mirror images.
+func (v valueOutput) Put(to string) string {
+	switch {
+	case v.descriptor != "":
+		return fmt.Sprintf("%s.Put(&%s, %s)", v.descriptor, to, v.Name)
+	case v.basic != "" && !v.assignable:
+		return fmt.Sprintf("%s.%s(%s(%s))", to, v.method, v.basic, v.Name)
+	}
+	return fmt.Sprintf("%s.%s(%s)", to, v.method, v.Name)
+}
+
+func (v valueOutput) Get(from string) string {
+	switch {
+	case v.descriptor != "":
+		return fmt.Sprintf("%s.Get(&%s, &%s)", v.descriptor, from, v.Name)
+	case v.basic != "":
+		return fmt.Sprintf("%s.%s((*%s)(&%s))", from, v.method, v.basic, v.Name)
+	}
+	return fmt.Sprintf("%s.%s(&%s)", from, v.method, v.Name)
+}
+
+// quote writes a string constant as a person would: with backquotes where quotes would need escapes.
+func quote(s string) string {
+	if strings.ContainsAny(s, `"\`) && strconv.CanBackquote(s) {
+		return "`" + s + "`"
+	}
+	return strconv.Quote(s)
+}
+
+// identifiers returns the words of a piece of Go.
+func identifiers(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+}

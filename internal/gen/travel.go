@@ -1,0 +1,246 @@
+package gen
+
+import (
+	"fmt"
+	"go/token"
+	"go/types"
+	"reflect"
+	"strings"
+)
+
+// A survey walks everything that a type of a signature leads to. It finds what cannot travel, by the rules of the codec,
+// and the remote interfaces that the type table of the signature's interface needs.
+type survey struct {
+	p        *program
+	from     *types.Package // whose generated file will name the types
+	pos      token.Pos      // of the declaration that led here: what is broken near it counts
+	seen     map[string]bool
+	problems []problem
+	remotes  []*types.Named
+}
+
+// A problem is one reason why a type cannot travel.
+type problem struct {
+	path   string // from the first struct on: "Order.Lines[].Extra"; "" when no struct was entered
+	typ    types.Type
+	what   string // a clause whose subject is the place
+	remedy string
+}
+
+func (p *program) survey(from *types.Package, pos token.Pos, t types.Type) *survey {
+	s := &survey{p: p, from: from, pos: pos, seen: map[string]bool{}}
+	s.walk(t, "")
+	return s
+}
+
+func (s *survey) fail(t types.Type, path, what, remedy string) {
+	s.problems = append(s.problems, problem{path, t, what, remedy})
+}
+
+func (s *survey) walk(t types.Type, path string) {
+	switch t := types.Unalias(t).(type) {
+	case *types.Named:
+		s.named(t, path)
+	case *types.Basic:
+		s.basic(t, path)
+	case *types.Pointer:
+		s.walk(t.Elem(), path)
+	case *types.Slice:
+		s.walk(t.Elem(), path+"[]")
+	case *types.Array:
+		s.walk(t.Elem(), path+"[]")
+	case *types.Map:
+		s.walk(t.Key(), path+"[key]")
+		s.walk(t.Elem(), path+"[]")
+	case *types.Struct:
+		s.structure(t, t, path)
+	case *types.Interface:
+		s.fail(t, path, "interface type "+s.name(t)+" cannot travel", "use a concrete type or a //rmi:remote interface")
+	case *types.Chan:
+		s.fail(t, path, s.name(t)+" cannot travel", "pass a //rmi:remote interface with a method that receives the values")
+	case *types.Signature:
+		s.fail(t, path, "a function cannot travel in this version", "pass a //rmi:remote interface with one method")
+	default:
+		s.fail(t, path, s.name(t)+" cannot travel", "use a concrete type")
+	}
+}
+
+func (s *survey) basic(t *types.Basic, path string) {
+	switch t.Kind() {
+	case types.Invalid:
+		s.p.refuseBroken(s.pos)
+	case types.UnsafePointer:
+		s.fail(t, path, "unsafe.Pointer cannot travel", "an address means nothing to another process: send what it points to")
+	}
+}
+
+// named walks a declared type, once. Of a type that is not the user's own only the first problem is told: its fields are
+// not for the user to mend.
+func (s *survey) named(t *types.Named, path string) {
+	key := canonical(t)
+	if s.seen[key] {
+		return
+	}
+	s.seen[key] = true
+	obj, before := t.Obj(), len(s.problems)
+	switch {
+	case obj.Pkg() == nil || isBuiltin(t): // error, and what the codec knows by name
+	case !obj.Exported() && obj.Pkg() != s.from && outsideStructs(path):
+		s.fail(t, path, s.name(t)+" is not exported by its package, so the stub cannot name it", "use an exported type")
+	case s.p.isRemote(t):
+		s.remotes = append(s.remotes, t)
+	case types.IsInterface(t):
+		s.foreignInterface(t, path)
+	default:
+		s.underlying(t, path)
+	}
+	if s.p.sourceOf(obj) == nil && len(s.problems) > before {
+		s.problems = s.problems[:before+1]
+	}
+}
+
+func (s *survey) underlying(t *types.Named, path string) {
+	pos := s.pos
+	defer func() { s.pos = pos }()
+	if s.p.sourceOf(t.Obj()) != nil {
+		s.pos = t.Obj().Pos()
+	}
+	if u, ok := t.Underlying().(*types.Struct); ok {
+		if outsideStructs(path) {
+			path += s.name(t)
+		}
+		s.structure(t, u, path)
+		return
+	}
+	s.walk(t.Underlying(), path)
+}
+
+// foreignInterface refuses an interface that is not remote, with the remedy that its kind has.
+func (s *survey) foreignInterface(t *types.Named, path string) {
+	what, remedy := "interface type "+s.name(t)+" cannot travel", "use a concrete type or a //rmi:remote interface"
+	switch pkg := t.Obj().Pkg(); {
+	case isNamed(t, "context", "Context"):
+		remedy = "a method has one context, its first parameter"
+	case pkg.Path() == "io":
+		what += " in this version"
+		remedy = "send []byte, or pass a //rmi:remote interface whose methods take a context"
+	case s.p.sourceOf(t.Obj()) != nil:
+		remedy = "mark it //rmi:remote or use a concrete type"
+	}
+	s.fail(t, path, what, remedy)
+}
+
+// structure walks what the codec sends of a struct: its exported fields, or what its own methods make of it.
+func (s *survey) structure(t types.Type, u *types.Struct, path string) {
+	open, closed := 0, 0
+	for f := range u.Fields() {
+		switch {
+		case f.Exported():
+			open++
+		case f.Name() != "_":
+			closed++
+		}
+	}
+	if closed > 0 && marshals(t) {
+		return
+	}
+	if closed > 0 && open == 0 {
+		s.fail(t, path, s.name(t)+" has no exported field, so nothing of it would arrive", s.opaqueRemedy(t, path))
+		return
+	}
+	names := map[string]string{}
+	for i := range u.NumFields() {
+		s.field(t, u.Field(i), u.Tag(i), path+"."+u.Field(i).Name(), names)
+	}
+}
+
+// field walks one field; names has the fields met so far, by the names that they travel by.
+func (s *survey) field(t types.Type, f *types.Var, tag, path string, names map[string]string) {
+	name, options, _ := strings.Cut(reflect.StructTag(tag).Get("cbor"), ",")
+	for option := range strings.SplitSeq(options, ",") {
+		if option == "toarray" || option == "keyasint" {
+			s.fail(t, path, "the cbor option "+option+" is not supported", "take it out of the tag")
+		}
+	}
+	if !f.Exported() || name == "-" {
+		return
+	}
+	if name == "" {
+		name = f.Name()
+	}
+	if other, taken := names[name]; taken {
+		s.fail(t, path, fmt.Sprintf("it travels as %q, and so does field %s", name, other), "give it another cbor name")
+	}
+	names[name] = f.Name()
+	s.walk(f.Type(), path)
+}
+
+// marshals tells whether the codec leaves a type to methods of its own.
+func marshals(t types.Type) bool {
+	data := types.NewVar(token.NoPos, nil, "", types.NewSlice(types.Typ[types.Uint8]))
+	err := types.NewVar(token.NoPos, nil, "", types.Universe.Lookup("error").Type())
+	marshal := types.NewSignatureType(nil, nil, nil, nil, types.NewTuple(data, err), false)
+	unmarshal := types.NewSignatureType(nil, nil, nil, types.NewTuple(data), types.NewTuple(err), false)
+	has := func(name string, want *types.Signature) bool {
+		m := types.NewMethodSet(types.NewPointer(t)).Lookup(nil, name)
+		return m != nil && types.Identical(m.Type(), want)
+	}
+	for _, form := range []string{"CBOR", "Binary", "Text"} {
+		if has("Marshal"+form, marshal) && has("Unmarshal"+form, unmarshal) {
+			return true
+		}
+	}
+	return false
+}
+
+// isBuiltin tells whether the codec knows a type by name, not by its fields.
+func isBuiltin(t *types.Named) bool {
+	return isTime(t) || isNamed(t, "net/url", "Userinfo") ||
+		isNamed(t, "math/big", "Int") || isNamed(t, "math/big", "Float") || isNamed(t, "math/big", "Rat")
+}
+
+func (s *survey) opaqueRemedy(t types.Type, path string) string {
+	if n, ok := t.(*types.Named); ok && s.p.sourceOf(n.Obj()) != nil {
+		return "export what should travel, or pass a //rmi:remote interface"
+	}
+	if !strings.HasSuffix(path, s.name(t)) { // it is a field
+		return `send a type with exported fields, or leave the field out with cbor:"-"`
+	}
+	return "send a type with exported fields"
+}
+
+// name is a type as the user would write it.
+func (s *survey) name(t types.Type) string { return types.TypeString(t, shortQualifier(s.from)) }
+
+// shortQualifier names packages as a reader of from does.
+func shortQualifier(from *types.Package) types.Qualifier {
+	return func(pkg *types.Package) string {
+		if pkg == from {
+			return ""
+		}
+		return pkg.Name()
+	}
+}
+
+// text says what the problem is and what to do; whole is the type that was surveyed. The place is told only where it adds
+// to the type itself.
+func (pr problem) text(whole types.Type, from *types.Package) string {
+	place, qualifier := pr.path, shortQualifier(from)
+	switch name := types.TypeString(pr.typ, qualifier); {
+	case place == name:
+		place = ""
+	case outsideStructs(place):
+		if place = types.TypeString(whole, qualifier); place == name {
+			place = ""
+		}
+	}
+	if place != "" {
+		place += ": "
+	}
+	return place + pr.what + ": " + pr.remedy
+}
+
+// outsideStructs tells whether a path has met no struct yet.
+func outsideStructs(path string) bool {
+	return strings.NewReplacer("[]", "", "[key]", "").Replace(path) == ""
+}

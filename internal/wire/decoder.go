@@ -1,0 +1,588 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"time"
+	"unicode/utf8"
+)
+
+// Decoder reads one message body. What it returns is copied: the data may be reused after Finish. It is used by one
+// goroutine between Reset and Finish, and is reused from message to message. The zero Decoder is ready for Reset only.
+//
+// The data may be anything at all: the decoder never panics on it, and never allocates beyond the codec's limits.
+//
+// Err is the first failure; once it is set, every method leaves its target untouched.
+type Decoder struct {
+	Err error
+
+	data []byte
+	pos  int
+
+	items   int // begun so far
+	count   int // in the array
+	depth   int
+	errors  int // nesting of error values
+	objects int // that may still be made
+	alloc   int64
+
+	codec *Codec
+	table *Table
+	node  Objects
+	what  string
+
+	fault *Error // Err while its path is still being put together
+}
+
+// Reset starts to read a message from the front of data. The word what is "argument" or "result", for paths in errors.
+func (d *Decoder) Reset(c *Codec, t *Table, o Objects, what string, data []byte) {
+	d.reset(c, t, o, what, data)
+	if len(data) > c.limits.MessageBytes+frameRoom {
+		d.exceed("bytes in a message", int64(c.limits.MessageBytes), "Limits.MessageBytes")
+	} else {
+		d.count = d.length(majorArray, "the array of all items")
+	}
+	d.end("")
+}
+
+func (d *Decoder) reset(c *Codec, t *Table, o Objects, what string, data []byte) {
+	*d = Decoder{
+		codec: c, table: t, node: o, what: what,
+		data:    data,
+		objects: c.limits.Objects,
+		alloc:   c.limits.Alloc,
+	}
+}
+
+// Rest returns the bytes after the array; it is valid once all items have been read.
+func (d *Decoder) Rest() []byte { return d.data[d.pos:] }
+
+// Finish reports the first failure, or that items of the array were left unread. The decoder keeps no reference to the data
+// that Rest did not return.
+func (d *Decoder) Finish() error {
+	if d.Err == nil && d.items < d.count {
+		d.items++
+		d.failf("one of %d that came, only %d are expected", d.count, d.items-1)
+		d.end("")
+	}
+	return d.Err
+}
+
+// begin starts an item, and reports whether it is to be read.
+func (d *Decoder) begin() bool {
+	if d.Err != nil {
+		return false
+	}
+	d.items++
+	if d.items > d.count {
+		d.failf("missing: only %d came", d.count)
+		d.end("")
+		return false
+	}
+	return true
+}
+
+// end completes the path of an item that failed, and reports whether the item is good.
+func (d *Decoder) end(root string) bool {
+	if d.Err == nil {
+		return true
+	}
+	if d.fault != nil {
+		d.fault.Path = path(d.what, d.items, root+d.fault.Path)
+		d.fault = nil
+	}
+	return false
+}
+
+func (d *Decoder) fail(err error) {
+	if d.Err != nil {
+		return
+	}
+	kind := Unmarshal
+	var inner *Error
+	if errors.As(err, &inner) {
+		kind = inner.Kind
+	}
+	d.fault = &Error{Kind: kind, Err: err}
+	d.Err = d.fault
+}
+
+// Fail makes the decoder fail with err, at the item that was read last, unless it has failed already.
+func (d *Decoder) Fail(err error) { d.fail(err) }
+
+func (d *Decoder) failf(format string, args ...any) { d.fail(fmt.Errorf(format, args...)) }
+
+func (d *Decoder) exceed(what string, bound int64, option string) {
+	if d.Err == nil {
+		d.fault = &Error{Kind: Limit, Err: &LimitError{what, bound, option}}
+		d.Err = d.fault
+	}
+}
+
+// at puts a step in front of the path of a failure on its way up.
+func (d *Decoder) at(step string) {
+	if d.fault != nil {
+		d.fault.Path = step + d.fault.Path
+	}
+}
+
+func (d *Decoder) Bool(p *bool) {
+	if d.begin() {
+		if v := d.bool(); d.end("") {
+			*p = v
+		}
+	}
+}
+
+func (d *Decoder) Int(p *int)         { signed(d, p, math.MinInt, math.MaxInt) }
+func (d *Decoder) Int8(p *int8)       { signed(d, p, math.MinInt8, math.MaxInt8) }
+func (d *Decoder) Int16(p *int16)     { signed(d, p, math.MinInt16, math.MaxInt16) }
+func (d *Decoder) Int32(p *int32)     { signed(d, p, math.MinInt32, math.MaxInt32) }
+func (d *Decoder) Int64(p *int64)     { signed(d, p, math.MinInt64, math.MaxInt64) }
+func (d *Decoder) Uint(p *uint)       { unsigned(d, p, math.MaxUint) }
+func (d *Decoder) Uint8(p *uint8)     { unsigned(d, p, math.MaxUint8) }
+func (d *Decoder) Uint16(p *uint16)   { unsigned(d, p, math.MaxUint16) }
+func (d *Decoder) Uint32(p *uint32)   { unsigned(d, p, math.MaxUint32) }
+func (d *Decoder) Uint64(p *uint64)   { unsigned(d, p, math.MaxUint64) }
+func (d *Decoder) Uintptr(p *uintptr) { unsigned(d, p, math.MaxUint) }
+
+func signed[T int | int8 | int16 | int32 | int64](d *Decoder, p *T, least, most int64) {
+	if d.begin() {
+		if v := d.int(least, most); d.end("") {
+			*p = T(v)
+		}
+	}
+}
+
+func unsigned[T uint | uint8 | uint16 | uint32 | uint64 | uintptr](d *Decoder, p *T, most uint64) {
+	if d.begin() {
+		if v := d.uint(most); d.end("") {
+			*p = T(v)
+		}
+	}
+}
+
+func (d *Decoder) Float32(p *float32) {
+	if d.begin() {
+		if v := d.float32(); d.end("") {
+			*p = v
+		}
+	}
+}
+
+func (d *Decoder) Float64(p *float64) {
+	if d.begin() {
+		if v := d.float64(); d.end("") {
+			*p = v
+		}
+	}
+}
+
+func (d *Decoder) Complex64(p *complex64) {
+	if d.begin() {
+		if v := d.complex64(); d.end("") {
+			*p = v
+		}
+	}
+}
+
+func (d *Decoder) Complex128(p *complex128) {
+	if d.begin() {
+		if v := d.complex128(); d.end("") {
+			*p = v
+		}
+	}
+}
+
+func (d *Decoder) String(p *string) {
+	if d.begin() {
+		if v := d.string(); d.end("") {
+			*p = v
+		}
+	}
+}
+
+func (d *Decoder) Bytes(p *[]byte) {
+	if d.begin() {
+		if v := d.bytes(); d.end("") {
+			*p = v
+		}
+	}
+}
+
+// Time reads an instant, in UTC or in a nameless zone of the offset that it was sent with.
+func (d *Decoder) Time(p *time.Time) {
+	if d.begin() {
+		if v := d.time(); d.end("") {
+			*p = v
+		}
+	}
+}
+
+func (d *Decoder) Error(p *error) {
+	if d.begin() {
+		if v := d.error(); d.end("") {
+			*p = v
+		}
+	}
+}
+
+// Value reads a value of any other type into what p, a non-nil pointer, points to.
+func (d *Decoder) Value(p any) {
+	if !d.begin() {
+		return
+	}
+	target := reflect.ValueOf(p)
+	if target.Kind() != reflect.Pointer || target.IsNil() {
+		d.failf("cannot decode into %T: not a pointer", p)
+		d.end("")
+		return
+	}
+	t := target.Type().Elem()
+	plan := d.codec.plan(t)
+	into := target.Elem()
+	inPlace := plan.zero(into)
+	if !inPlace {
+		into = reflect.New(t).Elem()
+	}
+	plan.dec(d, into)
+	switch {
+	case d.fault != nil:
+		d.end(rootName(t))
+		if inPlace {
+			into.SetZero()
+		}
+	case !inPlace:
+		target.Elem().Set(into)
+	}
+}
+
+// Remote reads a reference and returns the object that it stands for, assignable to t.GoType(); nil for null and on
+// failure.
+func (d *Decoder) Remote(t Type) any {
+	if !d.begin() {
+		return nil
+	}
+	v := d.remote(t)
+	if !d.end("") {
+		return nil
+	}
+	return v
+}
+
+// head reads a head in its shortest form. For the major type 7 it reads the first byte only.
+func (d *Decoder) head() (major byte, n uint64) {
+	if d.Err != nil || d.pos >= len(d.data) {
+		d.short()
+		return majorSimple, 0
+	}
+	first := d.data[d.pos]
+	d.pos++
+	major, n = first>>5, uint64(first&31)
+	if n < 24 || major == majorSimple {
+		return major, n
+	}
+	if n > 27 {
+		if n == 31 {
+			d.failf("indefinite lengths are not accepted")
+		} else {
+			d.failf("%#02x begins no CBOR item", first)
+		}
+		return major, 0
+	}
+	return major, d.argument(1 << (n - 24))
+}
+
+// argument reads the n bytes of a head's argument.
+func (d *Decoder) argument(n int) (v uint64) {
+	b := d.take(n)
+	if b == nil {
+		return 0
+	}
+	least := uint64(24)
+	switch n {
+	case 1:
+		v = uint64(b[0])
+	case 2:
+		v, least = uint64(binary.BigEndian.Uint16(b)), 1<<8
+	case 4:
+		v, least = uint64(binary.BigEndian.Uint32(b)), 1<<16
+	case 8:
+		v, least = binary.BigEndian.Uint64(b), 1<<32
+	}
+	if v < least {
+		d.failf("the head of %d takes more bytes than it needs", v)
+		return 0
+	}
+	return v
+}
+
+// take returns the next n bytes of the data itself, not a copy; nil at failure.
+func (d *Decoder) take(n int) []byte {
+	if d.Err != nil || n > len(d.data)-d.pos {
+		d.short()
+		return nil
+	}
+	b := d.data[d.pos : d.pos+n : d.pos+n]
+	d.pos += n
+	return b
+}
+
+func (d *Decoder) short() { d.failf("the message ends too early") }
+
+// peek returns the next byte, or 0 at the end, where no item begins with it that is not read as such.
+func (d *Decoder) peek() byte {
+	if d.pos < len(d.data) {
+		return d.data[d.pos]
+	}
+	return 0
+}
+
+// null consumes a null, and reports whether there was one.
+func (d *Decoder) null() bool {
+	if d.Err == nil && d.peek() == codeNull && d.pos < len(d.data) {
+		d.pos++
+		return true
+	}
+	return false
+}
+
+// length reads the head of a major type that counts bytes, items or pairs, and checks that the data can hold so many.
+func (d *Decoder) length(major byte, want string) int {
+	at := d.pos
+	m, n := d.head()
+	if d.Err != nil {
+		return 0
+	}
+	if m != major {
+		d.pos = at
+		d.unexpected(want)
+		return 0
+	}
+	size := uint64(1)
+	if major == majorMap {
+		size = 2
+	}
+	if n > uint64(len(d.data)-d.pos)/size {
+		d.short()
+		return 0
+	}
+	return int(n)
+}
+
+// unexpected fails at an item that is not the wanted one.
+func (d *Decoder) unexpected(want string) {
+	if d.Err != nil {
+		return
+	}
+	if d.pos >= len(d.data) {
+		d.short()
+		return
+	}
+	at := d.pos
+	first := d.data[at]
+	got := [...]string{"an integer", "a negative integer", "a byte string", "text", "an array", "a map", "a tag", "a simple value"}[first>>5]
+	switch {
+	case first>>5 == majorTag:
+		if _, tag := d.head(); d.Err == nil {
+			got = tagName(tag)
+		}
+	case first == codeFalse || first == codeTrue:
+		got = "a boolean"
+	case first == codeNull:
+		got = "null"
+	case first == codeFloat32 || first == codeFloat64:
+		got = "a float"
+	}
+	d.pos = at
+	d.failf("%s where %s is expected", got, want)
+}
+
+func tagName(tag uint64) string {
+	switch tag {
+	case tagShareable, tagShared:
+		return fmt.Sprintf("a shared value (tag %d, which this version does not read)", tag)
+	case tagGraph, tagForward:
+		return fmt.Sprintf("part of an object graph (tag %d, which this version does not read)", tag)
+	case tagNamed:
+		return "a named value (tag 27, which this version reads only as an error)"
+	case tagRemote:
+		return "a remote reference"
+	}
+	return fmt.Sprintf("tag %d", tag)
+}
+
+// charge takes n bytes, as a value with memory of its own, from what the message may still allocate.
+func (d *Decoder) charge(n int64) bool {
+	if d.Err != nil {
+		return false
+	}
+	const overhead = 16
+	if d.objects--; d.objects < 0 {
+		d.exceed("values in a message", int64(d.codec.limits.Objects), "Limits.Objects")
+		return false
+	}
+	if n < 0 || n > d.alloc-overhead {
+		d.exceed("bytes of memory for a message", d.codec.limits.Alloc, "Limits.Alloc")
+		return false
+	}
+	d.alloc -= n + overhead
+	return true
+}
+
+func (d *Decoder) enter() bool { return d.enterWithin(d.codec.limits.Depth) }
+
+func (d *Decoder) enterWithin(bound int) bool {
+	if d.Err != nil {
+		return false
+	}
+	if d.depth++; d.depth <= bound {
+		return true
+	}
+	d.depth--
+	d.exceed("levels of nesting", int64(d.codec.limits.Depth), "Limits.Depth")
+	return false
+}
+
+func (d *Decoder) leave() { d.depth-- }
+
+func (d *Decoder) bool() bool {
+	switch c := d.peek(); {
+	case c == codeTrue || c == codeFalse:
+		d.pos++
+		return c == codeTrue
+	default:
+		d.unexpected("a boolean")
+		return false
+	}
+}
+
+func (d *Decoder) int(least, most int64) int64 {
+	at := d.pos
+	major, n := d.head()
+	if d.Err != nil {
+		return 0
+	}
+	switch {
+	case major > majorNegative:
+		d.pos = at
+		d.unexpected("an integer")
+	case n > math.MaxInt64:
+		d.failf("the integer overflows: it is not within [%d, %d]", least, most)
+	case major == majorUint && int64(n) <= most:
+		return int64(n)
+	case major == majorNegative && ^int64(n) >= least:
+		return ^int64(n)
+	case major == majorUint:
+		d.failf("%d overflows: it is not within [%d, %d]", n, least, most)
+	default:
+		d.failf("%d overflows: it is not within [%d, %d]", ^int64(n), least, most)
+	}
+	return 0
+}
+
+func (d *Decoder) uint(most uint64) uint64 {
+	at := d.pos
+	major, n := d.head()
+	if d.Err != nil {
+		return 0
+	}
+	switch {
+	case major == majorNegative:
+		d.failf("a negative integer overflows: it is not within [0, %d]", most)
+	case major != majorUint:
+		d.pos = at
+		d.unexpected("an integer")
+	case n > most:
+		d.failf("%d overflows: it is not within [0, %d]", n, most)
+	default:
+		return n
+	}
+	return 0
+}
+
+func (d *Decoder) float32() float32 {
+	if d.peek() != codeFloat32 {
+		d.unexpected("a 32-bit float")
+		return 0
+	}
+	if b := d.take(5); b != nil {
+		return math.Float32frombits(binary.BigEndian.Uint32(b[1:]))
+	}
+	return 0
+}
+
+// float64 reads a float of either size: widening loses nothing.
+func (d *Decoder) float64() float64 {
+	switch d.peek() {
+	case codeFloat32:
+		return float64(d.float32())
+	case codeFloat64:
+		if b := d.take(9); b != nil {
+			return math.Float64frombits(binary.BigEndian.Uint64(b[1:]))
+		}
+		return 0
+	}
+	d.unexpected("a float")
+	return 0
+}
+
+func (d *Decoder) complex64() complex64 {
+	d.pair()
+	re := d.float32()
+	return complex(re, d.float32())
+}
+
+func (d *Decoder) complex128() complex128 {
+	d.pair()
+	re := d.float64()
+	return complex(re, d.float64())
+}
+
+func (d *Decoder) pair() {
+	if n := d.length(majorArray, "the two parts of a complex number"); n != 2 {
+		d.failf("a complex number of %d parts", n)
+	}
+}
+
+// string reads text, which is UTF-8, or the byte string that stands for any other string.
+func (d *Decoder) string() string {
+	b, text := d.chunk()
+	if d.Err != nil {
+		return ""
+	}
+	if text && !utf8.Valid(b) {
+		d.failf("text that is not UTF-8")
+		return ""
+	}
+	if len(b) == 0 || !d.charge(int64(len(b))) {
+		return ""
+	}
+	return string(b)
+}
+
+// chunk returns the bytes of the next string in the data itself, and whether it is text.
+func (d *Decoder) chunk() (b []byte, text bool) {
+	text = d.peek()>>5 == majorText
+	major := byte(majorBytes)
+	if text {
+		major = majorText
+	}
+	n := d.length(major, "a string")
+	return d.take(n), text
+}
+
+func (d *Decoder) bytes() []byte {
+	if d.null() {
+		return nil
+	}
+	n := d.length(majorBytes, "a byte string")
+	b := d.take(n)
+	if b == nil || !d.charge(int64(n)) {
+		return nil
+	}
+	return append(make([]byte, 0, n), b...)
+}

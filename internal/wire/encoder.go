@@ -1,0 +1,334 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"time"
+	"unicode/utf8"
+)
+
+// Encoder appends one message body to a buffer: a CBOR array of arguments or of results. It is used by one goroutine
+// between Reset and Finish, and is reused from message to message. The zero Encoder is ready for Reset only.
+//
+// Err is the first failure; every method is a no-op once it is set, so that a message is written in full and checked once.
+type Encoder struct {
+	Err error
+
+	buf   []byte
+	start int // of the array's head, for which one byte is reserved
+	most  int // length that buf may not exceed
+	items int // begun so far
+	depth int
+
+	codec   *Codec
+	table   *Table
+	objects Objects
+	what    string
+
+	fault    *Error  // Err while its path is still being put together
+	trail    []visit // what the current path has passed through, below cycleDepth
+	entries  []entry // of the maps being written
+	scratch  []byte  // for putting a map's entries in order
+	failures errorWriter
+}
+
+// Reset starts a message whose bytes are appended to buf: what is in buf already, a frame header, stays in front of it.
+// The word what is "argument" or "result", for paths in errors. The table and the objects may be nil where no remote
+// object travels.
+func (e *Encoder) Reset(c *Codec, t *Table, o Objects, what string, buf []byte) {
+	*e = Encoder{
+		codec: c, table: t, objects: o, what: what,
+		buf:     append(buf, 0),
+		start:   len(buf),
+		most:    len(buf) + c.limits.MessageBytes,
+		trail:   e.trail[:0],
+		entries: e.entries[:0],
+		scratch: e.scratch[:0],
+	}
+}
+
+// Finish completes the array and returns the whole buffer, or Err. The encoder keeps no reference to the buffer.
+func (e *Encoder) Finish() ([]byte, error) {
+	if !e.within() {
+		e.end("")
+	}
+	buf := e.buf
+	e.buf = nil
+	if e.Err != nil {
+		return nil, e.Err
+	}
+	if e.items < 24 {
+		buf[e.start] = byte(majorArray)<<5 | byte(e.items)
+		return buf, nil
+	}
+	var room [9]byte
+	head := appendHead(room[:0], majorArray, uint64(e.items))
+	return slices.Replace(buf, e.start, e.start+1, head...), nil
+}
+
+// Fail sets Err, if there is none yet, to err at the item that would come next.
+func (e *Encoder) Fail(err error) {
+	if e.Err != nil || err == nil {
+		return
+	}
+	e.items++
+	e.fail(err)
+	e.end("")
+}
+
+// begin starts an item, and reports whether it is to be written.
+func (e *Encoder) begin() bool {
+	if !e.within() {
+		e.end("")
+		return false
+	}
+	e.items++
+	return true
+}
+
+// end completes the path of an item that failed.
+func (e *Encoder) end(root string) {
+	if e.fault != nil {
+		e.fault.Path = path(e.what, e.items, root+e.fault.Path)
+		e.fault = nil
+	}
+}
+
+func (e *Encoder) fail(err error) {
+	if e.Err != nil {
+		return
+	}
+	kind := Marshal
+	var inner *Error
+	if errors.As(err, &inner) {
+		kind = inner.Kind
+	}
+	e.fault = &Error{Kind: kind, Err: err}
+	e.Err = e.fault
+}
+
+func (e *Encoder) failf(format string, args ...any) { e.fail(fmt.Errorf(format, args...)) }
+
+func (e *Encoder) exceed(what string, bound int64, option string) {
+	e.fail(&Error{Kind: Limit, Err: &LimitError{what, bound, option}})
+}
+
+// within reports whether all is well so far, and fails where the message has become too long.
+func (e *Encoder) within() bool {
+	if e.Err == nil && len(e.buf) <= e.most {
+		return true
+	}
+	e.tooLong()
+	return false
+}
+
+// at puts a step in front of the path of a failure on its way up.
+func (e *Encoder) at(step string) {
+	if e.fault != nil {
+		e.fault.Path = step + e.fault.Path
+	}
+}
+
+func (e *Encoder) Bool(v bool) {
+	if e.begin() {
+		e.bool(v)
+	}
+}
+
+func (e *Encoder) Int(v int)         { e.Int64(int64(v)) }
+func (e *Encoder) Int8(v int8)       { e.Int64(int64(v)) }
+func (e *Encoder) Int16(v int16)     { e.Int64(int64(v)) }
+func (e *Encoder) Int32(v int32)     { e.Int64(int64(v)) }
+func (e *Encoder) Uint(v uint)       { e.Uint64(uint64(v)) }
+func (e *Encoder) Uint8(v uint8)     { e.Uint64(uint64(v)) }
+func (e *Encoder) Uint16(v uint16)   { e.Uint64(uint64(v)) }
+func (e *Encoder) Uint32(v uint32)   { e.Uint64(uint64(v)) }
+func (e *Encoder) Uintptr(v uintptr) { e.Uint64(uint64(v)) }
+
+func (e *Encoder) Int64(v int64) {
+	if e.begin() {
+		e.int(v)
+	}
+}
+
+func (e *Encoder) Uint64(v uint64) {
+	if e.begin() {
+		e.head(majorUint, v)
+	}
+}
+
+func (e *Encoder) Float32(v float32) {
+	if e.begin() {
+		e.float32(v)
+	}
+}
+
+func (e *Encoder) Float64(v float64) {
+	if e.begin() {
+		e.float64(v)
+	}
+}
+
+func (e *Encoder) Complex64(v complex64) {
+	if e.begin() {
+		e.complex64(v)
+	}
+}
+
+func (e *Encoder) Complex128(v complex128) {
+	if e.begin() {
+		e.complex128(v)
+	}
+}
+
+func (e *Encoder) String(v string) {
+	if e.begin() {
+		e.string(v)
+		e.end("")
+	}
+}
+
+// Bytes writes a byte string, or null where v is nil.
+func (e *Encoder) Bytes(v []byte) {
+	if e.begin() {
+		e.bytes(v)
+		e.end("")
+	}
+}
+
+// Time writes an instant with its offset from UTC; the zone's name and the monotonic reading do not travel.
+func (e *Encoder) Time(v time.Time) {
+	if e.begin() {
+		e.time(v)
+	}
+}
+
+// Error writes an error so that errors.Is and errors.As hold at the other end for what the table names. No error is
+// ever refused: what cannot travel as itself travels as its text.
+func (e *Encoder) Error(v error) {
+	if e.begin() {
+		e.error(v)
+		e.end("")
+	}
+}
+
+// Value writes a value of any other static type, which is v's dynamic type.
+func (e *Encoder) Value(v any) {
+	if !e.begin() {
+		return
+	}
+	if v == nil {
+		e.failf("a nil interface has no type to travel by")
+		e.end("")
+		return
+	}
+	t := reflect.TypeOf(v)
+	e.codec.plan(t).enc(e, reflect.ValueOf(v))
+	if e.fault != nil {
+		e.end(rootName(t))
+	}
+}
+
+// Remote writes the reference that stands for v, seen through t; null where v is nil.
+func (e *Encoder) Remote(t Type, v any) {
+	if e.begin() {
+		e.remote(t, v)
+		e.end("")
+	}
+}
+
+func (e *Encoder) head(major byte, n uint64) { e.buf = appendHead(e.buf, major, n) }
+func (e *Encoder) null()                     { e.buf = append(e.buf, codeNull) }
+
+func (e *Encoder) bool(v bool) {
+	code := byte(codeFalse)
+	if v {
+		code = codeTrue
+	}
+	e.buf = append(e.buf, code)
+}
+
+func (e *Encoder) int(v int64) {
+	if v < 0 {
+		e.head(majorNegative, uint64(^v))
+		return
+	}
+	e.head(majorUint, uint64(v))
+}
+
+func (e *Encoder) float32(v float32) {
+	e.buf = binary.BigEndian.AppendUint32(append(e.buf, codeFloat32), math.Float32bits(v))
+}
+
+func (e *Encoder) float64(v float64) {
+	e.buf = binary.BigEndian.AppendUint64(append(e.buf, codeFloat64), math.Float64bits(v))
+}
+
+func (e *Encoder) complex64(v complex64) {
+	e.head(majorArray, 2)
+	e.float32(real(v))
+	e.float32(imag(v))
+}
+
+func (e *Encoder) complex128(v complex128) {
+	e.head(majorArray, 2)
+	e.float64(real(v))
+	e.float64(imag(v))
+}
+
+// string writes text, or the bytes of a string that is not UTF-8.
+func (e *Encoder) string(v string) {
+	if !e.fits(len(v)) {
+		return
+	}
+	major := byte(majorText)
+	if !utf8.ValidString(v) {
+		major = majorBytes
+	}
+	e.head(major, uint64(len(v)))
+	e.buf = append(e.buf, v...)
+}
+
+func (e *Encoder) bytes(v []byte) {
+	if v == nil {
+		e.null()
+		return
+	}
+	if !e.fits(len(v)) {
+		return
+	}
+	e.head(majorBytes, uint64(len(v)))
+	e.buf = append(e.buf, v...)
+}
+
+// fits fails where n more bytes make the message too long.
+func (e *Encoder) fits(n int) bool {
+	if n <= e.most-len(e.buf) {
+		return true
+	}
+	e.tooLong()
+	return false
+}
+
+func (e *Encoder) tooLong() {
+	if e.Err != nil {
+		return
+	}
+	e.exceed("bytes in a message", int64(e.codec.limits.MessageBytes), "Limits.MessageBytes")
+}
+
+// enter goes one level down, and fails at the bound.
+func (e *Encoder) enter() bool {
+	if e.depth++; e.depth <= e.codec.limits.Depth {
+		return true
+	}
+	e.depth--
+	e.exceed("levels of nesting", int64(e.codec.limits.Depth), "Limits.Depth")
+	return false
+}
+
+func (e *Encoder) leave() { e.depth-- }

@@ -1,0 +1,284 @@
+package wire
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+)
+
+// FrameKind tells the frames of a lane apart.
+type FrameKind uint8
+
+const (
+	CallFrame   FrameKind = 1
+	ReplyFrame  FrameKind = 2
+	CancelFrame FrameKind = 3
+)
+
+func (k FrameKind) String() string {
+	switch k {
+	case CallFrame:
+		return "CALL"
+	case ReplyFrame:
+		return "REPLY"
+	case CancelFrame:
+		return "CANCEL"
+	}
+	return fmt.Sprintf("frame kind %d", uint8(k))
+}
+
+// The fixed part of each frame, its length field included. All integers are big-endian.
+const (
+	CallHeaderBytes   = 56 // length u32, kind u8, flags u8, depth u16, number u64, slot u64, timeout u64, object [16], method u64
+	ReplyHeaderBytes  = 16 // length u32, kind u8, flags u8, reserved u16, slot u64
+	CancelHeaderBytes = 16 // length u32, kind u8, flags u8, reserved u16, number u64
+
+	lengthBytes = 4
+	frameRoom   = 128 << 10 // of a frame beyond MessageBytes: its header and the error item of a reply
+	callHasMap  = 1         // the flag of a CALL whose header is followed by a CBOR map of extensions, which a receiver skips
+)
+
+// CallHeader is the fixed part of a CALL.
+type CallHeader struct {
+	Depth   uint16        // of calls within calls, for bounding recursion between processes
+	Number  uint64        // the call's identity on its lane
+	Slot    uint64        // echoed by the reply
+	Timeout time.Duration // what remains of the caller's deadline; 0: none
+	Object  [16]byte
+	Method  uint64
+}
+
+// ReplyFlags says what a reply holds.
+type ReplyFlags uint8
+
+const (
+	ReplyResults    ReplyFlags = 1 << iota // the array of results follows
+	ReplyError                             // an error item follows, after the results if there are any
+	ReplyNotStarted                        // the call never reached the object's code
+	ReplyRuntime                           // the error is the runtime's, not the method's
+
+	knownReplyFlags = ReplyResults | ReplyError | ReplyNotStarted | ReplyRuntime
+)
+
+// ReplyHeader is the fixed part of a REPLY.
+type ReplyHeader struct {
+	Flags ReplyFlags
+	Slot  uint64 // of the call
+}
+
+// CancelHeader is the whole of a CANCEL.
+type CancelHeader struct {
+	Number uint64 // of the call
+}
+
+// FrameError is a frame that breaks the protocol. The lane that it came on cannot be read any further.
+type FrameError struct {
+	Kind FrameKind
+	Says string
+}
+
+func (e *FrameError) Error() string { return fmt.Sprintf("%v: %s", e.Kind, e.Says) }
+
+// FrameSizeError is a frame whose length is out of bounds, either way.
+type FrameSizeError struct {
+	Length      uint64 // of what follows the length field
+	Least, Most uint64
+}
+
+func (e *FrameSizeError) Error() string {
+	return fmt.Sprintf("a frame of %d bytes: a frame has between %d and %d (Limits.MessageBytes sets the upper bound)", e.Length, e.Least, e.Most)
+}
+
+// AppendCallHeader appends the header of a CALL, its length left 0 for [FinishFrame]. The arguments come after it. A
+// timeout below zero is sent as one nanosecond: a deadline that has passed.
+func AppendCallHeader(buf []byte, h CallHeader) []byte {
+	timeout := h.Timeout
+	if timeout < 0 {
+		timeout = 1
+	}
+	buf = append(buf, 0, 0, 0, 0, byte(CallFrame), 0)
+	buf = binary.BigEndian.AppendUint16(buf, h.Depth)
+	buf = binary.BigEndian.AppendUint64(buf, h.Number)
+	buf = binary.BigEndian.AppendUint64(buf, h.Slot)
+	buf = binary.BigEndian.AppendUint64(buf, uint64(timeout))
+	buf = append(buf, h.Object[:]...)
+	return binary.BigEndian.AppendUint64(buf, h.Method)
+}
+
+// AppendReplyHeader appends the header of a REPLY, its length left 0 for [FinishFrame].
+func AppendReplyHeader(buf []byte, h ReplyHeader) []byte {
+	buf = append(buf, 0, 0, 0, 0, byte(ReplyFrame), byte(h.Flags), 0, 0)
+	return binary.BigEndian.AppendUint64(buf, h.Slot)
+}
+
+// AppendCancel appends a whole CANCEL, its length included.
+func AppendCancel(buf []byte, h CancelHeader) []byte {
+	buf = append(buf, 0, 0, 0, CancelHeaderBytes-lengthBytes, byte(CancelFrame), 0, 0, 0)
+	return binary.BigEndian.AppendUint64(buf, h.Number)
+}
+
+// SetReplyFlags changes the flags of a buffer that starts with a REPLY: what a reply holds is known once it is written.
+func SetReplyFlags(frame []byte, flags ReplyFlags) { frame[lengthBytes+1] = byte(flags) }
+
+// FinishFrame sets the length of the frame that is the whole of buf. It fails where no length field can express it.
+func FinishFrame(buf []byte) error {
+	n := uint64(max(len(buf)-lengthBytes, 0))
+	if n == 0 || n > math.MaxUint32 {
+		return &FrameSizeError{Length: n, Least: 1, Most: math.MaxUint32}
+	}
+	binary.BigEndian.PutUint32(buf, uint32(n))
+	return nil
+}
+
+// ParseCall splits a whole CALL, as [FrameReader.Next] returns it, into its header and the arguments, which are part of
+// frame.
+func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
+	flags, rest, err := parseFrame(frame, CallFrame, CallHeaderBytes, callHasMap)
+	if err != nil {
+		return CallHeader{}, nil, err
+	}
+	timeout := binary.BigEndian.Uint64(frame[24:])
+	if timeout > math.MaxInt64 {
+		return CallHeader{}, nil, &FrameError{CallFrame, "its timeout overflows"}
+	}
+	if flags&callHasMap != 0 {
+		if rest, err = skipMap(rest); err != nil {
+			return CallHeader{}, nil, &FrameError{CallFrame, "its extension map is malformed: " + err.Error()}
+		}
+	}
+	h = CallHeader{
+		Depth:   binary.BigEndian.Uint16(frame[6:]),
+		Number:  binary.BigEndian.Uint64(frame[8:]),
+		Slot:    binary.BigEndian.Uint64(frame[16:]),
+		Timeout: time.Duration(timeout),
+		Object:  [16]byte(frame[32:48]),
+		Method:  binary.BigEndian.Uint64(frame[48:]),
+	}
+	return h, rest, nil
+}
+
+// ParseReply splits a whole REPLY into its header and what follows, which is part of frame.
+func ParseReply(frame []byte) (h ReplyHeader, body []byte, err error) {
+	flags, rest, err := parseFrame(frame, ReplyFrame, ReplyHeaderBytes, byte(knownReplyFlags))
+	if err != nil {
+		return ReplyHeader{}, nil, err
+	}
+	return ReplyHeader{Flags: ReplyFlags(flags), Slot: binary.BigEndian.Uint64(frame[8:])}, rest, nil
+}
+
+// ParseCancel reads a whole CANCEL.
+func ParseCancel(frame []byte) (CancelHeader, error) {
+	_, rest, err := parseFrame(frame, CancelFrame, CancelHeaderBytes, 0)
+	if err != nil {
+		return CancelHeader{}, err
+	}
+	if len(rest) > 0 {
+		return CancelHeader{}, &FrameError{CancelFrame, fmt.Sprintf("%d bytes follow it", len(rest))}
+	}
+	return CancelHeader{Number: binary.BigEndian.Uint64(frame[8:])}, nil
+}
+
+// parseFrame checks what all frames have in common, and returns the flags and what follows the fixed part.
+func parseFrame(frame []byte, kind FrameKind, header int, known byte) (flags byte, rest []byte, err error) {
+	if len(frame) < header {
+		return 0, nil, &FrameError{kind, fmt.Sprintf("%d bytes are too few for its header of %d", len(frame), header)}
+	}
+	if n := binary.BigEndian.Uint32(frame); uint64(n) != uint64(len(frame)-lengthBytes) {
+		return 0, nil, &FrameError{kind, fmt.Sprintf("its length field says %d, it has %d bytes", n, len(frame)-lengthBytes)}
+	}
+	if got := FrameKind(frame[lengthBytes]); got != kind {
+		return 0, nil, &FrameError{got, fmt.Sprintf("a %v is expected", kind)}
+	}
+	flags = frame[lengthBytes+1]
+	if flags&^known != 0 {
+		return 0, nil, &FrameError{kind, fmt.Sprintf("flags %#02x are unknown", flags&^known)}
+	}
+	return flags, frame[header:], nil
+}
+
+// Buffers lends the memory that frames are read into.
+type Buffers interface {
+	// Get returns a slice of length n, whose contents are arbitrary.
+	Get(n int) []byte
+	// Put takes back what Get returned.
+	Put([]byte)
+}
+
+// FrameReader reads the frames of a lane. It is used by one goroutine. However long a frame claims to be, memory is taken
+// only as its bytes arrive.
+type FrameReader struct {
+	r       *bufio.Reader
+	buffers Buffers
+	most    int
+}
+
+const (
+	readAhead  = 16 << 10 // what the reader buffers, so that small frames cost less than a read each
+	firstGrant = 64 << 10 // the memory granted to a frame before any of it has arrived
+)
+
+// NewFrameReader returns a reader of frames whose length the limits bound.
+func NewFrameReader(r io.Reader, limits Limits, buffers Buffers) *FrameReader {
+	most := limits.WithDefaults().MessageBytes
+	return &FrameReader{
+		r:       bufio.NewReaderSize(r, readAhead),
+		buffers: buffers,
+		most:    int(min(uint64(most)+frameRoom, math.MaxUint32)),
+	}
+}
+
+// Next returns the next frame, its length field included, and its kind. The caller owns the frame, and gives it back to the
+// Buffers when it is done. At the end between two frames the error is io.EOF, within one io.ErrUnexpectedEOF; a length out
+// of bounds is a *FrameSizeError. After an error the reader must not be used again.
+func (f *FrameReader) Next() (FrameKind, []byte, error) {
+	var length [lengthBytes]byte
+	if _, err := io.ReadFull(f.r, length[:]); err != nil {
+		return 0, nil, err
+	}
+	n := binary.BigEndian.Uint32(length[:])
+	if n == 0 || uint64(n) > uint64(f.most) {
+		return 0, nil, &FrameSizeError{Length: uint64(n), Least: 1, Most: uint64(f.most)}
+	}
+	frame, err := f.read(length, lengthBytes+int(n))
+	if err != nil {
+		return 0, nil, err
+	}
+	return FrameKind(frame[lengthBytes]), frame, nil
+}
+
+// read fills a buffer of n bytes that starts with the length field, doubling it as bytes arrive.
+func (f *FrameReader) read(length [lengthBytes]byte, n int) ([]byte, error) {
+	frame := f.buffers.Get(min(n, firstGrant))
+	have := copy(frame, length[:])
+	for {
+		if _, err := io.ReadFull(f.r, frame[have:]); err != nil {
+			f.buffers.Put(frame)
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		if have = len(frame); have == n {
+			return frame, nil
+		}
+		grown := f.buffers.Get(min(n, 2*have))
+		copy(grown, frame)
+		f.buffers.Put(frame)
+		frame = grown
+	}
+}
+
+// skipMap returns what follows the CBOR map at the front of data.
+func skipMap(data []byte) ([]byte, error) {
+	const levels = 16
+	d := Decoder{codec: NewCodec(Limits{Depth: levels}), data: data}
+	if d.peek()>>5 != majorMap {
+		d.unexpected("a map")
+	}
+	d.skip()
+	return d.Rest(), d.Err
+}

@@ -1,0 +1,204 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"io"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+// countedBuffers knows how many buffers are out, and the largest that was asked for.
+type countedBuffers struct{ out, largest int }
+
+func (c *countedBuffers) Get(n int) []byte {
+	c.out++
+	c.largest = max(c.largest, n)
+	return make([]byte, n)
+}
+
+func (c *countedBuffers) Put([]byte) { c.out-- }
+
+func sampleCall(t testing.TB, body string) []byte {
+	t.Helper()
+	frame := AppendCallHeader(nil, CallHeader{Depth: 2, Number: 3, Slot: 4, Timeout: 5, Object: [16]byte{6}, Method: 7})
+	frame = append(frame, body...)
+	if err := FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	return frame
+}
+
+func TestFramesAreTheBytesOfTheProtocol(t *testing.T) {
+	call := "00000035 01 00 0002 0000000000000003 0000000000000004 0000000000000005 06000000000000000000000000000000 0000000000000007 80"
+	if got := sampleCall(t, "\x80"); hex.EncodeToString(got) != strings.ReplaceAll(call, " ", "") || len(got) != CallHeaderBytes+1 {
+		t.Errorf("CALL\ngot  %x\nwant %s", got, call)
+	}
+	reply := AppendReplyHeader(nil, ReplyHeader{Flags: ReplyError | ReplyNotStarted, Slot: 4})
+	if err := FinishFrame(reply); err != nil || hex.EncodeToString(reply) != "0000000c"+"02060000"+"0000000000000004" || len(reply) != ReplyHeaderBytes {
+		t.Errorf("REPLY: got %x, %v", reply, err)
+	}
+	if cancel := AppendCancel(nil, CancelHeader{3}); hex.EncodeToString(cancel) != "0000000c"+"03000000"+"0000000000000003" {
+		t.Errorf("CANCEL: got %x", cancel)
+	}
+}
+
+func TestAParsedFrameIsWhatWasAppended(t *testing.T) {
+	h, body, err := ParseCall(sampleCall(t, "body"))
+	want := CallHeader{Depth: 2, Number: 3, Slot: 4, Timeout: 5, Object: [16]byte{6}, Method: 7}
+	if err != nil || h != want || string(body) != "body" {
+		t.Errorf("got %+v, %q, %v", h, body, err)
+	}
+	frame := AppendReplyHeader(nil, ReplyHeader{Slot: 9})
+	SetReplyFlags(frame, ReplyResults)
+	if err := FinishFrame(append(frame, 0x80)[:len(frame)]); err != nil {
+		t.Fatal(err)
+	}
+	if h, body, err := ParseReply(frame); err != nil || h != (ReplyHeader{ReplyResults, 9}) || len(body) != 0 {
+		t.Errorf("got %+v, %x, %v", h, body, err)
+	}
+	if h, err := ParseCancel(AppendCancel(nil, CancelHeader{8})); err != nil || h.Number != 8 {
+		t.Errorf("got %+v, %v", h, err)
+	}
+}
+
+func TestADeadlineThatHasPassedIsNotNoDeadline(t *testing.T) {
+	frame := AppendCallHeader(nil, CallHeader{Timeout: -time.Second})
+	if err := FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	if h, _, err := ParseCall(frame); err != nil || h.Timeout != 1 {
+		t.Errorf("got %v, %v, want one nanosecond", h.Timeout, err)
+	}
+}
+
+func TestAnExtensionMapIsPassedOver(t *testing.T) {
+	frame := sampleCall(t, "\xa1\x01\xa1\x61a\xd8\x63\x02body")
+	frame[5] = callHasMap
+	if _, body, err := ParseCall(frame); err != nil || string(body) != "body" {
+		t.Errorf("got %q, %v", body, err)
+	}
+	for _, wrong := range []string{"", "\x80", "\xa1", "\xbf\xff"} {
+		frame := sampleCall(t, wrong)
+		frame[5] = callHasMap
+		if _, _, err := ParseCall(frame); err == nil || !strings.Contains(err.Error(), "CALL: its extension map is malformed") {
+			t.Errorf("%x: got %v", wrong, err)
+		}
+	}
+}
+
+func TestFramesThatBreakTheProtocolAreRefused(t *testing.T) {
+	edit := func(i int, b byte) []byte {
+		frame := sampleCall(t, "")
+		frame[i] = b
+		return frame
+	}
+	for says, frame := range map[string][]byte{
+		"too few for its header":       sampleCall(t, "")[:CallHeaderBytes-1],
+		"its length field says 53":     edit(3, 53),
+		"REPLY: a CALL is expected":    edit(4, 2),
+		"frame kind 9: a CALL is":      edit(4, 9),
+		"CALL: flags 0x82 are unknown": edit(5, 0x83),
+		"CALL: its timeout overflows":  edit(24, 0x80),
+	} {
+		var typed *FrameError
+		if _, _, err := ParseCall(frame); !errors.As(err, &typed) || !strings.Contains(err.Error(), says) {
+			t.Errorf("got %v, want an error that says %q", err, says)
+		}
+	}
+	if _, _, err := ParseReply([]byte{0, 0, 0, 12, 2, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); err == nil {
+		t.Error("a REPLY with an unknown flag was accepted")
+	}
+	if _, err := ParseCancel([]byte{0, 0, 0, 13, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); err == nil {
+		t.Error("a CANCEL with something behind it was accepted")
+	}
+	if err := FinishFrame([]byte{0, 0, 0, 0}); err == nil {
+		t.Error("a frame without a kind was finished")
+	}
+}
+
+func TestAReaderReturnsFrameAfterFrame(t *testing.T) {
+	large := sampleCall(t, strings.Repeat("x", 300_000))
+	frames := [][]byte{sampleCall(t, "one"), AppendCancel(nil, CancelHeader{1}), large, sampleCall(t, "")}
+	stream := bytes.Join(frames, nil)
+	for _, source := range []io.Reader{bytes.NewReader(stream), iotest.OneByteReader(bytes.NewReader(stream)), iotest.DataErrReader(bytes.NewReader(stream))} {
+		buffers := &countedBuffers{}
+		r := NewFrameReader(source, Limits{}, buffers)
+		for i, want := range frames {
+			kind, got, err := r.Next()
+			if err != nil || !bytes.Equal(got, want) || kind != FrameKind(want[4]) {
+				t.Fatalf("frame %d: got %v of %d bytes, %v", i, kind, len(got), err)
+			}
+			buffers.Put(got)
+		}
+		if _, _, err := r.Next(); err != io.EOF || buffers.out != 0 {
+			t.Errorf("at the end: got %v, %d buffers out", err, buffers.out)
+		}
+	}
+}
+
+func TestAClaimedLengthTakesNoMemoryAheadOfItsBytes(t *testing.T) {
+	buffers := &countedBuffers{}
+	stream := append([]byte{0x03, 0xff, 0xff, 0xff, byte(CallFrame)}, make([]byte, 100_000)...)
+	_, _, err := NewFrameReader(bytes.NewReader(stream), Limits{}, buffers).Next()
+	if !errors.Is(err, io.ErrUnexpectedEOF) || buffers.largest > 2*firstGrant || buffers.out != 0 {
+		t.Errorf("got %v, a buffer of %d bytes asked for, %d out", err, buffers.largest, buffers.out)
+	}
+}
+
+func TestALengthOutOfBoundsIsTyped(t *testing.T) {
+	for _, head := range [][]byte{{0, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}, {0, 0x03, 0, 1}} {
+		_, _, err := NewFrameReader(bytes.NewReader(head), Limits{MessageBytes: 1 << 16}, &countedBuffers{}).Next()
+		var typed *FrameSizeError
+		if !errors.As(err, &typed) || typed.Most != 1<<16+frameRoom {
+			t.Errorf("%x: got %v, want a FrameSizeError", head, err)
+		}
+	}
+	for n, want := range map[int]error{0: io.EOF, 2: io.ErrUnexpectedEOF, 4: io.ErrUnexpectedEOF, 20: io.ErrUnexpectedEOF} {
+		if _, _, err := NewFrameReader(bytes.NewReader(sampleCall(t, "")[:n]), Limits{}, &countedBuffers{}).Next(); err != want {
+			t.Errorf("after %d bytes: got %v, want %v", n, err, want)
+		}
+	}
+}
+
+func TestTheLargestMessageAndErrorFitInAFrame(t *testing.T) {
+	limits := Limits{MessageBytes: 1 << 16}
+	c := NewCodec(limits)
+	var e Encoder
+	e.Reset(c, nil, nil, "result", AppendReplyHeader(nil, ReplyHeader{}))
+	e.Bytes(make([]byte, 1<<16-4))
+	frame, err := e.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame = AppendError(c, nil, nil, frame, &bushy{errors.New(strings.Repeat("x", 1<<20)), &endless{}})
+	if err := FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	_, got, err := NewFrameReader(bytes.NewReader(frame), limits, &countedBuffers{}).Next()
+	if err != nil || len(got) != len(frame) {
+		t.Errorf("got %d of %d bytes, %v", len(got), len(frame), err)
+	}
+	if r := NewFrameReader(nil, Limits{MessageBytes: math.MaxInt}, nil); r.most != math.MaxUint32 {
+		t.Errorf("the bound is %d, more than a length field expresses", r.most)
+	}
+}
+
+func sampleControls() []any {
+	return []any{
+		Hello{VersionMin: 1, VersionMax: 2, Process: [16]byte{1}, Token: [16]byte{2}, Generation: 3, LastSeq: math.MaxUint64,
+			Endpoints: []string{"tcp://a:1", "unix:///b"}, Features: 5, Probe: 5 * time.Second, Dead: 15 * time.Second},
+		Hello{},
+		Welcome{Version: 1, Process: [16]byte{9}, Token: [16]byte{8}, Status: StatusResumed, Generation: 7, Lease: time.Minute, LastSeq: 6,
+			Endpoints: []string{"tcp://c:1"}, Features: 5, Probe: time.Second, Dead: 3 * time.Second, Reason: "because"},
+		Welcome{Status: StatusNew},
+		Ping{1 << 40}, Pong{0}, Bye{},
+	}
+}
+
+func equalControl(a, b any) bool { return reflect.DeepEqual(a, b) }

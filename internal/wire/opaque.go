@@ -1,0 +1,242 @@
+package wire
+
+import (
+	"encoding"
+	"encoding/gob"
+	"fmt"
+	"math"
+	"math/big"
+	"net/url"
+	"reflect"
+	"time"
+)
+
+// builtin plans the standard library's types whose state is not in exported fields.
+func builtin(p *plan) bool {
+	switch p.typ {
+	case reflect.TypeFor[time.Time]():
+		p.enc = func(e *Encoder, v reflect.Value) { e.time(*addressed(v).Interface().(*time.Time)) }
+		p.dec = func(d *Decoder, v reflect.Value) { *v.Addr().Interface().(*time.Time) = d.time() }
+	case reflect.TypeFor[big.Int]():
+		p.enc = func(e *Encoder, v reflect.Value) { e.bigInt(addressed(v).Interface().(*big.Int)) }
+		p.dec = func(d *Decoder, v reflect.Value) { d.bigInt(v.Addr().Interface().(*big.Int)) }
+	case reflect.TypeFor[url.Userinfo]():
+		p.enc = func(e *Encoder, v reflect.Value) { e.userinfo(addressed(v).Interface().(*url.Userinfo)) }
+		p.dec = func(d *Decoder, v reflect.Value) { d.userinfo(v.Addr().Interface().(*url.Userinfo)) }
+	case reflect.TypeFor[big.Float](), reflect.TypeFor[big.Rat]():
+		// Their text loses precision; what they give to gob does not.
+		payload(p, gob.GobEncoder.GobEncode, gob.GobDecoder.GobDecode)
+	default:
+		return false
+	}
+	return true
+}
+
+type cborMarshaler interface{ MarshalCBOR() ([]byte, error) }
+type cborUnmarshaler interface{ UnmarshalCBOR([]byte) error }
+
+// marshaled plans a struct that marshals itself, and reports whether it does.
+func marshaled(p *plan) bool {
+	t := reflect.PointerTo(p.typ)
+	switch {
+	case both[cborMarshaler, cborUnmarshaler](t):
+		payload(p, cborMarshaler.MarshalCBOR, cborUnmarshaler.UnmarshalCBOR)
+	case both[encoding.BinaryMarshaler, encoding.BinaryUnmarshaler](t):
+		payload(p, encoding.BinaryMarshaler.MarshalBinary, encoding.BinaryUnmarshaler.UnmarshalBinary)
+	case both[encoding.TextMarshaler, encoding.TextUnmarshaler](t):
+		payload(p, encoding.TextMarshaler.MarshalText, encoding.TextUnmarshaler.UnmarshalText)
+	default:
+		return false
+	}
+	return true
+}
+
+func both[M, U any](t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[M]()) && t.Implements(reflect.TypeFor[U]())
+}
+
+// payload plans a type as the byte string that its own code makes of it. That code gets bytes only, never the encoder or
+// a half-made value, and may panic.
+func payload[M, U any](p *plan, marshal func(M) ([]byte, error), unmarshal func(U, []byte) error) {
+	p.enc = func(e *Encoder, v reflect.Value) {
+		var b []byte
+		err := safely(func() (err error) {
+			b, err = marshal(addressed(v).Interface().(M))
+			return err
+		})
+		if err != nil {
+			e.fail(fmt.Errorf("marshaling a %v: %w", p.typ, err))
+			return
+		}
+		e.bytes(append([]byte{}, b...))
+	}
+	p.dec = func(d *Decoder, v reflect.Value) {
+		b := d.take(d.length(majorBytes, "a byte string"))
+		if !d.charge(int64(len(b))) {
+			return
+		}
+		err := safely(func() error { return unmarshal(v.Addr().Interface().(U), append([]byte{}, b...)) })
+		if err != nil {
+			d.fail(fmt.Errorf("unmarshaling a %v: %w", p.typ, err))
+		}
+	}
+}
+
+// bigInt writes an integer as such where 64 bits and a sign hold it, else as a bignum.
+func (e *Encoder) bigInt(x *big.Int) {
+	major, tag, n := byte(majorUint), uint64(tagPositiveBig), x
+	if x.Sign() < 0 {
+		major, tag, n = majorNegative, tagNegativeBig, new(big.Int).Not(x)
+	}
+	if n.IsUint64() {
+		e.head(major, n.Uint64())
+		return
+	}
+	e.head(majorTag, tag)
+	e.bytes(n.Bytes())
+}
+
+func (d *Decoder) bigInt(x *big.Int) {
+	at := d.pos
+	major, n := d.head()
+	switch {
+	case d.Err != nil:
+		return
+	case major == majorUint || major == majorNegative:
+		x.SetUint64(n)
+	case major == majorTag && (n == tagPositiveBig || n == tagNegativeBig):
+		b := d.take(d.length(majorBytes, "a byte string"))
+		if d.Err == nil && (len(b) <= 8 || b[0] == 0) {
+			d.failf("a bignum takes more bytes than it needs")
+		}
+		if !d.charge(int64(len(b))) {
+			return
+		}
+		x.SetBytes(b)
+		major = byte(n - tagPositiveBig)
+	default:
+		d.pos = at
+		d.unexpected("an integer")
+		return
+	}
+	if major == majorNegative {
+		x.Not(x)
+	}
+}
+
+// userinfo writes the user's name, and the password if one is set.
+func (e *Encoder) userinfo(u *url.Userinfo) {
+	password, set := u.Password()
+	if !set {
+		e.head(majorArray, 1)
+		e.string(u.Username())
+		return
+	}
+	e.head(majorArray, 2)
+	e.string(u.Username())
+	e.string(password)
+}
+
+func (d *Decoder) userinfo(u *url.Userinfo) {
+	n := d.length(majorArray, "a user's name and password")
+	if n < 1 || n > 2 {
+		d.failf("a user's name and password are %d items", n)
+		return
+	}
+	if name := d.string(); n == 1 {
+		*u = *url.User(name)
+	} else {
+		*u = *url.UserPassword(name, d.string())
+	}
+}
+
+// The keys of an extended time (RFC 9581). A reader passes over negative keys that it does not know, and refuses others.
+const (
+	timeSeconds     = 1
+	timeNanoseconds = -9
+	timeOffset      = -10 // seconds east of UTC
+)
+
+// time writes seconds since 1970, and what is not zero of nanoseconds and offset.
+func (e *Encoder) time(v time.Time) {
+	_, offset := v.Zone()
+	pairs := uint64(1)
+	if v.Nanosecond() != 0 {
+		pairs++
+	}
+	if offset != 0 {
+		pairs++
+	}
+	e.head(majorTag, tagTime)
+	e.head(majorMap, pairs)
+	e.int(timeSeconds)
+	e.int(v.Unix())
+	if v.Nanosecond() != 0 {
+		e.int(timeNanoseconds)
+		e.int(int64(v.Nanosecond()))
+	}
+	if offset != 0 {
+		e.int(timeOffset)
+		e.int(int64(offset))
+	}
+}
+
+func (d *Decoder) time() time.Time {
+	if !d.tag(tagTime, "a time") {
+		return time.Time{}
+	}
+	n := d.length(majorMap, "the map of a time")
+	var values [3]int64
+	var came [3]bool
+	for ; n > 0 && d.Err == nil; n-- {
+		d.timePair(&values, &came)
+	}
+	if !came[0] {
+		d.failf("a time without seconds")
+	}
+	if d.Err != nil {
+		return time.Time{}
+	}
+	t := time.Unix(values[0], values[1])
+	if values[2] == 0 {
+		return t.UTC()
+	}
+	return t.In(time.FixedZone("", int(values[2])))
+}
+
+// timePair reads one pair of a time into the seconds, the nanoseconds or the offset.
+func (d *Decoder) timePair(values *[3]int64, came *[3]bool) {
+	key := d.int(math.MinInt64, math.MaxInt64)
+	var i int
+	least, most := int64(math.MinInt64), int64(math.MaxInt64)
+	switch {
+	case key == timeSeconds:
+		i = 0
+	case key == timeNanoseconds:
+		i, least, most = 1, 0, 999_999_999
+	case key == timeOffset:
+		i, least, most = 2, math.MinInt32, math.MaxInt32
+	case key < 0:
+		d.skip()
+		return
+	default:
+		d.failf("a time with key %d, which is unknown", key)
+		return
+	}
+	if came[i] {
+		d.fail(errTwice)
+	}
+	came[i] = true
+	values[i] = d.int(least, most)
+}
+
+// tag reads the head of the wanted tag.
+func (d *Decoder) tag(tag uint64, want string) bool {
+	at := d.pos
+	major, n := d.head()
+	if d.Err == nil && (major != majorTag || n != tag) {
+		d.pos = at
+		d.unexpected(want)
+	}
+	return d.Err == nil
+}

@@ -1,0 +1,255 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+)
+
+// A plan is how the values of one type travel, worked out once per type. Plans mention each other as types do, cycles
+// included, and are immutable once the planner that made them has returned.
+//
+// Invariants: enc gets a value read through exported fields only, maybe not addressable. dec gets a settable zero value,
+// and after a failure may leave anything in it. Neither goes on once Err is set.
+type plan struct {
+	enc  func(*Encoder, reflect.Value)
+	dec  func(*Decoder, reflect.Value)
+	zero func(reflect.Value) bool // whether a field of this value may be left out
+
+	typ      reflect.Type
+	nullable bool // a value may be written as null, so that a pointer to it needs a wrapping
+	refused  bool // every value of the type is refused, even a zero one
+}
+
+// planner makes the plans of a type and of all that it mentions.
+type planner struct {
+	codec *Codec
+	made  map[reflect.Type]*plan
+}
+
+var errorType = reflect.TypeFor[error]()
+
+func (b *planner) plan(t reflect.Type) *plan {
+	if p, ok := b.codec.plans.Load(t); ok {
+		return p.(*plan)
+	}
+	if p, ok := b.made[t]; ok {
+		return p
+	}
+	p := &plan{typ: t, zero: reflect.Value.IsZero}
+	if hasFloat(t) {
+		p.zero = zeroBits
+	}
+	b.made[t] = p
+	if !builtin(p) && !scalar(p) {
+		b.compose(p)
+	}
+	return p
+}
+
+// compose plans the types that are made of others.
+func (b *planner) compose(p *plan) {
+	switch t := p.typ; t.Kind() {
+	case reflect.Pointer:
+		p.nullable = true
+		pointer := &pointerPlan{t.Elem(), int64(t.Elem().Size()), b.plan(t.Elem())}
+		p.enc, p.dec = pointer.encode, pointer.decode
+	case reflect.Slice:
+		p.nullable = true
+		b.slice(p)
+	case reflect.Array:
+		b.array(p)
+	case reflect.Map:
+		p.nullable = true
+		b.mapping(p)
+	case reflect.Struct:
+		b.structure(p)
+	case reflect.Interface:
+		p.nullable = true
+		p.enc, p.dec = encodeInterface, decodeInterface
+	default:
+		p.nullable = true
+		p.enc, p.dec = encodeNothing, decodeNothing
+	}
+}
+
+// refuse plans a type whose values never travel.
+func (p *plan) refuse(err error) {
+	p.refused = true
+	p.zero = func(reflect.Value) bool { return false }
+	p.enc = func(e *Encoder, _ reflect.Value) { e.fail(err) }
+	p.dec = func(d *Decoder, _ reflect.Value) { d.fail(err) }
+}
+
+func scalar(p *plan) bool {
+	switch p.typ.Kind() {
+	case reflect.Bool:
+		p.enc = func(e *Encoder, v reflect.Value) { e.bool(v.Bool()) }
+		p.dec = func(d *Decoder, v reflect.Value) { v.SetBool(d.bool()) }
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		most := int64(1)<<(p.typ.Bits()-1) - 1
+		p.enc = func(e *Encoder, v reflect.Value) { e.int(v.Int()) }
+		p.dec = func(d *Decoder, v reflect.Value) { v.SetInt(d.int(^most, most)) }
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		most := ^uint64(0) >> (64 - p.typ.Bits())
+		p.enc = func(e *Encoder, v reflect.Value) { e.head(majorUint, v.Uint()) }
+		p.dec = func(d *Decoder, v reflect.Value) { v.SetUint(d.uint(most)) }
+	case reflect.Float32:
+		planFloat32(p)
+	case reflect.Float64:
+		p.enc = func(e *Encoder, v reflect.Value) { e.float64(v.Float()) }
+		p.dec = func(d *Decoder, v reflect.Value) { v.SetFloat(d.float64()) }
+	case reflect.Complex64:
+		p.enc = func(e *Encoder, v reflect.Value) { e.complex64(complex64(v.Complex())) }
+		p.dec = func(d *Decoder, v reflect.Value) { v.SetComplex(complex128(d.complex64())) }
+	case reflect.Complex128:
+		p.enc = func(e *Encoder, v reflect.Value) { e.complex128(v.Complex()) }
+		p.dec = func(d *Decoder, v reflect.Value) { v.SetComplex(d.complex128()) }
+	case reflect.String:
+		p.enc = func(e *Encoder, v reflect.Value) { e.string(v.String()) }
+		p.dec = func(d *Decoder, v reflect.Value) { v.SetString(d.string()) }
+	default:
+		return false
+	}
+	return true
+}
+
+// planFloat32 reads and writes through float32 itself: the way through float64, which reflection takes, would quieten a
+// signalling NaN.
+func planFloat32(p *plan) {
+	plain := reflect.TypeFor[*float32]()
+	direct := p.typ == plain.Elem()
+	at := func(v reflect.Value) *float32 {
+		if v = v.Addr(); !direct {
+			v = v.Convert(plain)
+		}
+		return v.Interface().(*float32)
+	}
+	p.enc = func(e *Encoder, v reflect.Value) { e.float32(*at(addressed(v).Elem())) }
+	p.dec = func(d *Decoder, v reflect.Value) { *at(v) = d.float32() }
+}
+
+// hasFloat reports whether a value of the type has floats in itself, so that −0, which equals 0, must be told apart.
+func hasFloat(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		return true
+	case reflect.Array:
+		return hasFloat(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if hasFloat(t.Field(i).Type) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// zeroBits reports whether every bit of the value is zero; reflect.Value.IsZero compares floats, and what holds them, with
+// ==, by which −0 is zero.
+func zeroBits(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Float32, reflect.Float64:
+		return math.Float64bits(v.Float()) == 0
+	case reflect.Complex64, reflect.Complex128:
+		c := v.Complex()
+		return math.Float64bits(real(c))|math.Float64bits(imag(c)) == 0
+	case reflect.Array:
+		for i := range v.Len() {
+			if !zeroBits(v.Index(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !zeroBits(v.Field(i)) {
+				return false
+			}
+		}
+		return true
+	}
+	return v.IsZero()
+}
+
+// encodeInterface writes an error, or the reference of a remote object where the message's table knows the interface.
+func encodeInterface(e *Encoder, v reflect.Value) {
+	t := v.Type()
+	switch remote, ok := e.table.remote(t); {
+	case v.IsNil():
+		e.null()
+	case t == errorType:
+		e.error(v.Interface().(error))
+	case ok:
+		e.remote(remote, v.Interface())
+	default:
+		e.fail(cannotTravel(t))
+	}
+}
+
+func decodeInterface(d *Decoder, v reflect.Value) {
+	t := v.Type()
+	if d.null() {
+		return
+	}
+	if t == errorType {
+		if err := d.error(); err != nil {
+			v.Set(reflect.ValueOf(err))
+		}
+		return
+	}
+	remote, ok := d.table.remote(t)
+	if !ok {
+		d.fail(cannotTravel(t))
+		return
+	}
+	if object := d.remote(remote); object != nil {
+		v.Set(reflect.ValueOf(object))
+	}
+}
+
+func encodeNothing(e *Encoder, v reflect.Value) {
+	if !v.IsZero() {
+		e.fail(cannotTravel(v.Type()))
+		return
+	}
+	e.null()
+}
+
+func decodeNothing(d *Decoder, v reflect.Value) {
+	if !d.null() {
+		d.fail(cannotTravel(v.Type()))
+	}
+}
+
+func cannotTravel(t reflect.Type) error {
+	if t.Kind() == reflect.Interface {
+		return fmt.Errorf("interface type %v cannot travel: it is no remote interface that this method knows", t)
+	}
+	return fmt.Errorf("%v cannot travel", t)
+}
+
+// rootName returns what a path into a value of the type starts with.
+func rootName(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.PkgPath() == "" {
+		return ""
+	}
+	return t.Name()
+}
+
+// safely calls code of the user's, and returns its panic as an error.
+func safely(call func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return call()
+}
+
+var errTwice = errors.New("a key comes twice")

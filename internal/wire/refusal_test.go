@@ -1,0 +1,349 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestWhatCannotTravelIsRefusedWithItsPath(t *testing.T) {
+	type price struct{ Price any }
+	type order struct{ Lines []*price }
+	type locked struct {
+		Mu   sync.Mutex
+		Name string
+	}
+	type within struct{ L [1]struct{ In locked } }
+	type positional struct {
+		_ struct{} `cbor:",toarray"`
+		A int
+	}
+	type numbered struct {
+		A int `cbor:"1,keyasint"`
+	}
+	type doubled struct {
+		A int `cbor:"B"`
+		B int
+	}
+	b := newBench(t)
+	for _, c := range []struct {
+		value any
+		says  string
+	}{
+		{make(chan int), "argument 2: chan int cannot travel"},
+		{func() {}, "argument 2: func() cannot travel"},
+		{order{[]*price{nil, {make(chan int)}}}, "argument 2: order.Lines[1].Price: interface type interface {} cannot travel"},
+		{map[string]any{"a": 1}, `argument 2: ["a"]: interface type`},
+		{map[any]int{1: 1}, `argument 2: [interface {}]: interface type`},
+		{[]fmt.Stringer{time.Second}, "argument 2: [0]: interface type fmt.Stringer cannot travel"},
+		{locked{}, "argument 2: locked.Mu: sync.Mutex cannot travel: it has no exported field"},
+		{within{}, "argument 2: within.L[0].In.Mu: sync.Mutex cannot travel"},
+		{&positional{}, "argument 2: positional: wire.positional cannot travel: the cbor option toarray of _ is not supported"},
+		{numbered{}, "the cbor option keyasint of A is not supported"},
+		{doubled{}, "its fields A and B have one name"},
+	} {
+		var e Encoder
+		e.Reset(b.codec, b.table, nil, "argument", nil)
+		e.Int(1)
+		e.Value(c.value)
+		e.Int(3)
+		_, err := e.Finish()
+		wantError(t, err, Marshal, c.says)
+		if e.Err != err {
+			t.Errorf("Err is %v, Finish returned %v", e.Err, err)
+		}
+	}
+	keeps(t, map[string]chan int{"nil": nil})
+}
+
+func TestACycleIsRefused(t *testing.T) {
+	ring := &node{}
+	ring.Next = &node{Next: ring}
+	tree := &node{Name: "root"}
+	tree.Kids = []*node{{By: map[string]*node{"up": tree}}}
+	type list []list
+	self := make(list, 1)
+	self[0] = self
+	type tangle map[string]tangle
+	loop := tangle{}
+	loop["loop"] = loop
+	type pointer *pointer
+	var p pointer
+	p = &p
+	b := newBench(t)
+	for _, v := range []any{ring, tree, self, loop, p} {
+		_, err := b.encode(func(e *Encoder) { e.Value(v) })
+		wantError(t, err, Marshal, "argument 1", ": cycle: this ", "is inside itself")
+		if len(err.Error()) > 400 {
+			t.Errorf("the error has %d bytes: %v", len(err.Error()), err)
+		}
+	}
+	_, err := b.encode(func(e *Encoder) { e.Value(ring) })
+	wantError(t, err, Marshal, "argument 1: node.Next.Next.Next")
+}
+
+func chain(n int) *node {
+	var first *node
+	for range n {
+		first = &node{Next: first}
+	}
+	return first
+}
+
+func TestDepthIsBoundedBothWays(t *testing.T) {
+	b := newBench(t)
+	if got := roundTrip(b, chain(256)); got == nil {
+		t.Error("512 levels, a pointer and a struct for each node, are within the bound")
+	}
+	_, err := b.encode(func(e *Encoder) { e.Value(chain(257)) })
+	wantError(t, err, Limit, "more than 512 levels of nesting, the bound set by Limits.Depth")
+	wide := &bench{t: t, codec: NewCodec(Limits{Depth: 4000}), table: b.table}
+	data := wide.value(chain(257))
+	wantError(t, b.into(data, new(*node)), Limit, "Limits.Depth")
+	if got := NewCodec(Limits{Depth: 1 << 40}).Limits().Depth; got != greatestDepth {
+		t.Errorf("a depth that could exhaust the stack was accepted: %d", got)
+	}
+	deepest := &bench{t: t, codec: NewCodec(Limits{Depth: greatestDepth}), table: b.table}
+	roundTrip(deepest, chain(greatestDepth/2))
+	nested := append(append([]byte{0x81, 0xa1, 0x61, 'z'}, strings.Repeat("\x81", 100_000)...), 0)
+	wantError(t, b.into(nested, new(node)), Limit, "Limits.Depth")
+}
+
+func TestAValueAsDeepAsAllowedMayBeSkipped(t *testing.T) {
+	b := newBench(t)
+	last := chain(255)
+	end := last
+	for end.Next != nil {
+		end = end.Next
+	}
+	deep := errors.New("end")
+	for range 60 {
+		deep = fmt.Errorf("%w", deep)
+	}
+	type newer struct {
+		Added   *node
+		At      []time.Time
+		Failure error
+		ID      int
+	}
+	type older struct{ ID int }
+	end.Kids = []*node{}
+	data := b.value(newer{Added: last, At: []time.Time{time.Now()}, Failure: deep, ID: 5})
+	var got older
+	if err := b.into(data, &got); err != nil || got.ID != 5 {
+		t.Errorf("got %+v, %v, want the field that both versions have", got, err)
+	}
+}
+
+func TestFieldsComeAndGoBetweenVersions(t *testing.T) {
+	type v1 struct {
+		A int8
+		C float32
+	}
+	type v2 struct {
+		A int64
+		B []map[string]*v1
+		C float64
+		D *string
+	}
+	b := newBench(t)
+	text := "text"
+	data := b.value(v2{A: 5, B: []map[string]*v1{{"x": {A: 1}}}, D: &text})
+	var old v1
+	if err := b.into(data, &old); err != nil || old != (v1{A: 5}) {
+		t.Errorf("an older reader got %+v, %v", old, err)
+	}
+	var later v2
+	if err := b.into(b.value(v1{A: 7, C: 1.5}), &later); err != nil || later.A != 7 || later.C != 1.5 {
+		t.Errorf("a newer reader got %+v, %v", later, err)
+	}
+	wantError(t, b.into(b.value(v2{A: 300}), &old), Unmarshal, "argument 1: v1.A: 300 overflows: it is not within [-128, 127]")
+	wantError(t, b.into(b.value(v2{C: 1.5}), &old), Unmarshal, "argument 1: v1.C: a float where a 32-bit float is expected")
+}
+
+func TestMessageBytesBoundTheEncoder(t *testing.T) {
+	b := &bench{t: t, codec: NewCodec(Limits{MessageBytes: 100}), table: newTable(t)}
+	if _, err := b.encode(func(e *Encoder) { e.Bytes(make([]byte, 97)) }); err != nil {
+		t.Errorf("100 bytes are within the bound: %v", err)
+	}
+	long := strings.Repeat("x", 101)
+	for name, write := range map[string]func(*Encoder){
+		"bytes":        func(e *Encoder) { e.Bytes(make([]byte, 98)) },
+		"string":       func(e *Encoder) { e.String(long) },
+		"many scalars": func(e *Encoder) { e.Value(make([]float64, 90)) },
+		"array":        func(e *Encoder) { e.Value(make([]struct{}, 1<<30)) },
+		"structs":      func(e *Encoder) { e.Value(make([]node, 101)) },
+		"in a struct":  func(e *Encoder) { e.Value(node{Name: long}) },
+		"map":          func(e *Encoder) { e.Value(map[string]string{"a": long}) },
+		"items": func(e *Encoder) {
+			for range 20 {
+				e.Float64(1)
+			}
+		},
+		"error": func(e *Encoder) { e.Error(errors.New(long)) },
+	} {
+		_, err := b.encode(write)
+		wantError(t, err, Limit, "argument ", "more than 100 bytes in a message, the bound set by Limits.MessageBytes")
+		var limit *LimitError
+		if !errors.As(err, &limit) || limit.Bound != 100 {
+			t.Errorf("%s: got %#v, want a LimitError", name, err)
+		}
+	}
+}
+
+func TestFailSetsErrAtTheNextItem(t *testing.T) {
+	b := newBench(t)
+	_, err := b.encode(func(e *Encoder) {
+		e.Int(1)
+		e.Fail(nil)
+		e.Fail(io.EOF)
+		e.Fail(io.ErrUnexpectedEOF)
+	})
+	wantError(t, err, Marshal, "argument 2: EOF")
+	if !errors.Is(err, io.EOF) {
+		t.Errorf("%v is not io.EOF", err)
+	}
+}
+
+func TestMemoryIsBoundedBeforeItIsTaken(t *testing.T) {
+	type fat struct{ Block [1 << 20]int64 }
+	type holder struct{ A, B, C []fat }
+	tight := &bench{t: t, codec: NewCodec(Limits{Alloc: 1 << 20, Objects: 100}), table: newTable(t)}
+	err := tight.into(unhex("81 81 a0"), new([]fat))
+	wantError(t, err, Limit, "more than 1048576 bytes of memory for a message, the bound set by Limits.Alloc")
+	wantError(t, tight.into(unhex("81 81 a0"), new([]*fat)), Limit, "Limits.Alloc")
+	wantError(t, tight.into(unhex("81 a1 6001 "), new(map[string]fat)), Limit, "Limits.Alloc")
+	data := tight.value(make([]*int, 0, 1))
+	data = append(data[:1], append(appendHead(nil, majorArray, 200), make([]byte, 200)...)...)
+	wantError(t, tight.into(data, new([]*int)), Limit, "more than 100 values in a message, the bound set by Limits.Objects")
+
+	b := newBench(t)
+	for _, claim := range []string{"9affffffff", "9bffffffffffffffff", "9b7fffffffffffffff", "5bffffffffffffffff", "7affffffff", "ba7fffffff", "bbffffffffffffffff"} {
+		data := unhex("81" + claim + "00")
+		for _, p := range []any{new([]holder), new([]string), new(string), new([]byte), new(map[string]int), new(map[float64]int), new(node), new([]fat)} {
+			if allocated := testing.AllocsPerRun(1, func() { err = b.into(data, p) }); err == nil || allocated > 100 {
+				t.Errorf("%s for a %T: %v", claim, p, err)
+			}
+		}
+	}
+}
+
+func TestMalformedMessagesAreRefused(t *testing.T) {
+	b := newBench(t)
+	for _, c := range []struct {
+		data string
+		into any
+		says string
+	}{
+		{"", new(int), "argument: the message ends too early"},
+		{"00", new(int), "argument: an integer where the array of all items"},
+		{"9f00ff", new(int), "indefinite lengths are not accepted"},
+		{"81", new(int), "ends too early"},
+		{"8118", new(int), "ends too early"},
+		{"811817", new(int), "takes more bytes than it needs"},
+		{"81190017", new(int), "takes more bytes than it needs"},
+		{"811a00000017", new(int), "takes more bytes than it needs"},
+		{"811b0000000000000017", new(int), "takes more bytes than it needs"},
+		{"811c", new(int), "0x1c begins no CBOR item"},
+		{"81f6", new(int), "null where an integer is expected"},
+		{"81fb3ff0000000000000", new(int), "a float where an integer is expected"},
+		{"811b8000000000000000", new(int64), "overflows"},
+		{"813b8000000000000000", new(int64), "overflows"},
+		{"811880", new(int8), "128 overflows: it is not within [-128, 127]"},
+		{"813880", new(int8), "-129 overflows"},
+		{"8120", new(uint), "a negative integer overflows"},
+		{"81190100", new(uint8), "256 overflows: it is not within [0, 255]"},
+		{"8100", new(bool), "an integer where a boolean is expected"},
+		{"8100", new(float64), "an integer where a float is expected"},
+		{"81f93c00", new(float64), "a simple value where a float is expected"},
+		{"81f5", new(string), "a boolean where a string is expected"},
+		{"8161ff", new(string), "text that is not UTF-8"},
+		{"8161", new(string), "ends too early"},
+		{"816161", new([]byte), "text where a byte string is expected"},
+		{"8182fb0000000000000000", new(complex128), "ends too early"},
+		{"8183000000", new(complex64), "a complex number of 3 parts"},
+		{"8143010203", new(digest), "3 bytes for wire.digest"},
+		{"81820102", new([3]int), "2 elements for [3]int"},
+		{"81820102", new(*[]int), "a pointer's array has 2 items, not one"},
+		{"8180", new(node), "an array where a map of fields is expected"},
+		{"81a10000", new(node), "an integer where a field's name is expected"},
+		{"81a1644e616d6500", new(node), "argument 1: node.Name: an integer where a string"},
+		{"81a2644e616d656161644e616d656161", new(node), "field Name comes twice or out of order"},
+		{"81a2644e65787 4f6644e616d656161", new(node), "field Name comes twice or out of order"},
+		{"81a161ff00", new(node), "text that is not UTF-8"},
+		{"81a1617a61ff", new(node), "text that is not UTF-8"},
+		{"81a1617af81f", new(node), "a simple value in two bytes"},
+		{"81a1617aff", new(node), "0xff begins no CBOR item"},
+		{"81a1617aa1", new(node), "ends too early"},
+		{"81a2616101616102", new(map[string]int), "a key comes twice"},
+		{"818301", new(map[float64]int), "ends too early"},
+		{"8183010203", new(map[float64]int), "has 3 items, an odd number"},
+		{"81d81c00", new(int), "a shared value (tag 28, which this version does not read) where an integer"},
+		{"81d81d00", new(node), "tag 29, which this version does not read"},
+		{"81a1617ad81c00", new(node), "tag 28, which this version does not read"},
+		{"81d9992100", new([]int), "part of an object graph (tag 39201"},
+		{"81d9992300", new(*int), "part of an object graph (tag 39203"},
+		{"81d81b00", new(int), "a named value (tag 27"},
+		{"81d90fff00", new(int), "tag 4095 where an integer"},
+		{"8101", new(any), "interface type interface {} cannot travel"},
+		{"8101", new(chan int), "chan int cannot travel"},
+		{"81a10101", new(time.Time), "an integer where a time is expected"},
+		{"81d903e9a0", new(time.Time), "a time without seconds"},
+		{"81d903e9a201010101", new(time.Time), "a key comes twice"},
+		{"81d903e9a10201", new(time.Time), "a time with key 2, which is unknown"},
+		{"81d903e9a20101281a3b9aca00", new(time.Time), "1000000000 overflows"},
+		{"81c2410 1", newBig(), "a bignum takes more bytes than it needs"},
+		{"81c200", newBig(), "an integer where a byte string"},
+		{"8160", newBig(), "text where an integer"},
+	} {
+		wantError(t, b.into(unhex(c.data), c.into), Unmarshal, "argument", c.says)
+	}
+}
+
+func TestAReaderPassesOverTimeKeysThatItMay(t *testing.T) {
+	var got time.Time
+	if err := newBench(t).into(unhex("81d903e9a2 0105 3863 a10102"), &got); err != nil || got.Unix() != 5 {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestEveryTruncationOfAMessageIsRefused(t *testing.T) {
+	b := errorTable(t)
+	data := b.value(sampleRich())
+	for n := range data {
+		if err := b.into(data[:n], new(rich)); err == nil {
+			t.Fatalf("the first %d of %d bytes were accepted", n, len(data))
+		}
+	}
+	if err := b.into(data, new(rich)); err != nil {
+		t.Errorf("the whole message: %v", err)
+	}
+}
+
+func TestACodecServesManyGoroutines(t *testing.T) {
+	b := errorTable(t)
+	want := b.value(sampleRich())
+	fresh := &bench{t: t, codec: NewCodec(Limits{}), table: b.table}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if got := roundTrip(fresh, sampleRich()); string(fresh.value(got)) != string(want) {
+				t.Errorf("got %x\nwant %x", fresh.value(got), want)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestExtremeTimesKeepTheirInstant(t *testing.T) {
+	for _, want := range []time.Time{time.Unix(math.MaxInt64, 999_999_999).UTC(), time.Unix(math.MinInt64, 0).UTC()} {
+		if got := roundTrip(newBench(t), want); !got.Equal(want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}
