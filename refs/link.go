@@ -219,12 +219,18 @@ func (l *link) tick() {
 	l.timer.Reset(next)
 }
 
-// noteIdle offers a connection that went unused for a probe's time to the bounded set of idle ones; what falls out of it is
-// retired. One over which our objects were passed is never offered: the peer may have no other way to call them.
+// noteIdle gives back the buffers of a connection that went unused for a probe's time, and offers it to the bounded set of
+// idle ones; what falls out of that is retired. One over which our objects were passed is never offered: the peer may have no
+// other way to call them.
 func (l *link) noteIdle() {
-	switch {
-	case l.used.Swap(false):
+	if l.used.Swap(false) {
 		l.node.idle.Remove(l)
+		return
+	}
+	l.lane.Shrink()
+	l.control.Shrink()
+	l.out.shrink()
+	switch {
 	case l.dialled && !l.lent.Load() && l.waiting.len() == 0 && l.serving.len() == 0 && !l.retiring.Load():
 		l.node.idle.Touch(l, l.retire)
 	}

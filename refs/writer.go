@@ -178,6 +178,15 @@ func (w *writer) write(out []byte) error {
 	return nil
 }
 
+// shrink gives back the buffer of an idle stream.
+func (w *writer) shrink() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.busy {
+		w.buf, w.free = nil, nil
+	}
+}
+
 // close makes further sends fail with err.
 func (w *writer) close(err error) {
 	w.mu.Lock()

@@ -561,3 +561,37 @@ func TestADeadlineInThePastDialsNobody(t *testing.T) {
 		wantError(t, err, context.DeadlineExceeded, "the context ended before the dial began")
 	})
 }
+
+func TestAListenerThatClosesTurnsAwayWhoWasNotAccepted(t *testing.T) {
+	everywhere(t, func(t *testing.T, at place) {
+		listener := at.listen(t)
+		dialled := make(chan error, 1)
+		go func() {
+			_, err := at.transport.Dial(soon(t), listener.Endpoint(), alice)
+			dialled <- err
+		}()
+		must(t, listener.Close())
+		if err := arrives(t, dialled, "the end of the dial"); err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got error %v, want the dial refused", err)
+		}
+	})
+}
+
+func TestBothEndsAgreeOnTheirAddresses(t *testing.T) {
+	everywhere(t, func(t *testing.T, at place) {
+		a, b := at.connect(t)
+		type end interface {
+			LocalAddr() net.Addr
+			RemoteAddr() net.Addr
+		}
+		for _, ends := range [][2]end{{a, b}, {session(t, a), session(t, b)}} {
+			dialled, accepted := ends[0], ends[1]
+			if got, want := dialled.RemoteAddr().String(), accepted.LocalAddr().String(); got != want {
+				t.Errorf("the dialler calls the acceptor %q, want %q", got, want)
+			}
+			if got, want := accepted.RemoteAddr().Network(), dialled.LocalAddr().Network(); got != want {
+				t.Errorf("got network %q at one end, want that of the other, %q", got, want)
+			}
+		}
+	})
+}

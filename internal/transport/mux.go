@@ -112,10 +112,12 @@ func (s *muxSession) Err() error {
 }
 
 // verdict is why yamux closed itself. Of all its methods only AcceptStream tells, and only when it does not happen upon a
-// stream that nobody accepted.
+// stream that nobody accepted, of which there are at most Backlog.
 func (s *muxSession) verdict() (err error) {
-	for err == nil || errors.Is(err, yamux.ErrSessionShutdown) {
-		_, err = s.mux.AcceptStream()
+	for range Backlog + 1 {
+		if _, err = s.mux.AcceptStream(); err != nil && !errors.Is(err, yamux.ErrSessionShutdown) {
+			break
+		}
 	}
 	return err
 }
@@ -178,8 +180,8 @@ func (s *muxStream) Write(p []byte) (n int, err error) {
 
 // explain turns an error of yamux into one of this package and ends the session if it must.
 func (s *muxStream) explain(err error) error {
-	if ended := s.session.Err(); ended != nil {
-		return ended
+	if why := s.session.Err(); why != nil {
+		return why
 	}
 	switch {
 	case errors.Is(err, yamux.ErrStreamClosed):
