@@ -150,18 +150,19 @@ func (c *Outgoing) Invoke() {
 // send queues the frame on the link, or, where that turns out to be gone before it took anything of the frame, on a new one.
 func (c *Outgoing) send(frame []byte) error {
 	for attempt := 0; ; attempt++ {
-		err := c.sendOn(c.link, frame)
-		if err == nil || attempt == 2 || errors.Is(err, errNotQueued) {
+		l := c.link
+		err := c.sendOn(l, frame)
+		if err == nil || attempt == 2 || !l.gaveWay(err) {
 			return err
 		}
 		l, again := c.handle.connect(c.ctx)
 		if again != nil {
 			return again
 		}
-		if l == c.link {
-			return err
+		if l.peer != c.link.peer {
+			c.number = l.peer.number.Add(1)
 		}
-		c.link = l
+		c.link, c.courier.link, c.courier.in.Call = l, l, c.number
 	}
 }
 
@@ -171,6 +172,9 @@ func (c *Outgoing) sendOn(l *link, frame []byte) error {
 		if left = time.Until(deadline); left <= 0 {
 			return &Error{Err: context.DeadlineExceeded}
 		}
+	}
+	if body := len(frame) - wire.CallHeaderBytes; body > l.peerLimit {
+		return &Error{Kind: ErrLimit, Err: fmt.Errorf("the arguments take %d bytes, the peer takes at most %d (its Limits.MessageBytes)", body, l.peerLimit)}
 	}
 	slot, err := l.waiting.add(c)
 	if err != nil {
@@ -195,6 +199,11 @@ func (c *Outgoing) sendOn(l *link, frame []byte) error {
 		return &Error{Err: fmt.Errorf("%w: %w", errNotQueued, contextError(c.ctx))}
 	}
 	return err
+}
+
+// gaveWay reports whether err is why the link takes no calls any more.
+func (l *link) gaveWay(err error) bool {
+	return l.retiring.Load() && !errors.Is(err, errNotQueued) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // touch notes that the link is in use.

@@ -67,6 +67,9 @@ func (n *Node) Face(d Descriptor) (*Face, error) {
 	if f, ok := n.faces.m.Load(key); ok {
 		return f.(*Face), nil
 	}
+	if !isWord(d.Name()) {
+		return nil, fmt.Errorf("rmi: the interface name %q is longer than %d bytes or has spaces", d.Name(), maxNameBytes)
+	}
 	f := &Face{Descriptor: d, methods: map[uint64]*Method{}}
 	methods := d.MethodTable()
 	for i := range methods {

@@ -103,6 +103,9 @@ func (t *exports) add(id ObjectID, f *Face, impl any) (*export, error) {
 		t.byID[id], t.byImpl[key] = e, e
 	}
 	if !slices.Contains(e.faces, f) {
+		if len(e.faces) == maxInterfaces {
+			return nil, &Error{Op: "export", Kind: ErrLimit, NotRun: true, Err: fmt.Errorf("an object has at most %d interfaces", maxInterfaces)}
+		}
 		e.faces = append(e.faces, f)
 		for id := range f.methods {
 			if e.methods[id] == nil {

@@ -84,6 +84,7 @@ func (n *Node) hello(ctx context.Context, conn transport.Conn, p *peer, endpoint
 	hello, err := wire.AppendControl(nil, wire.Hello{
 		VersionMin: oldestVersion, VersionMax: protocolVersion, Process: n.id, Token: n.token(p.id), Generation: gen,
 		Endpoints: n.offerTo(session), Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead,
+		MessageBytes: uint64(n.cfg.Limits.MessageBytes),
 	})
 	if err == nil {
 		_, err = control.Write(hello)
@@ -107,7 +108,7 @@ func (n *Node) hello(ctx context.Context, conn transport.Conn, p *peer, endpoint
 		return nil, err
 	}
 	return n.startLink(p, established{session, control, lane, true, endpoint,
-		agree(n.cfg.Liveness, welcome.Probe, welcome.Dead)})
+		agree(n.cfg.Liveness, welcome.Probe, welcome.Dead), welcome.MessageBytes})
 }
 
 // accept checks the WELCOME, and notes what it says of the peer.
@@ -264,7 +265,7 @@ func (n *Node) answer(ctx context.Context, conn transport.Conn) error {
 	if !stop() {
 		return aboutEnd(ctx, context.Canceled)
 	}
-	_, err = n.startLink(p, established{session, control, lane, false, "", agree(n.cfg.Liveness, hello.Probe, hello.Dead)})
+	_, err = n.startLink(p, established{session, control, lane, false, "", agree(n.cfg.Liveness, hello.Probe, hello.Dead), hello.MessageBytes})
 	return err
 }
 
@@ -280,7 +281,7 @@ func aboutEnd(ctx context.Context, err error) error {
 func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, error) {
 	w := wire.Welcome{
 		Version: min(protocolVersion, h.VersionMax), Process: n.id, Status: wire.StatusNew,
-		Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead,
+		Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead, MessageBytes: uint64(n.cfg.Limits.MessageBytes),
 	}
 	refuse := func(kind Kind, why string) (wire.Welcome, error) {
 		w.Status, w.Refusal, w.Reason, w.Version = wire.StatusRefused, uint8(kind), why, protocolVersion
@@ -297,6 +298,8 @@ func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, 
 		return refuse(ErrProtocol, "HELLO names another process than the greeting")
 	case n.draining.Load() || n.closed():
 		return refuse(ErrNodeClosed, "the process is shutting down")
+	case n.Links() >= n.cfg.Limits.Connections:
+		return refuse(ErrOverloaded, fmt.Sprintf("the process has %d connections (Limits.Connections)", n.cfg.Limits.Connections))
 	case met && h.Generation > 0 && h.Generation == gen:
 		w.Status, w.Generation = wire.StatusResumed, gen
 	case !met && h.Generation > 0: // it knows us, we have forgotten it

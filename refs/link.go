@@ -20,17 +20,18 @@ import (
 // wherever the trouble was noticed; the lane's reader notices the end of the session last, after the replies that had
 // arrived before it.
 type link struct {
-	node     *Node
-	peer     *peer
-	session  transport.Session
-	control  transport.Stream
-	lane     transport.Stream
-	dialled  bool
-	endpoint string // at which it was dialled
-	vantage  vantage
-	probe    time.Duration
-	dead     time.Duration
-	start    time.Time
+	node      *Node
+	peer      *peer
+	session   transport.Session
+	control   transport.Stream
+	lane      transport.Stream
+	dialled   bool
+	endpoint  string // at which it was dialled
+	vantage   vantage
+	probe     time.Duration
+	dead      time.Duration
+	start     time.Time
+	peerLimit int // bytes of arguments or results that the peer takes
 
 	out     writer // of the lane
 	ctl     writer // of the control stream
@@ -58,6 +59,7 @@ type established struct {
 	dialled       bool
 	endpoint      string
 	liveness      Liveness
+	messageBytes  uint64 // that the peer takes
 }
 
 // startLink makes a greeted session the peer's link and starts it. It fails if the node is closed.
@@ -65,12 +67,13 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	l := &link{
 		node: n, peer: p, session: e.session, control: e.control, lane: e.lane, dialled: e.dialled, endpoint: e.endpoint,
 		vantage: vantageOf(e.session), probe: e.liveness.Probe, dead: e.liveness.Dead, start: time.Now(),
-		gone: make(chan struct{}), ready: make(chan struct{}),
+		peerLimit: int(min(e.messageBytes, 1<<30)),
+		gone:      make(chan struct{}), ready: make(chan struct{}),
 	}
 	l.serving.running = map[uint64]*Incoming{}
 	for w, stream := range map[*writer]transport.Stream{&l.out: e.lane, &l.ctl: e.control} {
 		w.stream, w.start, w.tasks = stream, l.start, &n.tasks
-		w.fail = func(err error) { l.fail(&Error{Kind: ErrUnreachable, Err: err}) }
+		w.fail = func(err error) { l.fail(l.broken(err)) }
 	}
 	n.mu.Lock()
 	if n.shut || n.draining.Load() && !e.dialled {
@@ -277,13 +280,14 @@ func (l *link) readLane() {
 			err = l.handle(kind, frame)
 		}
 		if err != nil {
-			l.fail(l.laneError(err))
+			l.fail(l.broken(err))
 			return
 		}
 	}
 }
 
-func (l *link) laneError(err error) *Error {
+// broken says what an error of the session's streams means.
+func (l *link) broken(err error) *Error {
 	var size *wire.FrameSizeError
 	var bad *wire.FrameError
 	switch {

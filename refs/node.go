@@ -126,11 +126,11 @@ func (n *Node) Serve(l net.Listener) error {
 
 func (n *Node) serveListener(l transport.Listener) (string, error) {
 	endpoint := l.Endpoint()
-	parsed, err := transport.ParseEndpoint(endpoint)
-	if err != nil {
+	if err := checkEndpoint(endpoint); err != nil {
 		l.Close()
 		return "", &Error{Op: "listen", Err: err}
 	}
+	parsed, _ := transport.ParseEndpoint(endpoint)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.shut || n.draining.Load() {

@@ -68,6 +68,7 @@ type Limits struct {
 	PendingBytes      int64 // arguments of all calls that run at once; beyond it ErrOverloaded. Zero: 256 MiB
 	CallsPerPeer      int   // calls of one peer that run at once, nested ones included; beyond it ErrOverloaded. Zero: 65,536
 	PendingHandshakes int   // connections that have not said who they are; beyond it the oldest is closed. Zero: 1,024
+	Connections       int   // connections in all; beyond it new ones are refused with ErrOverloaded. Zero: 16,384
 	IdleConnections   int   // connections dialled and idle; beyond it the longest idle is closed. Zero: 1,024
 }
 
@@ -93,6 +94,7 @@ func (o Options) freeze() (config, error) {
 		"Limits.Depth": int64(l.Depth), "Limits.Objects": int64(l.Objects), "Limits.Alloc": l.Alloc,
 		"Limits.PendingBytes": l.PendingBytes, "Limits.CallsPerPeer": int64(l.CallsPerPeer),
 		"Limits.PendingHandshakes": int64(l.PendingHandshakes), "Limits.IdleConnections": int64(l.IdleConnections),
+		"Limits.Connections": int64(l.Connections),
 	} {
 		if n < 0 {
 			return config{}, fmt.Errorf("rmi: Options.%s is negative (%d): leave it zero for the default", name, n)
@@ -105,7 +107,7 @@ func (o Options) freeze() (config, error) {
 		return config{}, fmt.Errorf("rmi: Options.Limits.MessageBytes is %d: a message has at most 1 GiB", l.MessageBytes)
 	}
 	for _, e := range o.Advertise {
-		if _, err := transport.ParseEndpoint(e); err != nil {
+		if err := checkEndpoint(e); err != nil {
 			return config{}, fmt.Errorf("rmi: Options.Advertise: %w", err)
 		}
 	}
@@ -145,6 +147,7 @@ func defaults(o *Options) {
 	setDefault(&l.PendingBytes, 256<<20)
 	setDefault(&l.CallsPerPeer, 1<<16)
 	setDefault(&l.PendingHandshakes, 1024)
+	setDefault(&l.Connections, 16<<10)
 	setDefault(&l.IdleConnections, 1024)
 }
 

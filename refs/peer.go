@@ -185,8 +185,11 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 		if l := p.current.Load(); l != nil {
 			return l, nil
 		}
-		if err := ctx.Err(); err != nil {
+		if ctx.Err() != nil {
 			return nil, &Error{Op: "connect", NotRun: true, Err: contextError(ctx)}
+		}
+		if p.node.base.Err() != nil {
+			return nil, &Error{Op: "connect", Kind: ErrNodeClosed, NotRun: true, Err: errors.New("this node was closed")}
 		}
 		p.mu.Lock()
 		if p.current.Load() != nil {
@@ -229,7 +232,7 @@ func (p *peer) reach(candidates []string) (*link, error) {
 	n := p.node
 	if len(candidates) == 0 {
 		return nil, &Error{Op: "connect", Kind: ErrUnreachable, NotRun: true, Err: fmt.Errorf(
-			"process %v listens nowhere that is known here, and its connection is gone", p.id)}
+			"process %v is not connected to this one and is not known to listen anywhere", p.id)}
 	}
 	ctx, cancel := context.WithTimeout(n.base, n.cfg.HandshakeTimeout)
 	defer cancel()

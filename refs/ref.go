@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/internal/wire"
 )
 
@@ -157,7 +158,7 @@ func refOf(rec wire.Record) (Ref, error) {
 	}
 	for _, list := range [][]string{rec.Endpoints, rec.Interfaces} {
 		for _, s := range list {
-			if f := strings.Fields(s); len(f) != 1 || f[0] != s || len(s) > maxNameBytes {
+			if !isWord(s) {
 				return Ref{}, fmt.Errorf("a reference lists the endpoint or interface %.40q", s)
 			}
 		}
@@ -167,6 +168,23 @@ func refOf(rec wire.Record) (Ref, error) {
 		endpoints:  strings.Join(rec.Endpoints, " "),
 		interfaces: strings.Join(rec.Interfaces, " "),
 	}, nil
+}
+
+// isWord reports whether a reference can carry s as an endpoint or interface name.
+func isWord(s string) bool {
+	f := strings.Fields(s)
+	return len(f) == 1 && f[0] == s && len(s) <= maxNameBytes
+}
+
+// checkEndpoint says what is wrong with an endpoint of this process's own.
+func checkEndpoint(s string) error {
+	if _, err := transport.ParseEndpoint(s); err != nil {
+		return err
+	}
+	if !isWord(s) {
+		return fmt.Errorf("endpoint %q: a reference carries at most %d bytes, without spaces", s, maxNameBytes)
+	}
+	return nil
 }
 
 func (r Ref) record() wire.Record {

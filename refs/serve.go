@@ -307,6 +307,9 @@ func (in *Incoming) refusal(e *Error) []byte {
 }
 
 func (in *Incoming) finishReply(frame []byte, flags wire.ReplyFlags) []byte {
+	if body := len(frame) - wire.ReplyHeaderBytes; body > in.link.peerLimit && flags&wire.ReplyRuntime == 0 {
+		return in.refusal(&Error{Kind: ErrLimit, Err: fmt.Errorf("the results take %d bytes, the caller takes at most %d (its Limits.MessageBytes)", body, in.link.peerLimit)})
+	}
 	wire.AppendReplyHeader(frame[:0], wire.ReplyHeader{Flags: flags, Slot: in.slot})
 	if err := wire.FinishFrame(frame); err != nil {
 		return in.refusal(&Error{Kind: ErrLimit, Err: err})

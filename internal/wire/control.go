@@ -21,6 +21,7 @@ type Hello struct {
 	Endpoints              []string // where the sender can be dialled; at most 16, of at most 256 bytes
 	Features               uint64
 	Probe, Dead            time.Duration // liveness: how often the sender probes, and when it gives up; whole milliseconds
+	MessageBytes           uint64        // the largest arguments or results that the sender takes
 }
 
 // Status is the answer to a Hello.
@@ -61,6 +62,8 @@ type Welcome struct {
 	Probe, Dead time.Duration
 	Reason      string // of a refusal; at most 1 KiB
 	Refusal     uint8  // the kind of error that a refusal is
+
+	MessageBytes uint64 // the largest arguments or results that the sender takes
 }
 
 // Ping asks for a Pong with the same nonce.
@@ -101,10 +104,10 @@ func AppendControl(buf []byte, msg any) ([]byte, error) {
 	switch m := msg.(type) {
 	case Hello:
 		fields = []any{controlHello, m.VersionMin, m.VersionMax, m.Process, m.Token, m.Generation, m.LastSeq,
-			nonNil(m.Endpoints), m.Features, m.Probe.Milliseconds(), m.Dead.Milliseconds()}
+			nonNil(m.Endpoints), m.Features, m.Probe.Milliseconds(), m.Dead.Milliseconds(), m.MessageBytes}
 	case Welcome:
 		fields = []any{controlWelcome, m.Version, m.Process, m.Token, m.Status, m.Generation, m.Lease.Milliseconds(), m.LastSeq,
-			nonNil(m.Endpoints), m.Features, m.Probe.Milliseconds(), m.Dead.Milliseconds(), m.Reason, m.Refusal}
+			nonNil(m.Endpoints), m.Features, m.Probe.Milliseconds(), m.Dead.Milliseconds(), m.Reason, m.Refusal, m.MessageBytes}
 	case Ping:
 		fields = []any{controlPing, m.Nonce}
 	case Pong:
@@ -226,6 +229,8 @@ func (f *controlFields) hello() Hello {
 		Features:   f.uint(math.MaxUint64),
 		Probe:      f.milliseconds(),
 		Dead:       f.milliseconds(),
+
+		MessageBytes: f.uint(math.MaxUint64),
 	}
 	if m.VersionMin > m.VersionMax {
 		f.fail(fmt.Sprintf("its versions are %d to %d", m.VersionMin, m.VersionMax))
@@ -249,6 +254,8 @@ func (f *controlFields) welcome() Welcome {
 		Dead:       f.milliseconds(),
 		Reason:     f.text(mostReason),
 		Refusal:    uint8(f.uint(math.MaxUint8)),
+
+		MessageBytes: f.uint(math.MaxUint64),
 	}
 	if m.Status < StatusNew || m.Status > StatusRefused {
 		f.fail(fmt.Sprintf("%v is unknown", m.Status))

@@ -46,9 +46,18 @@ func (e *Encoder) Reset(c *Codec, t *Table, o Objects, what string, buf []byte) 
 		start:   len(buf),
 		most:    len(buf) + c.limits.MessageBytes,
 		trail:   e.trail[:0],
-		entries: e.entries[:0],
-		scratch: e.scratch[:0],
+		entries: spare(e.entries),
+		scratch: spare(e.scratch),
 	}
+}
+
+// spare returns the memory of a list for the next message, unless one large message has left it too long to keep.
+func spare[E any](list []E) []E {
+	const most = 64 << 10
+	if cap(list) > most {
+		return nil
+	}
+	return list[:0]
 }
 
 // Finish completes the array and returns the whole buffer, or Err. The encoder keeps no reference to the buffer.
@@ -114,7 +123,10 @@ func (e *Encoder) fail(err error) {
 func (e *Encoder) failf(format string, args ...any) { e.fail(fmt.Errorf(format, args...)) }
 
 func (e *Encoder) exceed(what string, bound int64, option string) {
-	e.fail(&Error{Kind: Limit, Err: &LimitError{what, bound, option}})
+	if e.Err == nil {
+		e.fault = &Error{Kind: Limit, Err: &LimitError{what, bound, option}}
+		e.Err = e.fault
+	}
 }
 
 // within reports whether all is well so far, and fails where the message has become too long.
@@ -122,7 +134,9 @@ func (e *Encoder) within() bool {
 	if e.Err == nil && len(e.buf) <= e.most {
 		return true
 	}
-	e.tooLong()
+	if e.Err == nil {
+		e.tooLong()
+	}
 	return false
 }
 

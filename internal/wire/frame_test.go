@@ -56,7 +56,7 @@ func TestAParsedFrameIsWhatWasAppended(t *testing.T) {
 	}
 	frame := AppendReplyHeader(nil, ReplyHeader{Slot: 9})
 	SetReplyFlags(frame, ReplyResults)
-	if err := FinishFrame(append(frame, 0x80)[:len(frame)]); err != nil {
+	if err := FinishFrame(frame); err != nil {
 		t.Fatal(err)
 	}
 	if h, body, err := ParseReply(frame); err != nil || h != (ReplyHeader{ReplyResults, 9}) || len(body) != 0 {
@@ -111,7 +111,7 @@ func TestFramesThatBreakTheProtocolAreRefused(t *testing.T) {
 			t.Errorf("got %v, want an error that says %q", err, says)
 		}
 	}
-	if _, _, err := ParseReply([]byte{0, 0, 0, 12, 2, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); err == nil {
+	if _, _, err := ParseReply([]byte{0, 0, 0, 12, 2, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); err == nil {
 		t.Error("a REPLY with an unknown flag was accepted")
 	}
 	if _, err := ParseCancel([]byte{0, 0, 0, 13, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); err == nil {
@@ -192,10 +192,10 @@ func TestTheLargestMessageAndErrorFitInAFrame(t *testing.T) {
 func sampleControls() []any {
 	return []any{
 		Hello{VersionMin: 1, VersionMax: 2, Process: [16]byte{1}, Token: [16]byte{2}, Generation: 3, LastSeq: math.MaxUint64,
-			Endpoints: []string{"tcp://a:1", "unix:///b"}, Features: 5, Probe: 5 * time.Second, Dead: 15 * time.Second},
+			Endpoints: []string{"tcp://a:1", "unix:///b"}, Features: 5, Probe: 5 * time.Second, Dead: 15 * time.Second, MessageBytes: 1 << 26},
 		Hello{},
 		Welcome{Version: 1, Process: [16]byte{9}, Token: [16]byte{8}, Status: StatusResumed, Generation: 7, Lease: time.Minute, LastSeq: 6,
-			Endpoints: []string{"tcp://c:1"}, Features: 5, Probe: time.Second, Dead: 3 * time.Second, Reason: "because"},
+			Endpoints: []string{"tcp://c:1"}, Features: 5, Probe: time.Second, Dead: 3 * time.Second, Reason: "because", Refusal: 3, MessageBytes: 9},
 		Welcome{Status: StatusNew},
 		Ping{1 << 40}, Pong{0}, Bye{},
 	}

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -61,22 +62,16 @@ func sampleRich() rich {
 // FuzzDecode: whatever the bytes, nothing panics and no limit is passed; and what was accepted can be sent on, and then
 // means the same. A message with a remote object is an ordinary one to it.
 func FuzzDecode(f *testing.F) {
-	b := errorTable(f)
-	b.table = newTable(f, thingType{})
-	f.Add(b.value(sampleRich()))
-	b = errorTable(f)
+	b := newBench(f, thingType{}, Sentinel{"bank.ErrNoFunds", errNoFunds}, ErrorType{Path: "bank.Overdrawn", Type: reflect.TypeFor[*overdrawn]()})
 	b.codec = NewCodec(Limits{Alloc: 1 << 20, Objects: 10_000, Depth: 64})
+	b.objects = &fakeObjects{record: Record{Endpoints: []string{"tcp://a:1"}}}
 	f.Add(b.value(sampleRich()))
-	withThing := newBench(f, thingType{})
-	withThing.objects = &fakeObjects{record: Record{Endpoints: []string{"tcp://a:1"}}}
-	f.Add(withThing.value(rich{Thing: &thing{3}}))
+	f.Add(b.value(rich{Thing: &thing{3}}))
 	for _, seed := range []string{"81a0", "81a14542617365a0", "819bffffffffffffffff", "81a1654572726f72d81b80", "81d81c00"} {
 		f.Add(unhex(seed))
 	}
-	b.table = newTable(f, thingType{}, Sentinel{"bank.ErrNoFunds", errNoFunds})
-	b.objects = &fakeObjects{}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		b := &bench{t: t, codec: b.codec, table: b.table, objects: b.objects}
+		b := &bench{t: t, codec: b.codec, table: b.table, objects: &fakeObjects{}}
 		var first rich
 		if err := b.into(data, &first); err != nil {
 			var typed *Error

@@ -233,7 +233,7 @@ func cannotTravel(t reflect.Type) error {
 
 // rootName returns what a path into a value of the type starts with.
 func rootName(t reflect.Type) string {
-	for t.Kind() == reflect.Pointer {
+	for t.Kind() == reflect.Pointer && t.PkgPath() == "" {
 		t = t.Elem()
 	}
 	if t.PkgPath() == "" {

@@ -292,7 +292,7 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 		{"81d90fff00", new(int), "tag 4095 where an integer"},
 		{"8101", new(any), "interface type interface {} cannot travel"},
 		{"8101", new(chan int), "chan int cannot travel"},
-		{"81a10101", new(time.Time), "an integer where a time is expected"},
+		{"81a10101", new(time.Time), "argument 1: Time: a map where a time is expected"},
 		{"81d903e9a0", new(time.Time), "a time without seconds"},
 		{"81d903e9a201010101", new(time.Time), "a key comes twice"},
 		{"81d903e9a10201", new(time.Time), "a time with key 2, which is unknown"},

@@ -165,6 +165,22 @@ func TestEachScalarMethodWritesTheBytesOfItsValue(t *testing.T) {
 	}
 }
 
+func TestTheExampleOfThePackageCommentHolds(t *testing.T) {
+	type Line struct{ SKU string }
+	type Order struct {
+		ID    int
+		Lines []Line
+		Note  string
+	}
+	got, err := newBench(t).encode(func(e *Encoder) {
+		e.Int64(250)
+		e.Value(&Order{ID: 7, Lines: []Line{{SKU: "a"}}})
+	})
+	if want := unhex("82 18fa a2 624944 07 654c696e6573 81 a1 63534b55 6161"); string(got) != string(want) || err != nil {
+		t.Errorf("got  %x, %v\nwant %x", got, err, want)
+	}
+}
+
 func TestEachScalarMethodReadsWhatItsTwinWrote(t *testing.T) {
 	b := newBench(t)
 	now := time.Date(2024, 2, 29, 12, 0, 0, 7, time.FixedZone("", 3600))

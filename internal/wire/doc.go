@@ -1,0 +1,45 @@
+// Package wire is what processes say to each other: how values become bytes and back, and the frames and control messages
+// that carry them.
+//
+// A message body is one CBOR array (RFC 8949) of arguments or of results. An [Encoder] writes it item by item, a [Decoder]
+// reads it, both with one sticky error:
+//
+//	e.Reset(codec, table, objects, "argument", frame)
+//	e.Int64(cents)
+//	e.Value(order)
+//	frame, err := e.Finish()
+//
+// The body of that call, where order is &Order{ID: 7, Lines: []Line{{SKU: "a"}}} and cents is 250:
+//
+//	82                # the arguments: an array of 2
+//	   18 fa          # 250
+//	   a2             # Order: its 2 fields that are not zero, named in the bytewise order of the names' encoding
+//	      62 4944     # "ID"
+//	      07          # 7
+//	      65 4c696e6573  # "Lines"
+//	      81          # an array of 1
+//	         a1       # Line
+//	            63 534b55  # "SKU"
+//	            61 61      # "a"
+//
+// What holds of the codec:
+//
+//  1. Every value comes back as it was sent: integers in range, floats to the bit, nil apart from empty, strings that are not
+//     UTF-8. Not kept are the name of a time's zone and its monotonic reading, the capacity of slices, unexported fields of
+//     structs that have no marshaler, and that two pointers were the same: values travel as trees, and a cycle is refused.
+//  2. Remote objects, in arguments and in fields, go through [Objects]; which interfaces, sentinels and error types a message
+//     may name is closed by its [Table]. Nothing is looked up by a name that a peer chose beyond it, and no type is made
+//     from one.
+//  3. The encoding is canonical: definite lengths, shortest heads, fields and integer, boolean and string keys of maps sorted.
+//     One value has one encoding, except for maps with other keys. A decoder refuses lengths and heads in any other form.
+//  4. Whatever the bytes, a decoder does not panic, nest, allocate or read beyond [Limits]; a limit is checked before the memory
+//     is taken. Each failure is an [Error] with the path to the value.
+//  5. Fields may be added and removed: a reader passes over fields that it does not know and leaves those that did not come
+//     at zero. Integers and floats may be widened. T and *T are read from the same bytes
+//     where T itself is never null.
+//  6. No error is lost: one whose type does not travel arrives as a [RemoteError] with its text and its chain.
+//
+// Frames ([FrameReader]) carry calls and replies; their fixed parts are read by accessors, and their bodies are not looked
+// into here. Control messages ([ReadControl]) are few and small, and are plain CBOR through a general library in its
+// strictest mode.
+package wire
