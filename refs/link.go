@@ -67,7 +67,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	l := &link{
 		node: n, peer: p, session: e.session, control: e.control, lane: e.lane, dialled: e.dialled, endpoint: e.endpoint,
 		vantage: vantageOf(e.session), probe: e.liveness.Probe, dead: e.liveness.Dead, start: time.Now(),
-		peerLimit: int(min(e.messageBytes, 1<<30)),
+		peerLimit: int(min(e.messageBytes, 1<<30)), // our own bound is the codec's
 		gone:      make(chan struct{}), ready: make(chan struct{}),
 	}
 	l.serving.running = map[uint64]*Incoming{}

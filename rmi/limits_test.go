@@ -1,0 +1,112 @@
+package rmi_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
+	"github.com/rmigo/rmigo/internal/testobj"
+	"github.com/rmigo/rmigo/rmi"
+	"github.com/rmigo/rmigo/skeleton"
+	"github.com/rmigo/rmigo/stub"
+)
+
+func TestWhatIsTooLargeForThePeerIsRefusedWhereItIsMade(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		small, _ := w.server(rmi.Options{Limits: rmi.Limits{MessageBytes: 100_000}})
+		large := w.node(rmi.Options{})
+		impl := newService(small)
+		remote := pass(t, small, large, impl)
+		done := make(chan error, 1)
+		go func() { done <- remote.Block(ctx(t)) }()
+		<-impl.blocked
+		_, err := remote.Bytes(ctx(t), make([]byte, 1<<20))
+		if !errors.Is(err, rmi.ErrLimit) || rmi.MayHaveRun(err) || !strings.Contains(err.Error(), "MessageBytes") {
+			t.Errorf("an argument too large for the peer: %v; want ErrLimit naming the option, not run", err)
+		}
+		l := &listener{on: func(context.Context, string) (string, error) { return strings.Repeat("x", 1<<20), nil }}
+		_, err = remote.Tell(ctx(t), l, "")
+		if !errors.Is(err, rmi.ErrLimit) || !rmi.MayHaveRun(err) {
+			t.Errorf("a result too large for the caller: %v; want ErrLimit, and that it may have run", err)
+		}
+		select {
+		case err := <-done:
+			t.Errorf("another call on the connection ended: %v", err)
+		default:
+		}
+	})
+}
+
+// older is what an interface of the same name looked like when another program was generated.
+type older struct{ stub.Ref }
+
+func (o older) Add(ctx context.Context, a int32) error {
+	call := o.Ref.Call(ctx, 0xabcdef)
+	call.Args.Int32(a)
+	call.Invoke()
+	return call.Finish()
+}
+
+type olderSkeleton struct{}
+
+func (olderSkeleton) Types() []skeleton.Type { return nil }
+func (olderSkeleton) Dispatch(_ context.Context, _ older, call *skeleton.Call) error {
+	return call.NoSuchMethod()
+}
+
+func TestAMethodWhoseSignatureChangedIsRefusedNamingBoth(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	server, _ := w.server(rmi.Options{})
+	client := w.node(rmi.Options{})
+	ref, err := rmi.Export(server, testobj.RemoteService.Of(newService(server)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := ref.MarshalText()
+	remoteOlder := &skeleton.Interface[older]{
+		Path:    testobj.RemoteService.Path,
+		Methods: []skeleton.Method{{ID: 0xabcdef, Signature: "Add(int32) error"}},
+		Stub:    func(r stub.Ref) older { return older{r} },
+		Servant: olderSkeleton{},
+	}
+	o, err := rmi.Resolve(ctx(t), client, remoteOlder, string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = o.Add(ctx(t), 1)
+	if !errors.Is(err, rmi.ErrNoSuchMethod) || rmi.MayHaveRun(err) ||
+		!strings.Contains(err.Error(), "Add(int32) error") || !strings.Contains(err.Error(), "Add(int64, int64) (int64, error)") {
+		t.Errorf("a method with another signature: %v; want ErrNoSuchMethod that names both signatures", err)
+	}
+}
+
+func TestOptionsAreCheckedWhenTheNodeIsMade(t *testing.T) {
+	for name, o := range map[string]rmi.Options{
+		"a negative time":              {HandshakeTimeout: -1},
+		"a negative bound":             {MaxCalls: -1},
+		"a message of two gigabytes":   {Limits: rmi.Limits{MessageBytes: 2 << 30}},
+		"a depth beyond the protocol":  {MaxCallDepth: 1 << 20},
+		"death before the first probe": {Liveness: rmi.Liveness{Probe: 10, Dead: 5}},
+		"an endpoint with a space":     {Advertise: []string{"unix:///a b"}},
+	} {
+		if n, err := rmi.NewNode(o); err == nil {
+			n.Close()
+			t.Errorf("%s: accepted, want an error that names the option", name)
+		}
+	}
+}
+
+func TestBindingAnObjectOfANodeThatListensNowhereIsRefused(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	_, endpoint := registryAt(t, w)
+	n := w.node(rmi.Options{})
+	url := "rmi://" + strings.TrimPrefix(endpoint, "tcp://") + "/x"
+	err := rmi.Bind(ctx(t), n, url, testobj.RemoteListener.Of(&listener{}))
+	if !errors.Is(err, rmi.ErrUnreachable) || !strings.Contains(err.Error(), "Listen") {
+		t.Errorf("Bind from a node that listens nowhere: %v; want ErrUnreachable with the remedy", err)
+	}
+}

@@ -1,0 +1,181 @@
+package rmi_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/testobj"
+	"github.com/rmigo/rmigo/registry"
+	"github.com/rmigo/rmigo/rmi"
+)
+
+// registryAt makes a node that serves a registry, and says where.
+func registryAt(t *testing.T, w *world) (*rmi.Node, string) {
+	t.Helper()
+	n, endpoint := w.server(rmi.Options{})
+	serveRegistry(t, n)
+	return n, endpoint
+}
+
+func serveRegistry(t *testing.T, n *rmi.Node) {
+	t.Helper()
+	reg, err := registry.New(registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rmi.ServeRegistry(n, reg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// urlOf is the URL of a name in the registry at the endpoint.
+func urlOf(endpoint, name string) string {
+	return registry.URL{Endpoint: endpoint, Name: name}.String()
+}
+
+func TestANameLeadsFromAnyProcessToTheObject(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		regNode, at := registryAt(t, w)
+		server, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		impl := newService(server)
+		c := ctx(t)
+		url := urlOf(at, "services/adder: main")
+		if _, err := rmi.Lookup(c, client, testobj.RemoteService, url); !errors.Is(err, rmi.ErrNotBound) {
+			t.Errorf("Lookup of a free name: %v, want ErrNotBound", err)
+		}
+		if err := rmi.Bind(c, server, url, testobj.RemoteService.Of(impl)); err != nil {
+			t.Fatal(err)
+		}
+		if err := rmi.Bind(c, server, url, testobj.RemoteService.Of(impl)); err != nil {
+			t.Errorf("Bind of the same object again: %v", err)
+		}
+		if err := rmi.Bind(c, server, url, testobj.RemoteService.Of(newService(server))); !errors.Is(err, rmi.ErrAlreadyBound) {
+			t.Errorf("Bind of another object: %v, want ErrAlreadyBound", err)
+		}
+		s, err := rmi.Lookup(c, client, testobj.RemoteService, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum, err := s.Add(c, 20, 3); sum != 23 || err != nil {
+			t.Errorf("Add through the name: %d, %v", sum, err)
+		}
+		if home, err := rmi.Lookup(c, server, testobj.RemoteService, url); home != testobj.Service(impl) || err != nil {
+			t.Errorf("Lookup at the owner: %v, %v; want the object itself", home, err)
+		}
+		if there, err := rmi.Lookup(c, regNode, testobj.RemoteService, url); err != nil {
+			t.Errorf("Lookup in the registry's own process: %v", err)
+		} else if _, err := there.Add(c, 1, 1); err != nil {
+			t.Errorf("a call from the registry's own process: %v", err)
+		}
+		if _, err := rmi.Lookup(c, client, testobj.RemoteSpare, url); !errors.Is(err, rmi.ErrNoSuchMethod) || !strings.Contains(err.Error(), "Spare") {
+			t.Errorf("Lookup as another interface: %v; want ErrNoSuchMethod naming it", err)
+		}
+		if names, err := rmi.List(c, client, urlOf(at, "services/")); !slices.Equal(names, []string{"services/adder: main"}) || err != nil {
+			t.Errorf("List = %q, %v", names, err)
+		}
+		if err := rmi.Rebind(c, server, url, testobj.RemoteListener.Of(&listener{})); err != nil {
+			t.Errorf("Rebind: %v", err)
+		}
+		if err := rmi.Unbind(c, client, url); err != nil {
+			t.Errorf("Unbind: %v", err)
+		}
+		if err := rmi.Unbind(c, client, url); !errors.Is(err, rmi.ErrNotBound) {
+			t.Errorf("Unbind of a free name: %v, want ErrNotBound", err)
+		}
+	})
+}
+
+func TestAStubMayBeBoundAndLeadsToItsObject(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, at := registryAt(t, w)
+		_, _, remote, client := w.served()
+		third := w.node(rmi.Options{})
+		if err := rmi.Bind(ctx(t), client, urlOf(at, "theirs"), testobj.RemoteService.Of(remote)); err != nil {
+			t.Fatal(err)
+		}
+		s, err := rmi.Lookup(ctx(t), third, testobj.RemoteService, urlOf(at, "theirs"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum, err := s.Add(ctx(t), 1, 2); sum != 3 || err != nil {
+			t.Errorf("Add through a bound stub: %d, %v", sum, err)
+		}
+	})
+}
+
+func TestAProcessWithoutRegistrySaysSo(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, at := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		if _, err := rmi.LocateRegistry(ctx(t), client, urlOf(at, "")); !errors.Is(err, rmi.ErrNoSuchObject) {
+			t.Errorf("LocateRegistry at a node without one: %v, want ErrNoSuchObject", err)
+		}
+		own, at := registryAt(t, w)
+		if reg, err := rmi.LocateRegistry(ctx(t), own, urlOf(at, "")); err != nil {
+			t.Errorf("LocateRegistry at home: %v, %v", reg, err)
+		}
+	})
+}
+
+func TestTheRegistrysStubWorksOnAfterTheRegistryWasRestarted(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		first, at := registryAt(t, w)
+		client := w.node(rmi.Options{})
+		reg, err := rmi.LocateRegistry(ctx(t), client, urlOf(at, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.Close()
+		hasLinks(t, client, 0)
+		second := w.node(rmi.Options{})
+		serveRegistry(t, second)
+		if _, err := second.Listen(at); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if names, err := reg.List(ctx(t), ""); len(names) != 0 || err != nil {
+				t.Errorf("List through the old stub: %q, %v; a registry's id is valid under any incarnation", names, err)
+			}
+		}
+	})
+}
+
+func TestBindingsReappearWhenTheRegistryComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		first, at := registryAt(t, w)
+		server, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		c := t.Context()
+		if err := rmi.Bind(c, server, urlOf(at, "kept"), testobj.RemoteService.Of(newService(server))); err != nil {
+			t.Fatal(err)
+		}
+		first.Close()
+		time.Sleep(time.Minute)
+		second := w.node(rmi.Options{})
+		serveRegistry(t, second)
+		if _, err := second.Listen(at); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(7 * time.Second) // the longest pause between two attempts, and its jitter
+		synctest.Wait()
+		s, err := rmi.Lookup(c, client, testobj.RemoteService, urlOf(at, "kept"))
+		if err != nil {
+			t.Fatalf("Lookup at the new registry: %v; want the binding restored", err)
+		}
+		if _, err := s.Add(c, 1, 1); err != nil {
+			t.Error(err)
+		}
+		if err := server.Shutdown(c); err != nil {
+			t.Error(err)
+		}
+		if _, err := rmi.Lookup(c, client, testobj.RemoteService, urlOf(at, "kept")); !errors.Is(err, rmi.ErrNotBound) {
+			t.Errorf("Lookup after the server's Shutdown: %v; want its names taken out", err)
+		}
+	})
+}
