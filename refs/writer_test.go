@@ -1,0 +1,128 @@
+package refs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/leak"
+)
+
+// gate is a stream whose Write waits while it is shut.
+type gate struct {
+	mu     sync.Mutex
+	got    bytes.Buffer
+	writes int
+	enter  chan struct{} // receives when a Write has begun
+	open   chan error    // each Write takes one
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	g.enter <- struct{}{}
+	if err := <-g.open; err != nil {
+		return 0, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.writes++
+	return g.got.Write(b)
+}
+
+func gated() (*gate, *writer, *tasks) {
+	g := &gate{enter: make(chan struct{}, 100), open: make(chan error, 100)}
+	ts := &tasks{}
+	return g, &writer{stream: g, start: time.Now(), tasks: ts, fail: func(error) {}}, ts
+}
+
+func TestWhatIsSentWhileOneWritesLeavesTogetherInOrder(t *testing.T) {
+	leak.Check(t)
+	g, w, ts := gated()
+	var wg sync.WaitGroup
+	wg.Go(func() { w.send(nil, []byte("a"), false) })
+	<-g.enter
+	for i := range 10 {
+		if err := w.send(nil, fmt.Append(nil, i), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.open <- nil
+	g.open <- nil
+	wg.Wait()
+	ts.wait()
+	if g.got.String() != "a0123456789" || g.writes != 2 {
+		t.Errorf("written %q in %d writes, want all in order in 2", g.got.String(), g.writes)
+	}
+}
+
+func TestASenderThatWaitsForRoomGivesUpWithItsContextAndSendsNothing(t *testing.T) {
+	leak.Check(t)
+	g, w, ts := gated()
+	w.post([]byte("a"))
+	<-g.enter
+	if err := w.send(nil, make([]byte, maxQueued), false); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	close(done)
+	if err := w.send(done, []byte("late"), false); err != errNotQueued {
+		t.Errorf("send into a full queue: %v, want to give up", err)
+	}
+	waited := make(chan error, 1)
+	go func() { waited <- w.send(nil, []byte("z"), false) }()
+	for range 2 + maxQueued/writeChunk {
+		g.open <- nil
+	}
+	if err := <-waited; err != nil {
+		t.Errorf("send after room was made: %v", err)
+	}
+	ts.wait()
+	if b := g.got.Bytes(); len(b) != maxQueued+2 || b[len(b)-1] != 'z' || bytes.Contains(b, []byte("late")) {
+		t.Errorf("%d bytes were written, want %d with the frame that waited at the end", len(b), maxQueued+2)
+	}
+}
+
+func TestAFailedWriteIsFinal(t *testing.T) {
+	leak.Check(t)
+	g, w, ts := gated()
+	broken := errors.New("broken")
+	failed := make(chan error, 2)
+	w.fail = func(err error) { failed <- err }
+	g.open <- broken
+	if err := w.send(nil, []byte("a"), false); err != nil {
+		t.Errorf("send = %v: the frame was taken, its loss is told otherwise", err)
+	}
+	if err := <-failed; err != broken {
+		t.Errorf("fail was told %v, want %v", err, broken)
+	}
+	if err := w.send(nil, []byte("b"), false); err != broken {
+		t.Errorf("send after a failed write: %v, want %v", err, broken)
+	}
+	ts.wait()
+	if g.got.Len() > 0 || len(failed) > 0 {
+		t.Errorf("after the failure %q was written, and fail told %d times more", g.got.String(), len(failed))
+	}
+}
+
+func TestAPeerThatReadsNothingIsGivenUp(t *testing.T) {
+	leak.Check(t)
+	g, w, ts := gated()
+	failed := make(chan error, 1)
+	w.fail = func(err error) { failed <- err }
+	w.post([]byte("a"))
+	<-g.enter
+	frame := make([]byte, 1<<20)
+	for range hardQueued/len(frame) + 2 {
+		w.post(frame)
+	}
+	if err := <-failed; err != errPeerStalls {
+		t.Errorf("fail was told %v, want %v", err, errPeerStalls)
+	}
+	if w.stalled() <= 0 {
+		t.Error("the write under way does not show as stalled")
+	}
+	g.open <- errors.New("closed")
+	ts.wait()
+}
