@@ -167,6 +167,9 @@ func (c *Outgoing) send(frame []byte) error {
 }
 
 func (c *Outgoing) sendOn(l *link, frame []byte) error {
+	if c.ctx.Err() != nil {
+		return &Error{Err: contextError(c.ctx)}
+	}
 	var left time.Duration
 	if deadline, ok := c.ctx.Deadline(); ok {
 		if left = time.Until(deadline); left <= 0 {

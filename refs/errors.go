@@ -51,7 +51,7 @@ func (k Kind) Error() string {
 		ErrReleased: "reference released", ErrNotPointer: "implementation is not a pointer", ErrNodeClosed: "node closed",
 	}
 	if k == 0 || int(k) >= len(names) {
-		return fmt.Sprintf("failure of kind %d", uint8(k))
+		return fmt.Sprintf("kind %d", uint8(k))
 	}
 	return names[k]
 }
@@ -86,7 +86,8 @@ type Error struct {
 	Op     string // "call", "lookup", "bind", "connect"…
 	Ref    Ref    // the object, if one was concerned
 	Method string // "bank.Account.Deposit", of a call
-	Kind   Kind   // what errors.Is matches
+	URL    string // "rmi://127.0.0.1:1099/bank/alice", of an operation on a name
+	Kind   Kind   // what errors.Is matches; zero for ends of contexts and malformed arguments
 	Reason Reason // why the object is missing, with ErrNoSuchObject
 	Code   string // an application's code, see WithCode
 	Remote bool   // the other process reported it, rather than this one
@@ -98,7 +99,7 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("rmi: ")
-	for _, word := range []string{e.Op, e.Method} {
+	for _, word := range []string{e.Op, e.Method, e.URL} {
 		if word != "" {
 			b.WriteString(word + " ")
 		}
@@ -126,7 +127,7 @@ func (e *Error) what() string {
 	var parts []string
 	cause := ""
 	if e.Err != nil {
-		cause = e.Err.Error()
+		cause = strings.TrimPrefix(e.Err.Error(), "rmi: ")
 	}
 	if e.Kind != 0 && !strings.Contains(cause, e.Kind.Error()) {
 		parts = append(parts, e.Kind.Error())

@@ -46,6 +46,9 @@ type export struct {
 
 func keyOf(impl any) (implKey, error) {
 	v := reflect.ValueOf(impl)
+	if impl == nil {
+		return implKey{}, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true, Err: errors.New("nil: there is no object")}
+	}
 	if v.Kind() != reflect.Pointer {
 		return implKey{}, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true,
 			Err: fmt.Errorf("%T: identity needs an address: export a *%[1]T", impl)}
@@ -203,7 +206,7 @@ func (t *exports) get(id ObjectID) (*export, Reason) {
 func (n *Node) Unexport(ctx context.Context, impl any) error {
 	e := n.exports.find(impl)
 	if e == nil {
-		return &Error{Op: "unexport", Kind: ErrNoSuchObject, Reason: NeverExisted, NotRun: true, Err: fmt.Errorf("%T is not exported by this node", impl)}
+		return &Error{Op: "unexport", Kind: ErrNoSuchObject, NotRun: true, Err: fmt.Errorf("this %T is not exported by this node", impl)}
 	}
 	var own int64
 	if in := incomingFrom(ctx); in != nil && in.export.Load() == e {

@@ -171,8 +171,6 @@ func handshakeKind(err error) Kind {
 	switch {
 	case errors.As(err, &control), errors.As(err, &alien):
 		return ErrProtocol
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return 0
 	}
 	return ErrUnreachable
 }

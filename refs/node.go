@@ -146,7 +146,7 @@ func (n *Node) serveListener(l transport.Listener) (string, error) {
 	return endpoint, nil
 }
 
-// Close ends the node abruptly: its listeners and sessions are closed, calls that its stubs wait for end in ErrUnreachable,
+// Close ends the node abruptly: its listeners and sessions are closed, calls that its stubs wait for end in ErrNodeClosed,
 // the contexts of calls it serves are cancelled. It waits for the node's own goroutines, not for methods that are still
 // running. Closing twice is harmless.
 func (n *Node) Close() error {
@@ -225,7 +225,7 @@ func (n *Node) drain(ctx context.Context) error {
 		select {
 		case <-l.gone:
 		case <-ctx.Done():
-			return &Error{Op: "shutdown", Err: fmt.Errorf("%v does not close its side: %w", l.peer.id, contextError(ctx))}
+			return &Error{Op: "shutdown", Err: fmt.Errorf("process %v does not close its side: %w", l.peer.id, contextError(ctx))}
 		}
 	}
 	return nil

@@ -328,7 +328,7 @@ type attempt struct {
 type strangerError struct{ process ProcessID }
 
 func (e *strangerError) Error() string {
-	return fmt.Sprintf("another process (%v) answers there", e.process)
+	return fmt.Sprintf("process %v", e.process)
 }
 
 // dialErrors lists every endpoint tried and why it failed.
@@ -383,40 +383,44 @@ const stagger = 250 * time.Millisecond
 // greeted connection to the wanted process (zero: to any). The others are closed.
 func (n *Node) race(ctx context.Context, endpoints []string, want ProcessID) (attempt, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	results := make(chan attempt)
-	dial := func(endpoint string) {
-		conn, err := n.dialOne(ctx, endpoint, want)
-		select {
-		case results <- attempt{endpoint, conn, err}:
-		case <-ctx.Done():
-			if conn != nil {
-				conn.Close()
+	results := make(chan attempt, len(endpoints))
+	begun, ended := 0, 0
+	defer func() {
+		cancel()
+		n.tasks.run(func() { // dialling ends soon after ctx does
+			for range begun - ended {
+				if a := <-results; a.conn != nil {
+					a.conn.Close()
+				}
 			}
-		}
-	}
+		})
+	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var failures dialErrors
-	for next := 0; len(failures) < len(endpoints); {
+	for ended < len(endpoints) && (ctx.Err() == nil || ended < begun) {
 		select {
 		case <-timer.C:
-			if next < len(endpoints) {
-				endpoint := endpoints[next]
-				next++
-				n.tasks.run(func() { dial(endpoint) }) // ends with ctx at the latest
+			if begun < len(endpoints) && ctx.Err() == nil {
+				endpoint := endpoints[begun]
+				begun++
+				n.tasks.run(func() {
+					conn, err := n.dialOne(ctx, endpoint, want)
+					results <- attempt{endpoint, conn, err}
+				})
 				timer.Reset(stagger)
 			}
 		case a := <-results:
+			ended++
 			if a.err == nil {
 				return a, nil
 			}
 			failures = append(failures, a)
 			timer.Reset(0)
-		case <-ctx.Done():
-			failures = append(failures, attempt{endpoints[max(0, next-1)], nil, contextError(ctx)})
-			return attempt{}, failures.inOrder(endpoints).typed()
 		}
+	}
+	for _, endpoint := range endpoints[begun:] {
+		failures = append(failures, attempt{endpoint: endpoint, err: contextError(ctx)})
 	}
 	return attempt{}, failures.inOrder(endpoints).typed()
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -14,8 +15,9 @@ import (
 )
 
 // Keeper keeps what a node has bound in registries bound: when the connection to a registry is lost, it connects again, at
-// once and then with growing pauses, and restores the bindings there, until they are given up or the keeper is closed. A
-// binding that somebody else has replaced meanwhile is given up, and logged.
+// once and then with growing pauses, until the bindings are given up or the keeper is closed; where it finds another process
+// then, which knows nothing of the bindings, it restores them. A binding that somebody else has replaced meanwhile is given
+// up, and logged.
 //
 // One goroutine runs for each registry that has bindings of the node; it ends with the last of them, or with Close. mu guards
 // what stands below it and is not held across calls.
@@ -32,10 +34,17 @@ type Keeper struct {
 	kept   map[string]*keeping // by endpoint; each has at least one name
 }
 
-// keeping is what is kept at one registry, and how to end the goroutine that does it.
+// keeping is what is kept at one registry, and how to wake and end the goroutine that does it.
 type keeping struct {
-	names map[string]binding
+	names map[string]kept
+	wake  chan struct{} // has room for one
 	stop  context.CancelFunc
+}
+
+// kept is a binding and the incarnation of the registry that has it.
+type kept struct {
+	binding
+	in refs.ProcessID
 }
 
 // NewKeeper makes a keeper for the node. locate returns the registry at an endpoint; log is told of lost bindings.
@@ -45,8 +54,8 @@ func NewKeeper(node *refs.Node, log *slog.Logger, locate func(ctx context.Contex
 	return k
 }
 
-// Keep takes over a binding that was just made.
-func (k *Keeper) Keep(u URL, obj stub.Object) {
+// Keep takes over a binding that was made at the given time in the process that had the registry then.
+func (k *Keeper) Keep(u URL, obj stub.Object, in refs.ProcessID, since time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
@@ -55,11 +64,15 @@ func (k *Keeper) Keep(u URL, obj stub.Object) {
 	at := k.kept[u.Endpoint]
 	if at == nil {
 		ctx, stop := context.WithCancel(k.base)
-		at = &keeping{map[string]binding{}, stop}
+		at = &keeping{map[string]kept{}, make(chan struct{}, 1), stop}
 		k.kept[u.Endpoint] = at
-		k.wg.Go(func() { k.watch(ctx, u.Endpoint) })
+		k.wg.Go(func() { k.watch(ctx, u.Endpoint, at.wake) })
 	}
-	at.names[u.Name] = binding{obj, time.Now()}
+	at.names[u.Name] = kept{binding{obj, since}, in}
+	select {
+	case at.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Forget gives the binding up.
@@ -80,17 +93,31 @@ func (k *Keeper) forgetIf(u URL, obj stub.Object) {
 	}
 }
 
-// Bindings returns what is kept.
-func (k *Keeper) Bindings() []URL {
+// Withdraw gives up the bindings of the objects that which accepts, and takes them out of the registries, unless somebody else
+// has taken over the name.
+func (k *Keeper) Withdraw(ctx context.Context, which func(stub.Object) bool) error {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	var urls []URL
+	found := map[URL]stub.Object{}
 	for endpoint, at := range k.kept {
-		for name := range at.names {
-			urls = append(urls, URL{endpoint, name})
+		for name, b := range at.names {
+			if which(b.object) {
+				found[URL{endpoint, name}] = b.object
+			}
 		}
 	}
-	return urls
+	k.mu.Unlock()
+	var errs []error
+	for u, obj := range found {
+		k.forgetIf(u, obj)
+		reg, err := k.locate(ctx, u.Endpoint)
+		if err == nil {
+			err = ignoreNotBound(reg.Withdraw(ctx, u.Name, obj))
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s stays bound: %w", u, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Close gives all bindings up and waits for the keeper's goroutines. The registries are not told.
@@ -106,14 +133,38 @@ func (k *Keeper) Close() {
 	k.wg.Wait()
 }
 
-// names returns the bindings at the endpoint.
-func (k *Keeper) names(endpoint string) map[string]binding {
+// restored notes that the process has the binding now.
+func (k *Keeper) restored(u URL, b kept, in refs.ProcessID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if at := k.kept[endpoint]; at != nil {
-		return maps.Clone(at.names)
+	if at := k.kept[u.Endpoint]; at != nil && at.names[u.Name] == b {
+		b.in = in
+		at.names[u.Name] = b
 	}
-	return nil
+}
+
+// missing returns the bindings at the endpoint that another process had than the given one.
+func (k *Keeper) missing(endpoint string, process refs.ProcessID) map[string]kept {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := map[string]kept{}
+	if at := k.kept[endpoint]; at != nil {
+		maps.Copy(out, at.names)
+	}
+	maps.DeleteFunc(out, func(_ string, b kept) bool { return b.in == process })
+	return out
+}
+
+// binding returns what is kept under the name.
+func (k *Keeper) binding(u URL) (kept, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := k.kept[u.Endpoint]
+	if at == nil {
+		return kept{}, false
+	}
+	b, ok := at.names[u.Name]
+	return b, ok
 }
 
 const (
@@ -121,47 +172,57 @@ const (
 	lastPause  = 5 * time.Second
 )
 
-// watch restores the endpoint's bindings each time that its registry was lost and is back, until ctx ends.
-func (k *Keeper) watch(ctx context.Context, endpoint string) {
-	_, gone, err := k.node.Session(ctx, endpoint)
+// watch sees to it that the process that has the registry at the endpoint has the bindings, until ctx ends. It looks again when
+// the connection is lost and when it is woken.
+func (k *Keeper) watch(ctx context.Context, endpoint string, wake <-chan struct{}) {
 	pause := time.Duration(0)
 	for {
+		process, gone, err := k.node.Session(ctx, endpoint)
 		if err == nil && gone == nil {
 			return // the registry is this node's own: it lives as long as the node
 		}
 		if err == nil {
+			err = k.restore(ctx, endpoint, process)
+		}
+		if err == nil {
+			pause = 0
 			select {
 			case <-gone:
-				pause = 0
+			case <-wake:
 			case <-ctx.Done():
 				return
 			}
+			continue
 		}
+		pause = min(max(2*pause, firstPause), lastPause)
 		select {
-		case <-time.After(pause + rand.N(pause/4+1)):
-			pause = min(max(2*pause, firstPause), lastPause)
+		case <-time.After(pause + rand.N(pause/4)):
 		case <-ctx.Done():
 			return
-		}
-		if _, gone, err = k.node.Session(ctx, endpoint); err == nil {
-			err = k.restore(ctx, endpoint)
 		}
 	}
 }
 
-// restore binds the names again; an error means that the registry could not be asked.
-func (k *Keeper) restore(ctx context.Context, endpoint string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
+// restore binds again what another incarnation of the registry had; an error means that the registry could not be asked.
+func (k *Keeper) restore(ctx context.Context, endpoint string, process refs.ProcessID) error {
+	missing := k.missing(endpoint, process)
+	if len(missing) == 0 {
+		return nil
+	}
 	reg, err := k.locate(ctx, endpoint)
 	if err != nil {
 		return err
 	}
-	for name, b := range k.names(endpoint) {
-		err := reg.Restore(ctx, name, b.object, time.Since(b.since))
+	for name, b := range missing {
+		u := URL{endpoint, name}
+		if now, ok := k.binding(u); !ok || now != b {
+			continue
+		}
+		err := k.restoreOne(reg, u, b)
 		var broken *refs.Error
-		switch u := (URL{endpoint, name}); {
+		switch {
 		case err == nil:
+			k.restored(u, b, process)
 			k.log.Debug("binding restored", "url", u.String())
 		case errors.As(err, &broken):
 			return err
@@ -171,4 +232,23 @@ func (k *Keeper) restore(ctx context.Context, endpoint string) error {
 		}
 	}
 	return nil
+}
+
+// restoreOne binds one name again. What was given up meanwhile is taken back, for the registry may have been asked to unbind
+// it before it had it; so this call goes on when the watch ends, and ends with the keeper.
+func (k *Keeper) restoreOne(reg Registry, u URL, b kept) error {
+	ctx, cancel := context.WithTimeout(k.base, 10*time.Second)
+	defer cancel()
+	err := reg.Restore(ctx, u.Name, b.object, time.Since(b.since))
+	if _, kept := k.binding(u); kept || err != nil {
+		return err
+	}
+	return ignoreNotBound(reg.Withdraw(ctx, u.Name, b.object))
+}
+
+func ignoreNotBound(err error) error {
+	if errors.Is(err, refs.ErrNotBound) {
+		return nil
+	}
+	return err
 }

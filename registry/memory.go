@@ -80,12 +80,21 @@ func (m *memory) put(ctx context.Context, name string, obj stub.Object, mayRepla
 }
 
 func (m *memory) Unbind(ctx context.Context, name string) error {
+	return m.free(ctx, name, func(binding) bool { return true })
+}
+
+func (m *memory) Withdraw(ctx context.Context, name string, obj stub.Object) error {
+	return m.free(ctx, name, func(b binding) bool { return sameObject(b.object, obj) })
+}
+
+// free frees the name if it is bound to what may be freed.
+func (m *memory) free(ctx context.Context, name string, mayFree func(binding) bool) error {
 	if err := m.mayWrite(ctx); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.bindings[name]; !ok {
+	if b, ok := m.bindings[name]; !ok || !mayFree(b) {
 		return notBound(name)
 	}
 	delete(m.bindings, name)

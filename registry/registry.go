@@ -44,6 +44,10 @@ type Registry interface {
 	// Unbind frees the name; ErrNotBound if it is free.
 	Unbind(ctx context.Context, name string) error
 
+	// Withdraw frees the name if it still leads to obj; ErrNotBound if it is free, or leads elsewhere by now.
+	//rmi:idempotent
+	Withdraw(ctx context.Context, name string, obj stub.Object) error
+
 	// Lookup returns the object under the name; ErrNotBound if there is none.
 	//rmi:idempotent
 	Lookup(ctx context.Context, name string) (stub.Object, error)

@@ -20,18 +20,20 @@ var RemoteRegistry = &skeleton.Interface[Registry]{
 		{ID: registryRebind, Signature: "Rebind(string, github.com/rmigo/rmigo/stub.Object) error", Idempotent: true},
 		{ID: registryRestore, Signature: "Restore(string, github.com/rmigo/rmigo/stub.Object, time.Duration) error", Idempotent: true},
 		{ID: registryUnbind, Signature: "Unbind(string) error"},
+		{ID: registryWithdraw, Signature: "Withdraw(string, github.com/rmigo/rmigo/stub.Object) error", Idempotent: true},
 	},
 	Stub:    func(r stub.Ref) Registry { return registryStub{r} },
 	Servant: registrySkeleton{},
 }
 
 const (
-	registryBind    uint64 = 0xedc6a614f1de8a7a
-	registryList    uint64 = 0x10a15bbb63737d3c
-	registryLookup  uint64 = 0x7e3ccd1a03576de9
-	registryRebind  uint64 = 0xc7a5282508f41a94
-	registryRestore uint64 = 0x4acd4e706e8262d2
-	registryUnbind  uint64 = 0xcb0c7b4a40775684
+	registryBind     uint64 = 0xedc6a614f1de8a7a
+	registryList     uint64 = 0x10a15bbb63737d3c
+	registryLookup   uint64 = 0x7e3ccd1a03576de9
+	registryRebind   uint64 = 0xc7a5282508f41a94
+	registryRestore  uint64 = 0x4acd4e706e8262d2
+	registryUnbind   uint64 = 0xcb0c7b4a40775684
+	registryWithdraw uint64 = 0x16d9b99332b97c05
 )
 
 type (
@@ -84,6 +86,14 @@ func (s registryStub) Restore(ctx context.Context, name string, obj stub.Object,
 func (s registryStub) Unbind(ctx context.Context, name string) error {
 	call := s.registryRef.Call(ctx, registryUnbind)
 	call.Args.String(name)
+	call.Invoke()
+	return call.Finish()
+}
+
+func (s registryStub) Withdraw(ctx context.Context, name string, obj stub.Object) error {
+	call := s.registryRef.Call(ctx, registryWithdraw)
+	call.Args.String(name)
+	skeleton.AnyObject.Put(&call.Args, obj)
 	call.Invoke()
 	return call.Finish()
 }
@@ -148,6 +158,15 @@ func (registrySkeleton) Dispatch(ctx context.Context, impl Registry, call *skele
 			return err
 		}
 		return impl.Unbind(ctx, name)
+	case registryWithdraw:
+		var name string
+		var obj stub.Object
+		call.Args.String(&name)
+		skeleton.AnyObject.Get(&call.Args, &obj)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		return impl.Withdraw(ctx, name, obj)
 	}
 	return call.NoSuchMethod()
 }

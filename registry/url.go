@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // URL is where a name is looked up: the endpoint of a registry and a name in it.
@@ -55,7 +57,7 @@ func ParseURL(text string) (URL, error) {
 }
 
 func withPort(authority string) (string, error) {
-	if strings.ContainsAny(authority, "@?#% \t") {
+	if strings.ContainsAny(authority, "@?#%\"\\") || !printable(authority) {
 		return "", fmt.Errorf("%q is no host", authority)
 	}
 	host, port := authority, DefaultPort
@@ -78,6 +80,11 @@ func withPort(authority string) (string, error) {
 		return "", fmt.Errorf("port %q is no number between 1 and 65535", port)
 	}
 	return net.JoinHostPort(host, port), nil
+}
+
+// printable reports whether s is UTF-8 text without spaces and control characters.
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) })
 }
 
 // String is the form that ParseURL reads.

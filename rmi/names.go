@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rmigo/rmigo/refs"
 	"github.com/rmigo/rmigo/registry"
@@ -37,26 +38,28 @@ func bind(ctx context.Context, n *Node, op, url string, b skeleton.Bound,
 		return naming(op, url, err)
 	}
 	_, theirs := stub.Of(b.Impl())
-	_, elsewhere := stub.Of(reg)
+	remote, elsewhere := stub.Of(reg)
 	if elsewhere && !theirs && !n.refs.Reachable() {
-		return &Error{Op: op, Kind: ErrUnreachable, NotRun: true, Err: fmt.Errorf(
-			"%s: this node listens nowhere, so nobody who looks the name up could call the object: call Listen first", url)}
+		return &Error{Op: op, URL: url, Kind: ErrUnreachable, NotRun: true, Err: errors.New(
+			"this node listens nowhere, so nobody who looks the name up could call the object: call Listen first")}
 	}
 	obj, err := ObjectOf(n, b)
 	if err != nil {
 		return naming(op, url, err)
 	}
+	since := time.Now()
 	if err := put(reg, ctx, u.Name, obj); err != nil {
 		return naming(op, url, err)
 	}
 	if elsewhere {
-		n.keeper.Keep(u, obj)
+		n.keeper.Keep(u, obj, remote.Handle().ID().Process, since)
 	}
 	return nil
 }
 
 // Lookup returns the object under a name, seen through d: its stub, or the object itself if it is this node's own. Errors:
-// ErrNotBound; ErrUnreachable if there is no registry; ErrNoSuchMethod if the object has no such interface.
+// ErrNotBound; ErrUnreachable if nothing answers at the registry's address; ErrNoSuchObject if what answers serves no registry;
+// ErrNoSuchMethod if the object has no such interface.
 func Lookup[T any](ctx context.Context, n *Node, d *skeleton.Interface[T], url string) (T, error) {
 	var zero T
 	u, err := parseName("lookup", url)
@@ -96,7 +99,7 @@ func Unbind(ctx context.Context, n *Node, url string) error {
 func List(ctx context.Context, n *Node, url string) ([]string, error) {
 	u, err := registry.ParseURL(url)
 	if err != nil {
-		return nil, naming("list", url, err)
+		return nil, malformed("list", err)
 	}
 	reg, err := n.locate(ctx, u.Endpoint)
 	if err != nil {
@@ -110,7 +113,7 @@ func List(ctx context.Context, n *Node, url string) ([]string, error) {
 func LocateRegistry(ctx context.Context, n *Node, url string) (registry.Registry, error) {
 	u, err := registry.ParseURL(url)
 	if err != nil {
-		return nil, naming("locate", url, err)
+		return nil, malformed("locate", err)
 	}
 	reg, err := n.locate(ctx, u.Endpoint)
 	if err != nil {
@@ -148,19 +151,32 @@ func parseName(op, url string) (registry.URL, error) {
 	if err == nil && u.Name == "" {
 		err = fmt.Errorf("registry: URL %q has no name: write rmi://host:port/name", url)
 	}
-	return u, naming(op, url, err)
+	return u, malformed(op, err)
 }
 
-// naming says which operation on which URL failed, keeping the kind of the cause.
+// malformed says that a URL cannot be read: nothing was done.
+func malformed(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: op, NotRun: true, Err: err}
+}
+
+// naming says which operation on which URL failed, keeping what else is known.
 func naming(op, url string, err error) error {
 	if err == nil {
 		return nil
 	}
-	out := &Error{Op: op, NotRun: !refs.MayHaveRun(err), Err: fmt.Errorf("%s: %w", url, err)}
-	var cause *Error
-	if errors.As(err, &cause) {
-		out.Reason, out.Remote = cause.Reason, cause.Remote
+	out := &Error{NotRun: !refs.MayHaveRun(err), Err: err}
+	if cause, ok := err.(*Error); ok {
+		*out = *cause
+		out.Method = ""
+		if cause.Kind == ErrNoSuchObject && cause.Ref.ID().Object == refs.RegistryObject() {
+			out.Reason, out.Err = NeverExisted, errors.New("the process there serves no registry")
+		}
+	} else {
+		errors.As(err, &out.Kind)
 	}
-	errors.As(err, &out.Kind)
+	out.Op, out.URL, out.Ref = op, url, Ref{}
 	return out
 }

@@ -2,6 +2,7 @@ package rmi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -21,8 +22,19 @@ func Export(n *Node, b skeleton.Bound) (Ref, error) {
 }
 
 // Unexport withdraws an object: calls that come from now on end in ErrNoSuchObject with the reason Unexported. It returns once
-// calls under way have ended; when ctx ends first, it cancels their contexts and returns ctx's error.
-func Unexport(ctx context.Context, n *Node, impl any) error { return n.refs.Unexport(ctx, impl) }
+// calls under way have ended; when ctx ends first, it cancels their contexts and returns ctx's error. Names that this node has
+// bound to the object are taken out of their registries.
+func Unexport(ctx context.Context, n *Node, impl any) error {
+	ref, exported := n.refs.LocalRef(impl)
+	err := n.refs.Unexport(ctx, impl)
+	if !exported {
+		return err
+	}
+	return errors.Join(err, n.keeper.Withdraw(ctx, func(o stub.Object) bool {
+		s, _ := stub.Of(o)
+		return s.Handle().ID() == ref.ID()
+	}))
+}
 
 // RefOf returns the reference of a stub, or of an object that this node exports; false for anything else.
 func (n *Node) RefOf(v any) (Ref, bool) {
@@ -74,7 +86,7 @@ func Narrow[T any](ctx context.Context, d *skeleton.Interface[T], v any) (T, err
 		return zero, &Error{Op: "narrow", Kind: ErrNoSuchMethod, NotRun: true, Err: fmt.Errorf("%T is no %s", v, d.Path)}
 	}
 	h := s.Handle()
-	if !h.Has(d.Path) || h.Local() {
+	if d.Path != refs.AnyName && (!h.Has(d.Path) || h.Local()) {
 		f, err := h.Node().Face(d)
 		if err != nil {
 			return zero, err

@@ -30,13 +30,13 @@ package rmi
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 
 	"github.com/rmigo/rmigo/gc"
 	"github.com/rmigo/rmigo/refs"
 	"github.com/rmigo/rmigo/registry"
+	"github.com/rmigo/rmigo/stub"
 )
 
 // What the layers below declare and programs use by the names of this package.
@@ -145,19 +145,13 @@ func (n *Node) Close() error {
 	return err
 }
 
-// Shutdown ends the node gently: it takes its names out of the registries, takes no more connections and calls (callers see
+// Shutdown ends the node gently: it takes the names that it bound out of the registries, unless others have taken them over, takes no more connections and calls (callers see
 // ErrNodeClosed, and that the call did not run), lets running calls finish and be answered, and closes. When ctx ends first,
 // what remains is closed abruptly and ctx's error is returned.
 func (n *Node) Shutdown(ctx context.Context) error {
-	names := n.keeper.Bindings()
-	n.keeper.Close()
-	var errs []error
-	for _, u := range names {
-		if reg, err := n.locate(ctx, u.Endpoint); err == nil {
-			if err := reg.Unbind(ctx, u.Name); err != nil && !errors.Is(err, ErrNotBound) {
-				n.refs.Logger().Log(ctx, slog.LevelWarn, "name not taken out of the registry", "url", u.String(), "err", err)
-			}
-		}
+	if err := n.keeper.Withdraw(ctx, func(stub.Object) bool { return true }); err != nil {
+		n.refs.Logger().Log(ctx, slog.LevelWarn, "names not taken out of the registry", "err", err)
 	}
-	return errors.Join(append(errs, n.refs.Shutdown(ctx))...)
+	n.keeper.Close()
+	return n.refs.Shutdown(ctx)
 }

@@ -73,7 +73,7 @@ func describe(got []byte) string {
 		tls       = "speaks TLS, not rmigo: one side uses TLS and the other does not, or this is another service"
 	)
 	for _, known := range [...]struct{ prefix, says string }{
-		{"HTTP/", webServer},
+		{"HTTP/", webServer}, {"<!DOCTYPE", webServer}, {"<html", webServer},
 		{"GET ", webClient}, {"HEAD ", webClient}, {"POST ", webClient}, {"PUT ", webClient}, {"PATCH ", webClient},
 		{"DELETE ", webClient}, {"OPTIONS ", webClient}, {"CONNECT ", webClient}, {"PRI * HTTP/2", webClient},
 		{"\x15\x03", tls}, {"\x16\x03", tls},
