@@ -13,13 +13,27 @@ import (
 // Descriptor is what the node needs to know of a remote interface. Package skeleton implements it by Interface[T], which
 // rmigen instantiates.
 type Descriptor interface {
-	wire.Type                                                // the interface's qualified name and Go type
+	Type                                                     // the interface's qualified name and Go type
 	MethodTable() []Method                                   // its methods
-	TypeTable() []wire.Type                                  // what its messages may carry by name
+	TypeTable() []Type                                       // what its messages may carry by name
 	Serve(ctx context.Context, impl any, in *Incoming) error // runs the method on impl; recovers its panics
 	NewStub(h *Handle) (any, error)                          // the canonical stub of this interface on h
 	HandleOf(v any) *Handle                                  // the handle behind v if v is a stub of any interface, else nil
 }
+
+// What the codec and the layers above share: messages are written by an Encoder and read by a Decoder, and a Type is an entry
+// of an interface's type table.
+type (
+	Encoder = wire.Encoder
+	Decoder = wire.Decoder
+	Type    = wire.Type
+)
+
+// Sentinel is the entry by which the error variable known as path travels as itself.
+func Sentinel(path string, err error) Type { return wire.Sentinel{Path: path, Err: err} }
+
+// ErrorType is the entry by which errors of the type, known as path, keep their type.
+func ErrorType(path string, typ reflect.Type) Type { return wire.ErrorType{Path: path, Type: typ} }
 
 // Method is a method of a remote interface.
 type Method struct {

@@ -21,6 +21,8 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+//go:generate go run github.com/rmigo/rmigo/cmd/rmigen
+
 // DefaultPort is the registry's port where a URL names none.
 const DefaultPort = "1099"
 

@@ -17,7 +17,6 @@ import (
 	"reflect"
 	"runtime/debug"
 
-	"github.com/rmigo/rmigo/internal/wire"
 	"github.com/rmigo/rmigo/refs"
 	"github.com/rmigo/rmigo/stub"
 )
@@ -34,14 +33,14 @@ type Descriptor = refs.Descriptor
 
 // Type is an entry of an interface's type table: what its messages may carry by name. It is another interface's descriptor, a
 // Sentinel or an ErrorType.
-type Type = wire.Type
+type Type = refs.Type
 
 // Sentinel lets the error variable known as path travel so that errors.Is holds at the caller.
-func Sentinel(path string, err error) Type { return wire.Sentinel{Path: path, Err: err} }
+func Sentinel(path string, err error) Type { return refs.Sentinel(path, err) }
 
 // ErrorType lets errors of the type E, known as path, travel so that errors.As holds at the caller.
 func ErrorType[E error](path string) Type {
-	return wire.ErrorType{Path: path, Type: reflect.TypeFor[E]()}
+	return refs.ErrorType(path, reflect.TypeFor[E]())
 }
 
 // Servant is the part of a descriptor that rmigen writes: what calls methods by their ids. It is an interface rather than a
@@ -116,7 +115,7 @@ func (d *Interface[T]) Serve(ctx context.Context, impl any, call *Call) (err err
 }
 
 // Put writes v as an argument or result: by reference.
-func (d *Interface[T]) Put(e *wire.Encoder, v T) {
+func (d *Interface[T]) Put(e *refs.Encoder, v T) {
 	if any(v) == nil {
 		e.Remote(d, nil)
 		return
@@ -125,7 +124,7 @@ func (d *Interface[T]) Put(e *wire.Encoder, v T) {
 }
 
 // Get reads what Put wrote into *p: the object itself where it is one of this process, else its stub.
-func (d *Interface[T]) Get(from *wire.Decoder, p *T) {
+func (d *Interface[T]) Get(from *refs.Decoder, p *T) {
 	v := from.Remote(d)
 	if v == nil {
 		return

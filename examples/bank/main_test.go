@@ -115,7 +115,7 @@ func normal(narration string) string {
 	for _, r := range []struct{ pattern, with string }{
 		{`\n {22}`, " "},
 		{`#[0-9a-f]{6}@[0-9a-f]{8}`, "#OBJECT@PROCESS"},
-		{`process \([0-9a-f]{8}\)`, "process (PROCESS)"},
+		{`process [0-9a-f]{8}`, "process PROCESS"},
 		{`127\.0\.0\.1:\d+`, "127.0.0.1:PORT"},
 		{`dial tcp 127\.0\.0\.1:PORT: .*?( \(it |\n)`, "dial tcp 127.0.0.1:PORT: REFUSED$1"},
 		{`unreachable: the (peer closed the connection|connection broke: .*?) \(it `, "unreachable: BROKEN (it "},

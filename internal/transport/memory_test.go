@@ -99,7 +99,7 @@ func TestInABubbleAHalfClosedStreamIsResetAfterItsTimeout(t *testing.T) {
 		must(t, from.Close())
 		time.Sleep(transport.HalfCloseTimeout - 1)
 		carry(t, to, from, "just in time")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		_, err := to.Write([]byte("x"))
 		wantError(t, err, transport.ErrReset, "the other side had closed and waited long enough")

@@ -283,11 +283,11 @@ func (d *Decoder) error() error {
 	var err error
 	switch string(name) {
 	case sentinelName:
-		err, left = d.sentinel(left)
+		left, err = d.sentinel(left)
 	case plainName:
-		err, left = d.plain(), left-1
+		left, err = left-1, d.plain()
 	default:
-		err, left = d.typed(string(name), left)
+		left, err = d.typed(string(name), left)
 	}
 	for ; left > 0 && d.Err == nil; left-- {
 		d.skip()
@@ -296,23 +296,23 @@ func (d *Decoder) error() error {
 }
 
 // sentinel returns the error of this program that has the sender's path, or one with its text.
-func (d *Decoder) sentinel(left int) (error, int) {
+func (d *Decoder) sentinel(left int) (int, error) {
 	name := d.string()
 	left--
 	if s, ok := d.table.named(name).(Sentinel); ok {
-		return s.Err, left
+		return left, s.Err
 	}
 	err := &RemoteError{Type: name, Message: name}
 	if left > 0 {
 		err.Message = d.string()
 		left--
 	}
-	return err, left
+	return left, err
 }
 
 // typed returns an error of the table's type of that name. Where the name is unknown here, or the value does not suit the
 // type, there is still its text.
-func (d *Decoder) typed(name string, left int) (error, int) {
+func (d *Decoder) typed(name string, left int) (int, error) {
 	saved := *d
 	err := d.typedValue(name)
 	if err == nil && (d.fault == nil || d.fault.Kind == Unmarshal) {
@@ -321,14 +321,14 @@ func (d *Decoder) typed(name string, left int) (error, int) {
 	}
 	left--
 	if err != nil || d.Err != nil {
-		return err, left
+		return left, err
 	}
 	plain := &RemoteError{Type: name, Message: name}
 	if left > 0 {
 		plain.Message = d.string()
 		left--
 	}
-	return plain, left
+	return left, plain
 }
 
 // typedValue returns nil where it cannot make the error.

@@ -1,0 +1,67 @@
+# What developers type. `make check` is all that guards main.
+
+FUZZTIME  ?= 5s
+SOAKTIME  ?= 5m
+SOAKCOUNT ?= 20
+
+staticcheck = go tool -modfile=tools/go.mod staticcheck
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## Build the binaries into bin/
+	go build -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## Run the tests
+	go test ./...
+	go -C tools test ./...
+
+.PHONY: race
+race: ## Run the tests with the race detector
+	go test -race ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME (5s)
+	tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: lint
+lint: ## Check format, go vet (here, darwin, windows) and staticcheck
+	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then \
+		echo "gofmt -w is due for:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go -C tools vet ./...
+	GOOS=darwin go vet ./...
+	GOOS=windows go vet ./...
+	$(staticcheck) ./...
+
+.PHONY: generate
+generate: ## Write the generated code of all packages
+	go run ./cmd/rmigen ./...
+
+.PHONY: generated
+generated: ## Check that the generated code is up to date
+	go run ./cmd/rmigen --check ./...
+
+.PHONY: examples
+examples: ## Run the example that needs no other terminals
+	go run ./examples/bank
+
+.PHONY: readme
+readme: ## Run the README's commands as they stand
+	go -C tools run ./readme ../README.md
+
+.PHONY: check
+check: ## Do what CI does
+	.ci/run
+
+.PHONY: soak
+soak: ## Repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (5m)
+	go test -race -count=$(SOAKCOUNT) -timeout=0 ./...
+	tools/fuzz.sh $(SOAKTIME)
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin
