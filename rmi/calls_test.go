@@ -102,3 +102,55 @@ func TestDeadlineAndCancellationReachTheMethod(t *testing.T) {
 		}
 	})
 }
+
+func TestACallWhoseContextHasEndedIsNotSent(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		impl, _, remote, _ := w.served()
+		if _, err := remote.Add(ctx(t), 1, 1); err != nil {
+			t.Fatal(err)
+		}
+		c, cancel := context.WithCancel(ctx(t))
+		cancel()
+		if _, err := remote.Add(c, 1, 1); !errors.Is(err, context.Canceled) || rmi.MayHaveRun(err) {
+			t.Errorf("a call with a cancelled context: %v; want context.Canceled, not run", err)
+		}
+		if n := impl.calls.Load(); n != 1 {
+			t.Errorf("the method ran %d times, want 1", n)
+		}
+	})
+}
+
+func TestAMethodSeesWhoCalls(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, server, remote, client := w.served()
+		var seen rmi.Peer
+		l := &listener{on: func(c context.Context, _ string) (string, error) {
+			seen = rmi.Caller(c)
+			return "", nil
+		}}
+		if _, err := remote.Tell(ctx(t), l, ""); err != nil {
+			t.Fatal(err)
+		}
+		if seen.Process != server.ID() || !seen.SameHost {
+			t.Errorf("the callback's caller is %+v, want the server %v on this host", seen, server.ID())
+		}
+		if got := rmi.Caller(ctx(t)); got != (rmi.Peer{}) {
+			t.Errorf("outside a call the caller is %+v", got)
+		}
+		if client.ID() == server.ID() {
+			t.Error("two nodes have one id")
+		}
+	})
+}
+
+func TestAnErrorOfANestedCallDoesNotSpeakForTheOuterOne(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, _, remote, _ := w.served()
+		_, third, far, _ := w.served()
+		third.Close()
+		_, err := remote.Recurse(ctx(t), far, 1)
+		if !errors.Is(err, rmi.ErrUnreachable) || !rmi.MayHaveRun(err) {
+			t.Errorf("a method whose own call failed: %v; MayHaveRun %v: the method itself ran", err, rmi.MayHaveRun(err))
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/registry"
 	"github.com/rmigo/rmigo/rmi"
@@ -178,4 +179,52 @@ func TestBindingsReappearWhenTheRegistryComesBack(t *testing.T) {
 			t.Errorf("Lookup after the server's Shutdown: %v; want its names taken out", err)
 		}
 	})
+}
+
+func TestANodeTakesOutOnlyNamesThatStillLeadToItsObjects(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, at := registryAt(t, w)
+		blue, _ := w.server(rmi.Options{})
+		green, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		c, mine, taken := ctx(t), urlOf(at, "mine"), urlOf(at, "taken")
+		for _, url := range []string{mine, taken} {
+			if err := rmi.Bind(c, blue, url, testobj.RemoteService.Of(newService(blue))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := rmi.Rebind(c, green, taken, testobj.RemoteService.Of(newService(green))); err != nil {
+			t.Fatal(err)
+		}
+		if err := blue.Shutdown(c); err != nil {
+			t.Fatal(err)
+		}
+		if names, err := rmi.List(c, client, urlOf(at, "")); !slices.Equal(names, []string{"taken"}) || err != nil {
+			t.Errorf("after the first server's Shutdown the names are %q, %v; want the one that the second took over", names, err)
+		}
+		impl := newService(green)
+		if err := rmi.Bind(c, green, mine, testobj.RemoteService.Of(impl)); err != nil {
+			t.Fatal(err)
+		}
+		if err := rmi.Unexport(c, green, impl); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rmi.Lookup(c, client, testobj.RemoteService, mine); !errors.Is(err, rmi.ErrNotBound) {
+			t.Errorf("Lookup of an unexported object's name: %v, want ErrNotBound", err)
+		}
+	})
+}
+
+func TestAMalformedURLIsRefusedBeforeAnythingIsDone(t *testing.T) {
+	leak.Check(t)
+	n := memoryWorld(t).node(rmi.Options{})
+	for _, url := range []string{"", "bank", "tcp://h:1/x", "rmi://h:1", "rmi://h:99999/x", "rmi://::1/x"} {
+		err := rmi.Bind(ctx(t), n, url, testobj.RemoteListener.Of(&listener{}))
+		if err == nil || rmi.MayHaveRun(err) {
+			t.Errorf("Bind at %q: %v; want an error, and that nothing ran", url, err)
+		}
+	}
+	if _, err := rmi.Lookup(ctx(t), n, testobj.RemoteService, "rmis://127.0.0.1/x"); err == nil || rmi.MayHaveRun(err) || !strings.Contains(err.Error(), "tls") {
+		t.Errorf("Lookup over TLS: %v; want it refused in words", err)
+	}
 }
