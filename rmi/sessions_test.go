@@ -390,3 +390,37 @@ func TestIdleConnectionsBeyondTheBoundAreClosedAndDialledAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestCallsToAPeerThatStopsReadingEndAtTheirDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, endpoint := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		remote := pass(t, server, client, newService(server))
+		if _, err := remote.Add(ctx(t), 1, 1); err != nil {
+			t.Fatal(err)
+		}
+		w.network.(*transport.Memory).Stall(endpoint)
+		began := time.Now()
+		for _, size := range []int{0, 1000, 100_000, 4 << 20} {
+			var wg sync.WaitGroup
+			for range 100 {
+				wg.Go(func() {
+					start := time.Now()
+					c, cancel := context.WithTimeout(context.Background(), time.Second)
+					defer cancel()
+					_, err := remote.Bytes(c, make([]byte, size))
+					if took := time.Since(start); took != time.Second || !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("a call with %d bytes ended after %v with %v, want its deadline of 1 s", size, took, err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		if time.Since(began) > 10*time.Second {
+			t.Error("the test took longer than the connection may be silent: it shows nothing")
+		}
+		client.Close()
+		server.Close()
+	})
+}
