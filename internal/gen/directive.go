@@ -77,6 +77,10 @@ func (p *program) readDirectives(s *source) {
 		}
 		r.strays()
 	}
+	for _, syntax := range s.tests {
+		r := &directiveReader{p: p, s: s}
+		r.refuseAll(syntax)
+	}
 }
 
 type directiveReader struct {
@@ -159,6 +163,17 @@ func (r *directiveReader) strays() {
 				r.refuse(d.pos, "%s", explain(d.word))
 			} else if word, ok := spaced(c); ok {
 				r.refuse(c.Pos(), "a directive has no space after the slashes: write //rmi:%s", word)
+			}
+		}
+	}
+}
+
+// refuseAll refuses every directive of a test file: what is generated for a package cannot name what its tests declare.
+func (r *directiveReader) refuseAll(syntax *ast.File) {
+	for _, group := range syntax.Comments {
+		for _, c := range group.List {
+			if d, ok := parseDirective(c); ok {
+				r.refuse(d.pos, "//rmi:%s in a test file: nothing is generated for interfaces in test files: move it to another file", d.word)
 			}
 		}
 	}

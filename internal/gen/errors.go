@@ -16,14 +16,17 @@ type errorEntry struct {
 	remotes []*types.Named // that a value of the type leads to
 }
 
-// errorsOf returns the errors that the methods of a marked interface may return: those that its package exports, and those
-// that it names by //rmi:errors.
-func (p *program) errorsOf(s *source, m *mark) []errorEntry {
-	entries := p.packageErrors(s, m.file.constraint)
+// errorsOf returns the errors that the methods of a marked interface may return: common are those that its package exports,
+// the same for all interfaces of a file; own are those that it names by //rmi:errors.
+//
+// Where two or more interfaces of a file have them, the common ones are written once, as a function that each type table
+// begins with. A variable would hold what the sentinels were before any init function ran, and tables that append to one
+// slice could come to share its memory.
+func (p *program) errorsOf(s *source, m *mark) (common, own []errorEntry) {
 	for _, d := range m.errors {
-		entries = append(entries, p.namedErrors(s, m, d)...)
+		own = append(own, p.namedErrors(s, m, d)...)
 	}
-	return entries
+	return p.packageErrors(s, m.file.constraint), own
 }
 
 // packageErrors returns the exported sentinels, then the exported error types, each by name. One that a build constraint

@@ -15,7 +15,8 @@ type iface struct {
 	methods []*method // sorted by name
 	names             // given once all interfaces of the package are known
 	remotes []*types.Named
-	errors  []errorEntry
+	common  []errorEntry // of the package
+	own     []errorEntry // by //rmi:errors
 }
 
 // A method is (ctx, params...) (results..., error): what every method does alike is left out.
@@ -85,8 +86,8 @@ func (p *program) newInterface(s *source, m *mark, obj *types.TypeName, typ *typ
 	}
 	slices.SortFunc(i.methods, func(a, b *method) int { return strings.Compare(a.fn.Name(), b.fn.Name()) })
 	p.checkIDs(i)
-	i.errors = p.errorsOf(s, m)
-	for _, e := range i.errors {
+	i.common, i.own = p.errorsOf(s, m)
+	for _, e := range slices.Concat(i.common, i.own) {
 		i.remotes = append(i.remotes, e.remotes...)
 	}
 	return i
@@ -191,9 +192,15 @@ func (c *methodCheck) travels(v *types.Var, unnamed, kind string) {
 	if v.Name() != "" && v.Name() != "_" {
 		where = kind + v.Name()
 	}
-	found := c.p.survey(c.iface.obj.Pkg(), c.fn.Pos(), v.Type())
+	from := c.iface.obj.Pkg()
+	if pr, ok := unnameable(from, v.Type()); ok {
+		c.pos = c.iface.obj.Pos() // which embeds what was written in another package
+		c.refuse("%s: %s", where, pr.text(v.Type(), from))
+		return
+	}
+	found := c.p.survey(from, c.fn.Pos(), v.Type())
 	for _, pr := range found.problems {
-		c.refuse("%s: %s", where, pr.text(v.Type(), c.iface.obj.Pkg()))
+		c.refuse("%s: %s", where, pr.text(v.Type(), from))
 	}
 	c.iface.remotes = append(c.iface.remotes, found.remotes...)
 }

@@ -41,6 +41,7 @@ type program struct {
 type source struct {
 	listed
 	files    []*file
+	tests    []*ast.File // of a target, as far as they can be parsed
 	types    *types.Package
 	scopes   map[ast.Node]*types.Scope
 	errs     []types.Error
@@ -53,6 +54,7 @@ type file struct {
 	path       string
 	syntax     *ast.File
 	constraint string // the build constraint that holds for it, also by its name; "" when there is none
+	errorsFunc string // what lists the package's errors in its generated file; "" when each interface does so itself
 }
 
 // listed is what the go command says about a package.
@@ -60,7 +62,8 @@ type listed struct {
 	ImportPath, Name, Dir, Export string
 	Standard, DepOnly             bool
 	GoFiles, CgoFiles             []string
-	IgnoredGoFiles, TestGoFiles   []string
+	TestGoFiles, XTestGoFiles     []string
+	IgnoredGoFiles                []string
 	ImportMap                     map[string]string
 	Module                        *struct {
 		Main      bool
@@ -98,7 +101,7 @@ func load(ctx context.Context, opts Options) (*program, error) {
 
 // list asks the go command for the packages and all that they import.
 func (p *program) list(ctx context.Context, packages []string) ([]*listed, error) {
-	const fields = "ImportPath,Name,Dir,Export,Standard,DepOnly,GoFiles,CgoFiles,IgnoredGoFiles,TestGoFiles,ImportMap,Module,Error"
+	const fields = "ImportPath,Name,Dir,Export,Standard,DepOnly,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles,IgnoredGoFiles,ImportMap,Module,Error"
 	args := []string{"list", "-e", "-export", "-deps", "-json=" + fields, "--"}
 	for _, name := range packages {
 		args = append(args, p.pattern(name))
@@ -173,9 +176,23 @@ func (p *program) parse(s *source) {
 			}
 			continue
 		}
-		s.files = append(s.files, &file{path, syntax, buildConstraint(name, syntax)})
+		s.files = append(s.files, &file{path: path, syntax: syntax, constraint: buildConstraint(name, syntax)})
+	}
+	if !s.DepOnly {
+		p.parseTests(s)
 	}
 	p.readDirectives(s)
+}
+
+// parseTests reads the test files, for their names and for directives that do not belong there. Whether they are valid Go
+// is not our concern.
+func (p *program) parseTests(s *source) {
+	for _, name := range slices.Concat(s.TestGoFiles, s.XTestGoFiles) {
+		syntax, _ := parser.ParseFile(p.fset, filepath.Join(s.Dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
+		if syntax != nil {
+			s.tests = append(s.tests, syntax)
+		}
+	}
 }
 
 func (p *program) refuseSyntax(path string, err error) {

@@ -32,9 +32,10 @@ func descriptorName(name string) string {
 	return "remote" + string(unicode.ToUpper(first[0])) + string(first[1:])
 }
 
-// nameInterfaces gives every interface of a package its names, in source order, so that they clash neither with what
-// the package declares nor with each other. The descriptor's name is a promise and is never bent. What it returns are the
-// package-level names afterwards, with which the imports of a generated file must not clash.
+// nameInterfaces gives every interface of a package its names, in source order, and then the files that share errors
+// theirs, so that they clash neither with what the package declares nor with each other. The descriptor's name is a promise
+// and is never bent. What it returns are the package-level names afterwards, with which the imports of a generated file must
+// not clash.
 func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 	declared, imported := p.declared(s), s.imported()
 	for _, i := range all {
@@ -47,14 +48,21 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 		}
 		declared[i.descriptor] = i.mark.spec.Pos()
 	}
+	taken := func(name string) bool {
+		_, a := declared[name]
+		_, b := imported[name]
+		return a || b
+	}
 	for _, i := range all {
-		i.choosePrefix(func(name string) bool {
-			_, a := declared[name]
-			_, b := imported[name]
-			return a || b
-		})
+		i.choosePrefix(taken)
 		for _, name := range i.declares() {
 			declared[name] = i.mark.spec.Pos()
+		}
+	}
+	for _, f := range s.files {
+		if f.sharesErrors(all) {
+			f.chooseErrorsFunc(taken)
+			declared[f.errorsFunc] = f.syntax.Package
 		}
 	}
 	return declared
@@ -96,6 +104,43 @@ func (i *iface) declares() []string {
 	return all
 }
 
+// sharesErrors tells whether two or more of the interfaces are of f and have errors in common.
+func (f *file) sharesErrors(all []*iface) bool {
+	n := 0
+	for _, i := range all {
+		if i.mark.file == f && len(i.common) > 0 {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// chooseErrorsFunc takes bankErrors for bank.go, else remoteBankErrors, else remoteBankErrors2 and so on.
+func (f *file) chooseErrorsFunc(taken func(string) bool) {
+	name := lowerFirst(fileWord(filepath.Base(f.path))) + "Errors"
+	remote := descriptorName(name)
+	f.errorsFunc = name
+	for n := 1; taken(f.errorsFunc); n++ {
+		if f.errorsFunc = remote; n > 1 {
+			f.errorsFunc = fmt.Sprintf("%s%d", remote, n)
+		}
+	}
+}
+
+// fileWord makes one word of a file's name: bank_linux of bank_linux.go is bankLinux. A name that Go would not let begin
+// with its first character begins with file.
+func fileWord(name string) string {
+	parts := strings.FieldsFunc(strings.TrimSuffix(name, ".go"), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	if len(parts) == 0 || !unicode.IsLetter([]rune(parts[0])[0]) {
+		parts = append([]string{"file"}, parts...)
+	}
+	for k, part := range parts[1:] {
+		first := []rune(part)
+		parts[k+1] = string(unicode.ToUpper(first[0])) + string(first[1:])
+	}
+	return strings.Join(parts, "")
+}
+
 // lowerFirst makes an unexported name: account of Account, httpServer of HTTPServer, url of URL.
 func lowerFirst(name string) string {
 	runes := []rune(name)
@@ -115,7 +160,12 @@ func (p *program) declared(s *source) map[string]token.Pos {
 	for _, f := range s.files {
 		collect(taken, f.syntax)
 	}
-	for _, name := range slices.Concat(s.TestGoFiles, s.IgnoredGoFiles) {
+	for _, syntax := range s.tests {
+		if syntax.Name.Name == s.Name {
+			collect(taken, syntax)
+		}
+	}
+	for _, name := range s.IgnoredGoFiles {
 		path := filepath.Join(s.Dir, name)
 		if ours, err := isOurs(path); ours || err != nil {
 			continue

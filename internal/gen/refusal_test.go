@@ -381,6 +381,19 @@ func (*Opaque) Error() string { return "" }`, []string{
 	}
 }
 
+func TestADirectiveInATestFileIsRefused(t *testing.T) {
+	dir := newModule(t, "example.com/p")
+	writeFile(t, filepath.Join(dir, "job.go"), stoppable)
+	writeFile(t, filepath.Join(dir, "job_test.go"), "package p\n\nimport \"context\"\n\n//rmi:remote\ntype Fake interface {\n\t//rmi:idempotent\n\tStop(context.Context) error\n}\n")
+	writeFile(t, filepath.Join(dir, "only", "only_test.go"), "package only_test\n\n//rmi:remote\ntype Fake interface{}\n\nconst text = `\n//rmi:remote\n`\n\nfunc {\n")
+	const where = " in a test file: nothing is generated for interfaces in test files: move it to another file"
+	compareLines(t, refusals(t, dir, "./..."), []string{
+		"job_test.go:5:1: //rmi:remote" + where,
+		"job_test.go:7:2: //rmi:idempotent" + where,
+		"only/only_test.go:3:1: //rmi:remote" + where,
+	})
+}
+
 // All the packages are of one module and refused in one run, so that each case also shows that no other hides it.
 func TestRefusals(t *testing.T) {
 	dir := newModule(t, "example.com/refused")

@@ -10,8 +10,7 @@ import (
 // A module that the main one depends on is known by export data only: there a descriptor says what is remote.
 func TestAnInterfaceOfAnotherModuleIsRemoteByItsDescriptor(t *testing.T) {
 	dir := newModule(t, "example.com/p")
-	other := filepath.Join(filepath.Dir(dir), "other")
-	writeFile(t, filepath.Join(other, "go.mod"), "module example.com/other\n\ngo 1.26\n\nrequire github.com/rmigo/rmigo v0.0.0\n")
+	other := newDependency(t, dir)
 	writeFile(t, filepath.Join(other, "other.go"), `package other
 
 import (
@@ -28,8 +27,6 @@ var RemoteClock = &skeleton.Interface[Clock]{}
 
 var RemotePlain = &skeleton.Interface[Clock]{} // of something else
 `)
-	appendFile(t, filepath.Join(filepath.Dir(dir), "go.work"), "\nreplace example.com/other v0.0.0 => "+other+"\n")
-	appendFile(t, filepath.Join(dir, "go.mod"), "\nrequire example.com/other v0.0.0\n")
 	source := "package p\n\nimport (\n\t\"context\"\n\n\t\"example.com/other\"\n)\n\n//rmi:remote\ntype Job interface {\n\tAt(ctx context.Context, c other.Clock) error\n}\n"
 	writeFile(t, filepath.Join(dir, "job.go"), source)
 	if got := string(generate(t, dir).Files[0].Content); !strings.Contains(got, "other.RemoteClock.Put(&call.Args, c)") {
@@ -39,6 +36,17 @@ var RemotePlain = &skeleton.Interface[Clock]{} // of something else
 	compareLines(t, refusals(t, dir), []string{
 		"job.go:11:2: Job.At: parameter c: interface type other.Plain cannot travel: use a concrete type or a //rmi:remote interface",
 	})
+}
+
+// newDependency makes a module example.com/other that the one in dir depends on.
+func newDependency(t *testing.T, dir string) (other string) {
+	t.Helper()
+	work := filepath.Dir(dir)
+	other = filepath.Join(work, "other")
+	writeFile(t, filepath.Join(other, "go.mod"), "module example.com/other\n\ngo 1.26\n\nrequire github.com/rmigo/rmigo v0.0.0\n")
+	appendFile(t, filepath.Join(work, "go.work"), "\nreplace example.com/other v0.0.0 => "+other+"\n")
+	appendFile(t, filepath.Join(dir, "go.mod"), "\nrequire example.com/other v0.0.0\n")
+	return other
 }
 
 func appendFile(t *testing.T, path, text string) {

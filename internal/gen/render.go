@@ -32,6 +32,9 @@ func (p *program) render(s *source, f *file, all []*iface, taken map[string]toke
 		im.reach(i)
 	}
 	w := &writer{p, im}
+	if f.errorsFunc != "" {
+		out.ErrorsFunc, out.Errors = f.errorsFunc, w.literal(w.errors(all[0].common))
+	}
 	for _, i := range all {
 		out.Interfaces = append(out.Interfaces, w.iface(i))
 	}
@@ -59,7 +62,7 @@ func (im *imports) reach(i *iface) {
 	for _, t := range i.remotes {
 		im.descriptor(t)
 	}
-	for _, e := range i.errors {
+	for _, e := range slices.Concat(i.common, i.own) {
 		im.qualifier(e.obj.Pkg())
 	}
 }
@@ -83,12 +86,13 @@ type (
 		Context, Skeleton, Stub     string // as the packages are called here
 		Standard, Others            []string
 		Interfaces                  []interfaceOutput
+		ErrorsFunc, Errors          string // "" when each interface lists the errors itself
 	}
 	interfaceOutput struct {
 		Name, Path, Descriptor string
 		Ref, Stub, Skeleton    string
 		Methods                []methodOutput
-		Types                  []string
+		Types                  string
 	}
 	methodOutput struct {
 		Name, Constant, ID, Signature string
@@ -137,19 +141,53 @@ func (w *writer) iface(i *iface) interfaceOutput {
 	return out
 }
 
-// types lists the type table of an interface: remote interfaces first, then errors, each once.
-func (w *writer) types(i *iface) []string {
-	var remotes, errors []string
+// types is the type table of an interface: remote interfaces first, then errors, each once. What the file lists for all its
+// interfaces goes before and is left out of the list.
+func (w *writer) types(i *iface) string {
+	var entries []string
 	for _, t := range i.remotes {
-		remotes = append(remotes, w.im.descriptor(t))
+		entries = append(entries, w.im.descriptor(t))
 	}
-	for _, e := range i.errors {
-		if text := w.errorEntry(e); !slices.Contains(errors, text) {
-			errors = append(errors, text)
+	slices.Sort(entries)
+	entries = append(slices.Compact(entries), w.errors(slices.Concat(i.common, i.own))...)
+	shared := i.mark.file.errorsFunc
+	if shared != "" {
+		common := w.errors(i.common)
+		entries = slices.DeleteFunc(entries, func(entry string) bool { return slices.Contains(common, entry) })
+	}
+	switch {
+	case shared == "" && len(entries) == 0:
+		return "nil"
+	case shared == "":
+		return w.literal(entries)
+	case len(entries) == 0:
+		return shared + "()"
+	}
+	return "append(" + shared + "(), " + list(entries, 80) + ")"
+}
+
+// literal is a slice of entries of a type table, of which each but a lone one has a line.
+func (w *writer) literal(entries []string) string {
+	return "[]" + w.im.names[skeletonPath] + ".Type{" + list(entries, 0) + "}"
+}
+
+// list separates entries by commas: in one line if there is only one or the line is not wider than that, else in a line each.
+func list(entries []string, width int) string {
+	if line := strings.Join(entries, ", "); len(entries) == 1 || len(line) <= width {
+		return line
+	}
+	return "\n" + strings.Join(entries, ",\n") + ",\n"
+}
+
+// errors writes each entry once.
+func (w *writer) errors(entries []errorEntry) []string {
+	var all []string
+	for _, e := range entries {
+		if text := w.errorEntry(e); !slices.Contains(all, text) {
+			all = append(all, text)
 		}
 	}
-	slices.Sort(remotes)
-	return append(slices.Compact(remotes), errors...)
+	return all
 }
 
 func (w *writer) errorEntry(e errorEntry) string {

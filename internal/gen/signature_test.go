@@ -99,6 +99,16 @@ func TestUnexportedNamesReadAsNames(t *testing.T) {
 	}
 }
 
+func TestAFileNameReadsAsOneWord(t *testing.T) {
+	for name, want := range map[string]string{
+		"bank.go": "bank", "bank_linux.go": "bankLinux", "my-Bank.v2.go": "myBankV2", "2nd.go": "file2nd", "-.go": "file", "世界_x.go": "世界X",
+	} {
+		if got := fileWord(name); got != want {
+			t.Errorf("fileWord(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestAFileNameForOneSystemIsAConstraint(t *testing.T) {
 	for name, want := range map[string]string{
 		"bank.go": "", "linux.go": "", "bank_linux.go": "linux", "bank_arm64.go": "arm64", "bank_darwin_arm64.go": "darwin && arm64",

@@ -85,10 +85,8 @@ func (s *survey) named(t *types.Named, path string) {
 	obj, before := t.Obj(), len(s.problems)
 	switch {
 	case obj.Pkg() == nil || isBuiltin(t): // error, and what the codec knows by name
-	case !obj.Exported() && obj.Pkg() != s.from && outsideStructs(path):
-		s.fail(t, path, s.name(t)+" is not exported by its package, so the stub cannot name it", "use an exported type")
 	case s.p.isRemote(t):
-		s.remotes = append(s.remotes, t)
+		s.remote(t, path)
 	case types.IsInterface(t):
 		s.foreignInterface(t, path)
 	default:
@@ -97,6 +95,15 @@ func (s *survey) named(t *types.Named, path string) {
 	if s.p.sourceOf(obj) == nil && len(s.problems) > before {
 		s.problems = s.problems[:before+1]
 	}
+}
+
+// remote collects an interface whose descriptor the type table will name.
+func (s *survey) remote(t *types.Named, path string) {
+	if why := hidden(s.from, t.Obj()); why != "" {
+		s.fail(t, path, s.name(t)+" "+why+", so its descriptor cannot be named", "export it from a package that can be imported")
+		return
+	}
+	s.remotes = append(s.remotes, t)
 }
 
 func (s *survey) underlying(t *types.Named, path string) {

@@ -177,13 +177,7 @@ func (s serviceStub) Why(ctx context.Context, cause error) (result error, err er
 }
 
 func (serviceSkeleton) Types() []skeleton.Type {
-	return []skeleton.Type{
-		RemoteListener,
-		RemoteService,
-		skeleton.AnyObject,
-		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
-		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
-	}
+	return append(testobjErrors(), RemoteListener, RemoteService, skeleton.AnyObject)
 }
 
 func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleton.Call) error {
@@ -351,10 +345,7 @@ func (s listenerStub) Hear(ctx context.Context, text string) (result string, err
 }
 
 func (listenerSkeleton) Types() []skeleton.Type {
-	return []skeleton.Type{
-		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
-		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
-	}
+	return testobjErrors()
 }
 
 func (listenerSkeleton) Dispatch(ctx context.Context, impl Listener, call *skeleton.Call) error {
@@ -397,10 +388,7 @@ func (s spareStub) Nothing(ctx context.Context) error {
 }
 
 func (spareSkeleton) Types() []skeleton.Type {
-	return []skeleton.Type{
-		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
-		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
-	}
+	return testobjErrors()
 }
 
 func (spareSkeleton) Dispatch(ctx context.Context, impl Spare, call *skeleton.Call) error {
@@ -412,4 +400,12 @@ func (spareSkeleton) Dispatch(ctx context.Context, impl Spare, call *skeleton.Ca
 		return impl.Nothing(ctx)
 	}
 	return call.NoSuchMethod()
+}
+
+// testobjErrors lists what every interface of this file may return: the errors that the package exports.
+func testobjErrors() []skeleton.Type {
+	return []skeleton.Type{
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
+	}
 }

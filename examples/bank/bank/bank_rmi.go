@@ -57,14 +57,7 @@ func (s bankStub) Owners(ctx context.Context) (result []string, err error) {
 }
 
 func (bankSkeleton) Types() []skeleton.Type {
-	return []skeleton.Type{
-		RemoteAccount,
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrAccountExists", ErrAccountExists),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrAmount", ErrAmount),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrInsufficientFunds", ErrInsufficientFunds),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrNoAccount", ErrNoAccount),
-		skeleton.ErrorType[*FundsError]("github.com/rmigo/rmigo/examples/bank/bank.FundsError"),
-	}
+	return append(bankErrors(), RemoteAccount)
 }
 
 func (bankSkeleton) Dispatch(ctx context.Context, impl Bank, call *skeleton.Call) error {
@@ -165,15 +158,7 @@ func (s accountStub) Withdraw(ctx context.Context, cents int64) (balance int64, 
 }
 
 func (accountSkeleton) Types() []skeleton.Type {
-	return []skeleton.Type{
-		RemoteListener,
-		RemoteSubscription,
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrAccountExists", ErrAccountExists),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrAmount", ErrAmount),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrInsufficientFunds", ErrInsufficientFunds),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrNoAccount", ErrNoAccount),
-		skeleton.ErrorType[*FundsError]("github.com/rmigo/rmigo/examples/bank/bank.FundsError"),
-	}
+	return append(bankErrors(), RemoteListener, RemoteSubscription)
 }
 
 func (accountSkeleton) Dispatch(ctx context.Context, impl Account, call *skeleton.Call) error {
@@ -249,13 +234,7 @@ func (s listenerStub) Changed(ctx context.Context, c Change) error {
 }
 
 func (listenerSkeleton) Types() []skeleton.Type {
-	return []skeleton.Type{
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrAccountExists", ErrAccountExists),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrAmount", ErrAmount),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrInsufficientFunds", ErrInsufficientFunds),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrNoAccount", ErrNoAccount),
-		skeleton.ErrorType[*FundsError]("github.com/rmigo/rmigo/examples/bank/bank.FundsError"),
-	}
+	return bankErrors()
 }
 
 func (listenerSkeleton) Dispatch(ctx context.Context, impl Listener, call *skeleton.Call) error {
@@ -307,14 +286,7 @@ func (s subscriptionStub) Stop(ctx context.Context) error {
 }
 
 func (subscriptionSkeleton) Types() []skeleton.Type {
-	return []skeleton.Type{
-		RemoteListener,
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrAccountExists", ErrAccountExists),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrAmount", ErrAmount),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrInsufficientFunds", ErrInsufficientFunds),
-		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrNoAccount", ErrNoAccount),
-		skeleton.ErrorType[*FundsError]("github.com/rmigo/rmigo/examples/bank/bank.FundsError"),
-	}
+	return append(bankErrors(), RemoteListener)
 }
 
 func (subscriptionSkeleton) Dispatch(ctx context.Context, impl Subscription, call *skeleton.Call) error {
@@ -333,4 +305,15 @@ func (subscriptionSkeleton) Dispatch(ctx context.Context, impl Subscription, cal
 		return impl.Stop(ctx)
 	}
 	return call.NoSuchMethod()
+}
+
+// bankErrors lists what every interface of this file may return: the errors that the package exports.
+func bankErrors() []skeleton.Type {
+	return []skeleton.Type{
+		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrAccountExists", ErrAccountExists),
+		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrAmount", ErrAmount),
+		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrInsufficientFunds", ErrInsufficientFunds),
+		skeleton.Sentinel("github.com/rmigo/rmigo/examples/bank/bank.ErrNoAccount", ErrNoAccount),
+		skeleton.ErrorType[*FundsError]("github.com/rmigo/rmigo/examples/bank/bank.FundsError"),
+	}
 }
