@@ -35,6 +35,8 @@ type Outgoing struct {
 	body  []byte
 	frame []byte // the buffer that body is part of
 	broke *Error
+
+	failure error // what the method, or the runtime over there, returned
 }
 
 var errNoResults = errors.New("the call returned no results")
@@ -62,7 +64,7 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64) *Outgoing {
 		c.give(asError(err))
 		return c
 	}
-	c.number = c.link.peer.number.Add(1)
+	c.number = n.number.Add(1)
 	c.courier = courier{n, c.link, Message{Call: c.number, Caller: n.id}}
 	c.Args.Reset(n.codec, f.table, &c.courier, "argument", n.buffers.Get(wire.CallHeaderBytes))
 	return c
@@ -160,9 +162,9 @@ func (c *Outgoing) send(frame []byte) error {
 			return again
 		}
 		if l.peer != c.link.peer {
-			c.number = l.peer.number.Add(1)
+			return err // the arguments were written for the peer that is gone
 		}
-		c.link, c.courier.link, c.courier.in.Call = l, l, c.number
+		c.link, c.courier.link = l, l
 	}
 }
 
@@ -245,11 +247,34 @@ func (c *Outgoing) outcome() {
 	}
 	n := c.link.node
 	c.courier.in.Result = true
-	if c.flags&wire.ReplyResults == 0 {
-		c.Results.Err = errNoResults
+	body := c.body
+	if c.flags&wire.ReplyError != 0 {
+		var bad error
+		if c.failure, body, bad = wire.ReadError(n.codec, c.face.table, &c.courier, body); bad == nil && c.failure == nil {
+			bad = errors.New("the reply announces an error and has none")
+		}
+		if bad != nil {
+			c.unreadable(bad)
+			return
+		}
+	}
+	if c.flags&wire.ReplyResults != 0 {
+		c.Results.Reset(n.codec, c.face.table, &c.courier, "result", body)
 		return
 	}
-	c.Results.Reset(n.codec, c.face.table, &c.courier, "result", c.body)
+	c.Results.Err = errNoResults
+	switch {
+	case len(body) > 0:
+		c.unreadable(fmt.Errorf("%d bytes follow the reply", len(body)))
+	case c.failure == nil:
+		c.unreadable(errors.New("a reply without results and without an error"))
+	}
+}
+
+// unreadable ends the call because its reply makes no sense.
+func (c *Outgoing) unreadable(err error) {
+	kind, reason := codecKind(err)
+	c.give(&Error{Kind: kind, Reason: reason, Err: err})
 }
 
 // Finish ends the call and returns its error: the method's own, as it would be returned by a local call, or an *Error of the
@@ -267,38 +292,22 @@ func (c *Outgoing) Finish() error {
 }
 
 func (c *Outgoing) finish() error {
-	if c.err != nil {
-		return c.err
-	}
-	rest := c.body
-	if c.flags&wire.ReplyResults != 0 {
-		if err := c.Results.Finish(); err != nil {
-			kind, reason := codecKind(err)
-			c.give(&Error{Kind: kind, Reason: reason, Err: err})
-			return c.err
+	if c.err == nil && c.flags&wire.ReplyResults != 0 {
+		bad := c.Results.Finish()
+		if rest := c.Results.Rest(); bad == nil && len(rest) > 0 {
+			bad = fmt.Errorf("%d bytes follow the results", len(rest))
 		}
-		rest = c.Results.Rest()
-	}
-	if c.flags&wire.ReplyError == 0 {
-		if c.flags&wire.ReplyResults == 0 {
-			c.give(&Error{Kind: ErrProtocol, Remote: true, Err: errors.New("a reply without results and without an error")})
-			return c.err
+		if bad != nil && c.failure == nil {
+			c.unreadable(bad)
 		}
-		return nil
 	}
-	err, _, bad := wire.ReadError(c.link.node.codec, c.face.table, &c.courier, rest)
-	if bad == nil && err == nil {
-		bad = errors.New("the reply announces an error and has none")
-	}
-	if bad != nil {
-		kind, reason := codecKind(bad)
-		c.give(&Error{Kind: kind, Reason: reason, Err: bad})
+	switch {
+	case c.err != nil:
 		return c.err
+	case c.failure == nil || c.flags&wire.ReplyRuntime == 0:
+		return c.failure
 	}
-	if c.flags&wire.ReplyRuntime == 0 {
-		return err
-	}
-	e := asError(err)
+	e := asError(c.failure)
 	e.Remote, e.NotRun = true, c.flags&wire.ReplyNotStarted != 0
 	c.explain(e)
 	c.give(e)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/rmigo/rmigo/internal/wire"
 )
 
 // exports is the table of objects that may be called from outside.
@@ -36,6 +38,7 @@ type export struct {
 	impl    any
 	faces   []*Face
 	methods map[uint64]*Face
+	table   *wire.Table // of all its interfaces: two of them may share a method
 
 	active atomic.Int64
 	gone   atomic.Bool
@@ -109,6 +112,9 @@ func (t *exports) add(id ObjectID, f *Face, impl any) (*export, error) {
 		if len(e.faces) == maxInterfaces {
 			return nil, &Error{Op: "export", Kind: ErrLimit, NotRun: true, Err: fmt.Errorf("an object has at most %d interfaces", maxInterfaces)}
 		}
+		if e.table, err = tableOf(append(e.faces, f)); err != nil {
+			return nil, err
+		}
 		e.faces = append(e.faces, f)
 		for id := range f.methods {
 			if e.methods[id] == nil {
@@ -117,6 +123,18 @@ func (t *exports) add(id ObjectID, f *Face, impl any) (*export, error) {
 		}
 	}
 	return e, nil
+}
+
+// tableOf is the table for messages of an object with these interfaces.
+func tableOf(faces []*Face) (*wire.Table, error) {
+	if len(faces) == 1 {
+		return faces[0].table, nil
+	}
+	var types []Type
+	for _, f := range faces {
+		types = append(types, f.TypeTable()...)
+	}
+	return wire.NewTable(builtinTypes(), types)
 }
 
 // acquire finds the object and counts a call on it, to be ended by release.
@@ -144,11 +162,11 @@ func (e *export) floorIfGone() int64 {
 	return -1
 }
 
-// face returns the interface that has the method, or nil.
-func (t *exports) face(e *export, method uint64) *Face {
+// face returns the interface that has the method, or nil, and the object's table.
+func (t *exports) face(e *export, method uint64) (*Face, *wire.Table) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return e.methods[method]
+	return e.methods[method], e.table
 }
 
 // interfaces returns the names of the object's interfaces, in the order in which they were exported.

@@ -129,21 +129,24 @@ func (n *Node) accept(p *peer, w wire.Welcome) error {
 		return refuse(ErrProtocol, "process %v says that it is %v", p.id, ProcessID(w.Process))
 	case w.Version < oldestVersion || w.Version > protocolVersion:
 		return refuse(ErrVersion, "process %v chose version %d of the protocol, this one speaks %d to %d", p.id, w.Version, oldestVersion, protocolVersion)
-	case !p.recognise(w.Token, w.Generation):
+	case w.Generation >= 1<<62:
+		return refuse(ErrProtocol, "process %v states a generation that is out of bounds", p.id)
+	case !p.recognise(w.Token, func(uint64) uint64 { return w.Generation }):
 		return refuse(ErrUnauthenticated, "process %v does not prove that it is the one met before", p.id)
 	}
 	p.learn(w.Endpoints, true)
 	return nil
 }
 
-// recognise checks the token of a peer met before, and notes that of one met for the first time.
-func (p *peer) recognise(token [16]byte, gen uint64) bool {
+// recognise checks the token of a peer met before, and notes that of one met for the first time. The association's
+// generation, which only grows, becomes what next makes of it; 0 is that of none.
+func (p *peer) recognise(token [16]byte, next func(gen uint64) uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.known && subtle.ConstantTimeCompare(p.token[:], token[:]) != 1 {
 		return false
 	}
-	p.known, p.token, p.gen = true, token, max(p.gen, gen)
+	p.known, p.token, p.gen = true, token, max(p.gen, next(p.gen))
 	return true
 }
 
@@ -241,7 +244,9 @@ func (n *Node) answer(ctx context.Context, conn transport.Conn) error {
 	p := n.usePeer(greeting.Process)
 	defer n.releasePeer(p)
 	welcome, refusal := n.consider(p, greeting.Process, hello)
-	welcome.Endpoints = n.offerTo(session)
+	if refusal == nil {
+		welcome.Endpoints = n.offerTo(session)
+	}
 	b, err := wire.AppendControl(nil, welcome)
 	if err == nil {
 		_, err = control.Write(b)
@@ -278,16 +283,13 @@ func aboutEnd(ctx context.Context, err error) error {
 // consider decides on a HELLO: the WELCOME to answer with, and why if it is a refusal.
 func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, error) {
 	w := wire.Welcome{
-		Version: min(protocolVersion, h.VersionMax), Process: n.id, Status: wire.StatusNew,
+		Version: min(protocolVersion, h.VersionMax), Process: n.id,
 		Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead, MessageBytes: uint64(n.cfg.Limits.MessageBytes),
 	}
 	refuse := func(kind Kind, why string) (wire.Welcome, error) {
 		w.Status, w.Refusal, w.Reason, w.Version = wire.StatusRefused, uint8(kind), why, protocolVersion
 		return w, &Error{Op: "accept", Kind: kind, Err: errors.New(why)}
 	}
-	p.mu.Lock()
-	met, gen := p.known, p.gen
-	p.mu.Unlock()
 	switch {
 	case h.VersionMin > protocolVersion || h.VersionMax < oldestVersion:
 		return refuse(ErrVersion, fmt.Sprintf("this process speaks versions %d to %d of the protocol, the other %d to %d",
@@ -298,14 +300,20 @@ func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, 
 		return refuse(ErrNodeClosed, "the process is shutting down")
 	case n.Links() >= n.cfg.Limits.Connections:
 		return refuse(ErrOverloaded, fmt.Sprintf("the process has %d connections (Limits.Connections)", n.cfg.Limits.Connections))
-	case met && h.Generation > 0 && h.Generation == gen:
-		w.Status, w.Generation = wire.StatusResumed, gen
-	case !met && h.Generation > 0: // it knows us, we have forgotten it
-		w.Status, w.Generation = wire.StatusGone, h.Generation+1
-	default:
-		w.Generation = gen + 1
+	case h.Generation >= 1<<62:
+		return refuse(ErrProtocol, "the generation in HELLO is out of bounds")
 	}
-	if !p.recognise(h.Token, w.Generation) {
+	if !p.recognise(h.Token, func(gen uint64) uint64 {
+		switch {
+		case h.Generation == gen && gen > 0:
+			w.Status, w.Generation = wire.StatusResumed, gen
+		case h.Generation == 0 && gen == 0:
+			w.Status, w.Generation = wire.StatusNew, 1
+		default: // one of the two has forgotten the other
+			w.Status, w.Generation = wire.StatusGone, max(h.Generation, gen)+1
+		}
+		return w.Generation
+	}) {
 		return refuse(ErrUnauthenticated, "the token is not the one that this process presented before")
 	}
 	w.Token = n.token(p.id)

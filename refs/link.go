@@ -67,7 +67,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	l := &link{
 		node: n, peer: p, session: e.session, control: e.control, lane: e.lane, dialled: e.dialled, endpoint: e.endpoint,
 		vantage: vantageOf(e.session), probe: e.liveness.Probe, dead: e.liveness.Dead, start: time.Now(),
-		peerLimit: int(min(e.messageBytes, 1<<30)), // our own bound is the codec's
+		peerLimit: peerLimit(e.messageBytes),
 		gone:      make(chan struct{}), ready: make(chan struct{}),
 	}
 	l.serving.running = map[uint64]*Incoming{}
@@ -93,6 +93,14 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	close(l.ready)
 	n.report(n.cfg.log.Debug, "connected", "peer", p.id.String(), "at", l.session.RemoteAddr().String(), "dialled", l.dialled)
 	return l, nil
+}
+
+// peerLimit is the bound that a peer has stated; 0 is none but the protocol's.
+func peerLimit(stated uint64) int {
+	if stated == 0 {
+		return 1 << 30
+	}
+	return int(min(stated, 1<<30))
 }
 
 // fail ends the link: calls that wait for replies end with why, calls that the peer waits for are cancelled.
@@ -252,7 +260,7 @@ func (l *link) retire() {
 }
 
 func (l *link) sayBye() {
-	l.say(wire.Bye{})
+	l.say(wire.Bye{Leaving: l.node.draining.Load()})
 	l.bye(&l.byeSent)
 }
 

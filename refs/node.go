@@ -41,8 +41,9 @@ type Node struct {
 	tasks  tasks // the node's own goroutines
 	calls  tasks // those that serve calls
 
-	rootCalls    atomic.Int64 // calls being served that began a chain
-	pendingBytes atomic.Int64 // arguments of the calls being served
+	number       atomic.Uint64 // of the last call made: to each peer they grow, and none is used twice
+	rootCalls    atomic.Int64  // calls being served that began a chain
+	pendingBytes atomic.Int64  // arguments of the calls being served
 	draining     atomic.Bool
 
 	mu        sync.Mutex

@@ -21,10 +21,9 @@ import (
 // dialled each other) both sides take the one that the smaller process id dialled, and whoever dialled the other one retires
 // it.
 type peer struct {
-	node   *Node
-	id     ProcessID
-	uses   int           // handles, links and operations that refer to it; guarded by Node.mu
-	number atomic.Uint64 // of the last call to it
+	node *Node
+	id   ProcessID
+	uses int // handles, links and operations that refer to it; guarded by Node.mu
 
 	current atomic.Pointer[link]
 
@@ -109,23 +108,27 @@ func (p *peer) signal() {
 // add makes l one of the peer's links, and settles which of them new calls take.
 func (p *peer) add(l *link) {
 	p.mu.Lock()
-	var superseded []*link
-	retire, keep := (*link)(nil), l
+	var retire []*link
+	keep := l
 	for _, old := range p.links {
 		switch {
 		case old.retiring.Load():
 		case old.dialled == l.dialled: // whoever dialled it has given it up, and dialled again
-			superseded = append(superseded, old)
+			retire = append(retire, old)
 		case l.preferredTo(old):
 			if old.dialled {
-				retire = old
+				retire = append(retire, old)
 			}
 		default:
 			keep = old
 			if l.dialled {
-				retire = l
+				retire = append(retire, l)
 			}
 		}
+	}
+	var surplus *link
+	if len(p.links) >= maxLinks {
+		surplus = p.links[0]
 	}
 	first := len(p.links) == 0
 	p.links = append(p.links, l)
@@ -135,13 +138,16 @@ func (p *peer) add(l *link) {
 	if first {
 		p.node.collector.Connected(p.id)
 	}
-	for _, old := range superseded {
-		old.fail(&Error{Kind: ErrUnreachable, Err: errors.New("the peer opened a new connection in its place")})
+	for _, old := range retire {
+		old.retire()
 	}
-	if retire != nil {
-		retire.retire()
+	if surplus != nil {
+		surplus.fail(&Error{Kind: ErrUnreachable, Err: errors.New("the peer opens ever more connections")})
 	}
 }
+
+// maxLinks bounds the connections with one peer: one in use, and some that are being retired.
+const maxLinks = 8
 
 // preferredTo reports which of two connections dialled from both sides at once both sides keep.
 func (l *link) preferredTo(other *link) bool {

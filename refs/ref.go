@@ -112,8 +112,8 @@ func (r Ref) MarshalText() ([]byte, error) {
 // UnmarshalText parses what MarshalText wrote. The text may come from anywhere: it is bounded and checked.
 func (r *Ref) UnmarshalText(text []byte) error {
 	bad := func(why string) error { return fmt.Errorf("rmi: not a reference: %s", why) }
-	if len(text) > 8<<10 {
-		return bad("longer than 8 KiB")
+	if len(text) > 64<<10 {
+		return bad("longer than 64 KiB")
 	}
 	rest, ok := strings.CutPrefix(string(text), refScheme)
 	if !ok {

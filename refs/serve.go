@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,8 @@ type Incoming struct {
 	Results wire.Encoder
 
 	link    *link
-	face    *Face // that has the method; nil for the runtime's
+	face    *Face       // that has the method; nil for the runtime's
+	types   *wire.Table // what its messages may carry by name
 	export  atomic.Pointer[export]
 	number  uint64
 	slot    uint64
@@ -205,7 +207,7 @@ func (in *Incoming) run(ctx context.Context) error {
 		return &Error{Kind: ErrNoSuchObject, Reason: why}
 	}
 	in.export.Store(e)
-	f := n.exports.face(e, in.Method)
+	f, table := n.exports.face(e, in.Method)
 	if in.Method == methodInterfaces {
 		in.Args.Reset(n.codec, nil, &in.courier, "argument", in.body)
 		in.startResults(nil)
@@ -218,9 +220,9 @@ func (in *Incoming) run(ctx context.Context) error {
 	if f == nil {
 		return &Error{Kind: ErrNoSuchMethod, Err: n.exports.signatures(e)}
 	}
-	in.face = f
-	in.Args.Reset(n.codec, f.table, &in.courier, "argument", in.body)
-	in.startResults(f.table)
+	in.face, in.types = f, table
+	in.Args.Reset(n.codec, table, &in.courier, "argument", in.body)
+	in.startResults(table)
 	return f.Serve(ctx, e.impl, in)
 }
 
@@ -233,7 +235,11 @@ func (in *Incoming) startResults(t *wire.Table) {
 
 // Begin checks that the arguments were read; after it, the call counts as begun. Without it the method must not be run.
 func (in *Incoming) Begin() error {
-	if err := in.Args.Finish(); err != nil {
+	err := in.Args.Finish()
+	if rest := in.Args.Rest(); err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%d bytes follow the arguments", len(rest))
+	}
+	if err != nil {
 		kind, reason := codecKind(err)
 		return &Error{Kind: kind, Reason: reason, Err: err}
 	}
@@ -271,6 +277,9 @@ func (in *Incoming) reply(err error) []byte {
 	}
 	flags := wire.ReplyResults
 	frame, bad := in.Results.Finish()
+	if size := len(frame) - wire.ReplyHeaderBytes; bad == nil && size > in.link.peerLimit {
+		bad = &Error{Kind: ErrLimit, Err: fmt.Errorf("the results take %d bytes, the caller takes at most %d (its Limits.MessageBytes)", size, in.link.peerLimit)}
+	}
 	if bad != nil {
 		if err == nil {
 			kind, reason := codecKind(bad)
@@ -281,9 +290,10 @@ func (in *Incoming) reply(err error) []byte {
 		}
 		flags, frame = 0, in.link.node.buffers.Get(wire.ReplyHeaderBytes)
 	}
-	if err != nil {
+	if err != nil { // it stands before the results: it can be read even where they cannot
 		flags |= wire.ReplyError
-		frame = wire.AppendError(in.link.node.codec, in.table(), in.resultCourier(), frame, err)
+		item := wire.AppendError(in.link.node.codec, in.table(), in.resultCourier(), nil, err)
+		frame = slices.Insert(frame, wire.ReplyHeaderBytes, item...)
 	}
 	return in.finishReply(frame, flags)
 }
@@ -307,9 +317,6 @@ func (in *Incoming) refusal(e *Error) []byte {
 }
 
 func (in *Incoming) finishReply(frame []byte, flags wire.ReplyFlags) []byte {
-	if body := len(frame) - wire.ReplyHeaderBytes; body > in.link.peerLimit && flags&wire.ReplyRuntime == 0 {
-		return in.refusal(&Error{Kind: ErrLimit, Err: fmt.Errorf("the results take %d bytes, the caller takes at most %d (its Limits.MessageBytes)", body, in.link.peerLimit)})
-	}
 	wire.AppendReplyHeader(frame[:0], wire.ReplyHeader{Flags: flags, Slot: in.slot})
 	if err := wire.FinishFrame(frame); err != nil {
 		return in.refusal(&Error{Kind: ErrLimit, Err: err})
@@ -325,8 +332,8 @@ func (in *Incoming) resultCourier() *courier {
 
 // table is what the reply may carry by name.
 func (in *Incoming) table() *wire.Table {
-	if in.face != nil {
-		return in.face.table
+	if in.types != nil {
+		return in.types
 	}
 	return in.link.node.runtimeTable
 }

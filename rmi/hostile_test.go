@@ -164,13 +164,13 @@ func TestAPeerThatBreaksTheProtocolLosesItsConnectionOnly(t *testing.T) {
 		"a frame of four gigabytes":  func(i intruder) { i.lane.Write([]byte{0xff, 0xff, 0xff, 0xff, 1}) },
 		"an unknown kind of frame":   func(i intruder) { i.lane.Write([]byte{0, 0, 0, 1, 99}) },
 		"a call cut short":           func(i intruder) { i.lane.Write([]byte{0, 0, 0, 3, 1, 0, 0}) },
-		"a control message of noise": func(i intruder) { i.control.Write([]byte{0, 3, 0xff, 0xff, 0xff}) },
+		"a control message of noise": func(i intruder) { i.control.Write([]byte{0, 0, 0, 3, 0xff, 0xff, 0xff}) },
 		"a third stream":             func(i intruder) { i.session.Open() },
 		"a HELLO in the middle": func(i intruder) {
 			b, _ := wire.AppendControl(nil, wire.Hello{VersionMin: 1, VersionMax: 1})
 			i.control.Write(b)
 		},
-		"an unknown flag in a reply": func(i intruder) { i.lane.Write([]byte{0, 0, 0, 12, 2, 0xf0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}) },
+		"an unknown flag in a reply": func(i intruder) { i.lane.Write([]byte{0, 0, 0, 12, 2, 0x70, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}) },
 		"a timeout that overflows":   func(i intruder) { b := call(1); b[24] = 0xff; i.lane.Write(b) },
 	}
 	for name, breach := range breaches {

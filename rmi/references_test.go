@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/rmi"
+	"github.com/rmigo/rmigo/skeleton"
 	"github.com/rmigo/rmigo/stub"
 )
 
@@ -230,5 +232,48 @@ func TestReferencesNameWhatTheyAreAskedToAdvertise(t *testing.T) {
 	}
 	if _, err := rmi.NewNode(rmi.Options{Advertise: []string{"bank:7000"}}); err == nil {
 		t.Error("an endpoint without a scheme was accepted")
+	}
+}
+
+// also is another interface with a method that Listener has too, and an error of its own.
+type also interface {
+	Hear(ctx context.Context, text string) (string, error)
+}
+
+var errAlso = errors.New("also: not today")
+
+type alsoSkeleton struct{}
+
+func (alsoSkeleton) Types() []skeleton.Type {
+	return []skeleton.Type{skeleton.Sentinel("also.ErrAlso", errAlso)}
+}
+func (alsoSkeleton) Dispatch(_ context.Context, _ also, call *skeleton.Call) error {
+	return call.NoSuchMethod()
+}
+
+func TestAMethodThatTwoInterfacesShareKeepsTheErrorsOfBoth(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	server, _ := w.server(rmi.Options{})
+	client := w.node(rmi.Options{})
+	remoteAlso := &skeleton.Interface[also]{
+		Path: "example.com/also.Also", Methods: testobj.RemoteListener.Methods, Servant: alsoSkeleton{},
+		Stub: func(r stub.Ref) also { return testobj.RemoteListener.Stub(r) },
+	}
+	l := &listener{on: func(context.Context, string) (string, error) { return "", errAlso }}
+	if _, err := rmi.Export(server, testobj.RemoteListener.Of(l)); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := rmi.Export(server, remoteAlso.Of(l))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := ref.MarshalText()
+	a, err := rmi.Resolve(ctx(t), client, remoteAlso, string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Hear(ctx(t), ""); err != errAlso {
+		t.Errorf("the second interface's sentinel arrived as %#v", err)
 	}
 }

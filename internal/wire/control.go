@@ -15,8 +15,8 @@ import (
 type Hello struct {
 	VersionMin, VersionMax uint16
 	Process                [16]byte
-	Token                  [16]byte // of the session to resume; zero: a new one
-	Generation             uint64   // of the connection within the session
+	Token                  [16]byte // by which the receiver recognises the sender at the next connection
+	Generation             uint64   // of the two processes' association, as the sender knows it; 0: it knows of none
 	LastSeq                uint64   // the last batch received from the other side
 	Endpoints              []string // where the sender can be dialled; at most 16, of at most 256 bytes
 	Features               uint64
@@ -28,10 +28,10 @@ type Hello struct {
 type Status uint8
 
 const (
-	StatusNew     Status = 1 // a new session
-	StatusResumed Status = 2 // the session that the token names goes on
-	StatusGone    Status = 3 // that session has ended; this is a new one
-	StatusRefused Status = 4 // no session; Reason says why
+	StatusNew     Status = 1 // the two had no association, now they have
+	StatusResumed Status = 2 // the association goes on
+	StatusGone    Status = 3 // one side had forgotten the association; this is a new one
+	StatusRefused Status = 4 // none; Reason says why
 )
 
 func (s Status) String() string {
@@ -72,8 +72,10 @@ type Ping struct{ Nonce uint64 }
 // Pong answers a Ping.
 type Pong struct{ Nonce uint64 }
 
-// Bye announces an orderly end.
-type Bye struct{}
+// Bye announces the orderly end of a connection: its sender has no call under way on it and makes no more.
+type Bye struct {
+	Leaving bool // its sender ends altogether, not only this connection
+}
 
 // The first element of each message. 3, a batch for the collector, is reserved: it is refused as unknown.
 const (
@@ -113,7 +115,11 @@ func AppendControl(buf []byte, msg any) ([]byte, error) {
 	case Pong:
 		fields = []any{controlPong, m.Nonce}
 	case Bye:
-		fields = []any{controlBye}
+		leaving := 0
+		if m.Leaving {
+			leaving = 1
+		}
+		fields = []any{controlBye, leaving}
 	default:
 		return buf, fmt.Errorf("%T is no control message", msg)
 	}
@@ -124,7 +130,7 @@ func AppendControl(buf []byte, msg any) ([]byte, error) {
 	if _, err := parseControl(body); err != nil {
 		return buf, err
 	}
-	buf = binary.BigEndian.AppendUint16(buf, uint16(len(body)))
+	buf = binary.BigEndian.AppendUint32(buf, uint32(len(body)))
 	return append(buf, body...), nil
 }
 
@@ -138,11 +144,11 @@ func nonNil(list []string) []string {
 // ReadControl reads the next message, and returns it as AppendControl takes it. At the end between two messages the error is
 // io.EOF, within one io.ErrUnexpectedEOF; a message that breaks the protocol is a *ControlError.
 func ReadControl(r io.Reader) (msg any, err error) {
-	var length [2]byte
+	var length [4]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {
 		return nil, err
 	}
-	n := int(binary.BigEndian.Uint16(length[:]))
+	n := binary.BigEndian.Uint32(length[:])
 	if n > mostControl {
 		return nil, &ControlError{"control message", fmt.Sprintf("%d bytes are more than %d", n, mostControl)}
 	}
@@ -197,7 +203,8 @@ func parseControl(body []byte) (any, error) {
 		f.message = "PONG"
 		msg = Pong{f.uint(math.MaxUint64)}
 	case controlBye:
-		msg = Bye{}
+		f.message = "BYE"
+		msg = Bye{f.uint(1) == 1}
 	default:
 		f.fail(fmt.Sprintf("kind %d is unknown", kind))
 	}

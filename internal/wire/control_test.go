@@ -36,11 +36,12 @@ func TestControlMessagesAreTheBytesOfTheProtocol(t *testing.T) {
 		msg  any
 		want string
 	}{
-		{Ping{7}, "0003 82 04 07"},
-		{Pong{24}, "0004 82 05 1818"},
-		{Bye{}, "0002 81 06"},
+		{Ping{7}, "00000003 82 04 07"},
+		{Pong{24}, "00000004 82 05 1818"},
+		{Bye{}, "00000003 82 06 00"},
+		{Bye{Leaving: true}, "00000003 82 06 01"},
 		{Hello{VersionMin: 1, VersionMax: 1, Endpoints: []string{"a"}, Probe: time.Second, Dead: 1500 * time.Microsecond, MessageBytes: 1024},
-			"0033 8c 01 01 01 50" + strings.Repeat("00", 16) + "50" + strings.Repeat("00", 16) + "00 00 81 6161 00 1903e8 01 190400"},
+			"00000033 8c 01 01 01 50" + strings.Repeat("00", 16) + "50" + strings.Repeat("00", 16) + "00 00 81 6161 00 1903e8 01 190400"},
 	} {
 		if got, err := AppendControl(nil, c.msg); err != nil || !bytes.Equal(got, unhex(c.want)) {
 			t.Errorf("%T\ngot  %x, %v\nwant %s", c.msg, got, err, c.want)
@@ -55,11 +56,11 @@ func control(t *testing.T, fields ...any) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(binary.BigEndian.AppendUint16(nil, uint16(len(body))), body...)
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
 }
 
 func TestControlMessagesMayGrow(t *testing.T) {
-	for _, fields := range [][]any{{4, 7, "more", map[string]any{"x": []int{1}}}, {6, nil}, {5, 1, 2.5}} {
+	for _, fields := range [][]any{{4, 7, "more", map[string]any{"x": []int{1}}}, {6, 1, nil}, {5, 1, 2.5}} {
 		if got, err := ReadControl(bytes.NewReader(control(t, fields...))); err != nil {
 			t.Errorf("%v: got %v, %v", fields, got, err)
 		}
@@ -77,14 +78,14 @@ func TestControlMessagesThatBreakTheProtocolAreRefused(t *testing.T) {
 		data []byte
 		says string
 	}{
-		{[]byte{0xff, 0xff}, "65535 bytes are more than 16384"},
-		{[]byte{0, 0}, "control message: EOF"},
-		{[]byte{0, 1, 0}, "control message: cbor: cannot unmarshal"},
-		{[]byte{0, 1, 0x80}, "field 1 is missing"},
-		{[]byte{0, 1, 0xf6}, "field 1 is missing"},
-		{[]byte{0, 3, 0x9f, 0x06, 0xff}, "indefinite"},
-		{[]byte{0, 3, 0x81, 0xc1, 0x06}, "tag"},
-		{[]byte{0, 3, 0x81, 0x06, 0x00}, "extraneous"},
+		{[]byte{0xff, 0xff, 0xff, 0xff}, "4294967295 bytes are more than 16384"},
+		{[]byte{0, 0, 0, 0}, "control message: EOF"},
+		{[]byte{0, 0, 0, 1, 0}, "control message: cbor: cannot unmarshal"},
+		{[]byte{0, 0, 0, 1, 0x80}, "field 1 is missing"},
+		{[]byte{0, 0, 0, 1, 0xf6}, "field 1 is missing"},
+		{[]byte{0, 0, 0, 3, 0x9f, 0x06, 0xff}, "indefinite"},
+		{[]byte{0, 0, 0, 3, 0x81, 0xc1, 0x06}, "tag"},
+		{[]byte{0, 0, 0, 3, 0x81, 0x06, 0x00}, "extraneous"},
 		{control(t, 4, [][][][]int{{{{1}}}}), "nested"},
 		{control(t, 4, make([]int, 65)), "64"},
 		{control(t, 3), "kind 3 is unknown"},
@@ -92,6 +93,8 @@ func TestControlMessagesThatBreakTheProtocolAreRefused(t *testing.T) {
 		{control(t, 4), "PING: field 2 is missing"},
 		{control(t, 4, -1), "PING: field 2 has the wrong type"},
 		{control(t, 4, nil), "PING: field 2 has the wrong type"},
+		{control(t, 6), "BYE: field 2 is missing"},
+		{control(t, 6, 2), "BYE: field 2 is 2, more than 1"},
 		{control(t, 5, 1.5), "PONG: field 2 has the wrong type"},
 		{hello(1, 70000, id, many[:0], 0), "HELLO: field 3 is 70000, more than 65535"},
 		{hello(2, 1, id, many[:0], 0), "HELLO: its versions are 2 to 1"},

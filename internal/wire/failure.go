@@ -357,7 +357,7 @@ func (d *Decoder) plain() error {
 	last := ""
 	for n := d.length(majorMap, "the map of an error"); n > 0 && d.Err == nil; n-- {
 		key := string(d.text("a key of an error"))
-		if key <= last {
+		if len(key) < len(last) || len(key) == len(last) && key <= last {
 			d.failf("the key %.40q of an error comes twice or out of order", key)
 		}
 		switch last = key; key {

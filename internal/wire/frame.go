@@ -39,7 +39,7 @@ const (
 
 	lengthBytes = 4
 	frameRoom   = 128 << 10 // of a frame beyond MessageBytes: its header and the error item of a reply
-	callHasMap  = 1         // the flag of a CALL whose header is followed by a CBOR map of extensions, which a receiver skips
+	hasMap      = 0x80      // the flag of a frame whose header is followed by a CBOR map of extensions, which a receiver skips
 )
 
 // CallHeader is the fixed part of a CALL.
@@ -57,7 +57,7 @@ type ReplyFlags uint8
 
 const (
 	ReplyResults    ReplyFlags = 1 << iota // the array of results follows
-	ReplyError                             // an error item follows, after the results if there are any
+	ReplyError                             // an error item follows, before the results if there are any
 	ReplyNotStarted                        // the call never reached the object's code
 	ReplyRuntime                           // the error is the runtime's, not the method's
 
@@ -137,18 +137,13 @@ func FinishFrame(buf []byte) error {
 // ParseCall splits a whole CALL, as [FrameReader.Next] returns it, into its header and the arguments, which are part of
 // frame.
 func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
-	flags, rest, err := parseFrame(frame, CallFrame, CallHeaderBytes, callHasMap)
+	_, rest, err := parseFrame(frame, CallFrame, CallHeaderBytes, 0)
 	if err != nil {
 		return CallHeader{}, nil, err
 	}
 	timeout := binary.BigEndian.Uint64(frame[24:])
 	if timeout > math.MaxInt64 {
 		return CallHeader{}, nil, &FrameError{CallFrame, "its timeout overflows"}
-	}
-	if flags&callHasMap != 0 {
-		if rest, err = skipMap(rest); err != nil {
-			return CallHeader{}, nil, &FrameError{CallFrame, "its extension map is malformed: " + err.Error()}
-		}
 	}
 	h = CallHeader{
 		Depth:   binary.BigEndian.Uint16(frame[6:]),
@@ -194,10 +189,16 @@ func parseFrame(frame []byte, kind FrameKind, header int, known byte) (flags byt
 		return 0, nil, &FrameError{got, fmt.Sprintf("a %v is expected", kind)}
 	}
 	flags = frame[lengthBytes+1]
-	if flags&^known != 0 {
-		return 0, nil, &FrameError{kind, fmt.Sprintf("flags %#02x are unknown", flags&^known)}
+	if unknown := flags &^ (known | hasMap); unknown != 0 {
+		return 0, nil, &FrameError{kind, fmt.Sprintf("flags %#02x are unknown", unknown)}
 	}
-	return flags, frame[header:], nil
+	rest = frame[header:]
+	if flags&hasMap != 0 {
+		if rest, err = skipMap(rest); err != nil {
+			return 0, nil, &FrameError{kind, "its extension map is malformed: " + err.Error()}
+		}
+	}
+	return flags &^ hasMap, rest, nil
 }
 
 // Buffers lends the memory that frames are read into.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -79,16 +80,35 @@ func TestADeadlineThatHasPassedIsNotNoDeadline(t *testing.T) {
 
 func TestAnExtensionMapIsPassedOver(t *testing.T) {
 	frame := sampleCall(t, "\xa1\x01\xa1\x61a\xd8\x63\x02body")
-	frame[5] = callHasMap
+	frame[5] = hasMap
 	if _, body, err := ParseCall(frame); err != nil || string(body) != "body" {
 		t.Errorf("got %q, %v", body, err)
 	}
 	for _, wrong := range []string{"", "\x80", "\xa1", "\xbf\xff"} {
 		frame := sampleCall(t, wrong)
-		frame[5] = callHasMap
+		frame[5] = hasMap
 		if _, _, err := ParseCall(frame); err == nil || !strings.Contains(err.Error(), "CALL: its extension map is malformed") {
 			t.Errorf("%x: got %v", wrong, err)
 		}
+	}
+}
+
+func TestEveryKindOfFrameMayHaveAnExtensionMap(t *testing.T) {
+	extend := func(frame []byte, header int) []byte {
+		frame = slices.Insert(frame, header, 0xa1, 0x01, 0x02)
+		frame[5] |= hasMap
+		if err := FinishFrame(frame); err != nil {
+			t.Fatal(err)
+		}
+		return frame
+	}
+	reply := append(AppendReplyHeader(nil, ReplyHeader{Flags: ReplyResults, Slot: 5}), 0x80)
+	h, body, err := ParseReply(extend(reply, ReplyHeaderBytes))
+	if err != nil || h != (ReplyHeader{Flags: ReplyResults, Slot: 5}) || !bytes.Equal(body, []byte{0x80}) {
+		t.Errorf("an extended REPLY: %+v, %x, %v", h, body, err)
+	}
+	if c, err := ParseCancel(extend(AppendCancel(nil, CancelHeader{9}), CancelHeaderBytes)); err != nil || c.Number != 9 {
+		t.Errorf("an extended CANCEL: %+v, %v", c, err)
 	}
 }
 
@@ -103,7 +123,7 @@ func TestFramesThatBreakTheProtocolAreRefused(t *testing.T) {
 		"its length field says 53":     edit(3, 53),
 		"REPLY: a CALL is expected":    edit(4, 2),
 		"frame kind 9: a CALL is":      edit(4, 9),
-		"CALL: flags 0x82 are unknown": edit(5, 0x83),
+		"CALL: flags 0x03 are unknown": edit(5, 0x83),
 		"CALL: its timeout overflows":  edit(24, 0x80),
 	} {
 		var typed *FrameError
@@ -197,7 +217,7 @@ func sampleControls() []any {
 		Welcome{Version: 1, Process: [16]byte{9}, Token: [16]byte{8}, Status: StatusResumed, Generation: 7, Lease: time.Minute, LastSeq: 6,
 			Endpoints: []string{"tcp://c:1"}, Features: 5, Probe: time.Second, Dead: 3 * time.Second, Reason: "because", Refusal: 3, MessageBytes: 9},
 		Welcome{Status: StatusNew},
-		Ping{1 << 40}, Pong{0}, Bye{},
+		Ping{1 << 40}, Pong{0}, Bye{}, Bye{Leaving: true},
 	}
 }
 

@@ -154,12 +154,15 @@ func (d *Decoder) userinfo(u *url.Userinfo) {
 const (
 	timeSeconds     = 1
 	timeNanoseconds = -9
-	timeOffset      = -10 // seconds east of UTC
+	timeOffset      = -10 // text: "+01:00", with ":30" after it where the offset has seconds
 )
 
 // time writes seconds since 1970, and what is not zero of nanoseconds and offset.
 func (e *Encoder) time(v time.Time) {
 	_, offset := v.Zone()
+	if offset <= -farthestOffset || offset >= farthestOffset {
+		offset = 0
+	}
 	pairs := uint64(1)
 	if v.Nanosecond() != 0 {
 		pairs++
@@ -177,8 +180,43 @@ func (e *Encoder) time(v time.Time) {
 	}
 	if offset != 0 {
 		e.int(timeOffset)
-		e.int(int64(offset))
+		e.string(offsetText(offset))
 	}
+}
+
+// farthestOffset bounds the offsets that travel; times of stranger zones arrive in UTC.
+const farthestOffset = 100 * 60 * 60
+
+func offsetText(offset int) string {
+	sign := '+'
+	if offset < 0 {
+		sign, offset = '-', -offset
+	}
+	text := fmt.Sprintf("%c%02d:%02d", sign, offset/3600, offset/60%60)
+	if offset%60 != 0 {
+		text += fmt.Sprintf(":%02d", offset%60)
+	}
+	return text
+}
+
+// parseOffset reads what offsetText writes.
+func parseOffset(text string) (int, bool) {
+	if len(text) != len("+hh:mm") && len(text) != len("+hh:mm:ss") || text[0] != '+' && text[0] != '-' {
+		return 0, false
+	}
+	offset, unit := 0, 3600
+	for i := 1; i < len(text); i += 3 {
+		tens, ones := text[i]-'0', text[i+1]-'0'
+		if tens > 9 || ones > 9 || i > 1 && (text[i-1] != ':' || tens > 5) {
+			return 0, false
+		}
+		offset += int(10*tens+ones) * unit
+		unit /= 60
+	}
+	if text[0] == '-' {
+		offset = -offset
+	}
+	return offset, true
 }
 
 func (d *Decoder) time() time.Time {
@@ -215,7 +253,7 @@ func (d *Decoder) timePair(values *[3]int64, came *[3]bool) {
 	case key == timeNanoseconds:
 		i, least, most = 1, 0, 999_999_999
 	case key == timeOffset:
-		i, least, most = 2, math.MinInt32, math.MaxInt32
+		i = 2
 	case key < 0:
 		d.skip()
 		return
@@ -227,7 +265,16 @@ func (d *Decoder) timePair(values *[3]int64, came *[3]bool) {
 		d.fail(errTwice)
 	}
 	came[i] = true
-	values[i] = d.int(least, most)
+	if key != timeOffset {
+		values[i] = d.int(least, most)
+		return
+	}
+	text := d.string()
+	offset, ok := parseOffset(text)
+	if !ok && d.Err == nil {
+		d.failf("a time with the offset %.40q", text)
+	}
+	values[i] = int64(offset)
 }
 
 // tag reads the head of the wanted tag.

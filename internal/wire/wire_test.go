@@ -154,7 +154,7 @@ func TestEachScalarMethodWritesTheBytesOfItsValue(t *testing.T) {
 		{func(e *Encoder) { e.String("né"); e.String("\xff"); e.String("") }, "83 636ec3a9 41ff 60"},
 		{func(e *Encoder) { e.Bytes(nil); e.Bytes([]byte{}); e.Bytes([]byte{1}) }, "83 f6 40 4101"},
 		{func(e *Encoder) { e.Time(time.Unix(1, 5).UTC()) }, "81 d903e9 a2 0101 2805"},
-		{func(e *Encoder) { e.Time(time.Unix(1, 0).In(time.FixedZone("", -60))) }, "81 d903e9 a2 0101 29383b"},
+		{func(e *Encoder) { e.Time(time.Unix(1, 0).In(time.FixedZone("", -60))) }, "81 d903e9 a2 0101 29 66 2d30303a3031"},
 		{func(e *Encoder) { e.Error(nil) }, "81 f6"},
 		{func(*Encoder) {}, "80"},
 	} {
@@ -615,5 +615,21 @@ func TestScalarsAndWarmStructsDoNotAllocate(t *testing.T) {
 	})
 	if got > 0 {
 		t.Errorf("decoding scalars allocates %.0f times", got)
+	}
+}
+
+func TestTheOffsetOfATimeIsText(t *testing.T) {
+	for offset, want := range map[int]string{3600: "+01:00", -60: "-00:01", 5*3600 + 45*60: "+05:45", -(4*3600 + 56*60 + 2): "-04:56:02"} {
+		if got := offsetText(offset); got != want {
+			t.Errorf("%d seconds are %q, want %q", offset, got, want)
+		}
+		if got, ok := parseOffset(want); got != offset || !ok {
+			t.Errorf("%q is %d seconds, want %d", want, got, offset)
+		}
+	}
+	for _, wrong := range []string{"", "+1:00", "01:00", "+01:60", "+01-00", "+0a:00", "+01:00:60", "+01:00:0", "Europe/Paris"} {
+		if got, ok := parseOffset(wrong); ok {
+			t.Errorf("%q was read as %d seconds", wrong, got)
+		}
 	}
 }
