@@ -76,16 +76,11 @@ func (w *writer) send(done <-chan struct{}, frame []byte, company bool) error {
 		return nil
 	}
 	w.busy = true
-	if len(w.buf) > inlineBatch || w.unheard.Load() > inlineUnheard {
-		w.mu.Unlock()
-		w.tasks.run(w.drain)
-		return nil
-	}
 	w.mu.Unlock()
 	if company {
 		runtime.Gosched()
 	}
-	if w.round() {
+	if w.round(true) {
 		w.tasks.run(w.drain)
 	}
 	return nil
@@ -116,14 +111,18 @@ func (w *writer) post(frame []byte) {
 
 // drain writes until nothing is queued.
 func (w *writer) drain() {
-	for w.round() {
+	for w.round(false) {
 	}
 }
 
-// round writes what is queued; it reports whether more came meanwhile, which then is the caller's to write. Only the
-// goroutine that set busy calls it.
-func (w *writer) round() (more bool) {
+// round writes what is queued; it reports whether there is more, which then is the caller's to write. Only the goroutine that
+// set busy calls it. For a sender it writes nothing that could block, whoever queued it.
+func (w *writer) round(sender bool) (more bool) {
 	w.mu.Lock()
+	if sender && (len(w.buf) > inlineBatch || w.unheard.Load() > inlineUnheard) {
+		w.mu.Unlock()
+		return true
+	}
 	out := w.buf
 	w.buf, w.free = w.free[:0], nil
 	if w.room != nil {

@@ -126,3 +126,22 @@ func TestAPeerThatReadsNothingIsGivenUp(t *testing.T) {
 	g.open <- errors.New("closed")
 	ts.wait()
 }
+
+func TestASenderNeverWritesWhatCouldBlockIt(t *testing.T) {
+	leak.Check(t)
+	g, w, ts := gated()
+	large := make([]byte, inlineBatch+1)
+	if err := w.send(nil, large, false); err != nil { // it would wait here for ever if it wrote itself: the gate is shut
+		t.Fatal(err)
+	}
+	<-g.enter
+	g.open <- nil
+	ts.wait()
+	w.unheard.Store(inlineUnheard + 1)
+	if err := w.send(nil, []byte("small, but the peer has not been heard"), false); err != nil {
+		t.Fatal(err)
+	}
+	<-g.enter
+	g.open <- nil
+	ts.wait()
+}

@@ -173,9 +173,11 @@ func TestAPeerThatBreaksTheProtocolLosesItsConnectionOnly(t *testing.T) {
 		"an unknown flag in a reply": func(i intruder) { i.lane.Write([]byte{0, 0, 0, 12, 2, 0x70, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}) },
 		"a timeout that overflows":   func(i intruder) { b := call(1); b[24] = 0xff; i.lane.Write(b) },
 	}
+	peers := byte(0)
 	for name, breach := range breaches {
+		peers++
 		t.Run(name, func(t *testing.T) {
-			i, welcome := intrude(t, endpoint, [16]byte{1, 2, 3, byte(len(name))}, [16]byte{7})
+			i, welcome := intrude(t, endpoint, [16]byte{1, 2, 3, peers}, [16]byte{7})
 			if welcome.Status != wire.StatusNew {
 				t.Fatalf("WELCOME says %v, want NEW", welcome.Status)
 			}

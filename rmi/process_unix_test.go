@@ -29,6 +29,10 @@ func TestAStoppedServerDelaysNoCallBeyondItsDeadlineAndServesOnWhenContinued(t *
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("the server did not stop: %v, %v", status, err)
+	}
 	c, cancel := context.WithTimeout(ctx(t), 300*time.Millisecond)
 	defer cancel()
 	var wg sync.WaitGroup
