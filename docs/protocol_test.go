@@ -58,15 +58,17 @@ func checks() map[string]any {
 		"ping":            control(wire.Ping{Nonce: 7}),
 		"pong":            control(wire.Pong{Nonce: 24}),
 		"bye":             control(wire.Bye{}),
+		"bye-leaving":     control(wire.Bye{Leaving: true}),
 
 		"call": call(wire.CallHeader{Number: 1, Object: accountID(), Method: deposit}, nil),
 		"call-extended": call(wire.CallHeader{
 			Depth: 2, Number: 7, Slot: 3<<32 | 5, Timeout: time.Second, Object: accountID(), Method: deposit,
-		}, map[string]bool{"x": true}),
+		}, extensions()),
 		"reply":                reply(wire.ReplyHeader{Flags: wire.ReplyResults}, 500, nil),
 		"reply-error":          reply(wire.ReplyHeader{Flags: wire.ReplyResults | wire.ReplyError, Slot: 1}, 500, errNoFunds),
 		"reply-no-such-object": hexCheck(checkRefusal),
-		"cancel":               hexCheck(checkCancel),
+		"cancel":               cancel(nil),
+		"cancel-extended":      cancel(extensions()),
 
 		"scalars":       hexCheck(checkScalars),
 		"lists":         value([][]int{{1}, {}, nil}),
@@ -344,7 +346,7 @@ func control(msg any) hexCheck {
 			t.Fatal(err)
 		}
 		same(t, written, b)
-		wellformed(t, b[2:])
+		wellformed(t, b[4:])
 		if got, err := wire.ReadControl(bytes.NewReader(b)); err != nil || !reflect.DeepEqual(got, msg) {
 			t.Errorf("it is read as\n%+v, %v\nwant\n%+v", got, err, msg)
 		}
@@ -353,17 +355,30 @@ func control(msg any) hexCheck {
 
 // Frames.
 
+// extensions returns a map as a later version may send it.
+func extensions() map[string]bool { return map[string]bool{"x": true} }
+
+// extended puts a map of extensions, if there is one, behind the header of a frame.
+func extended(t *testing.T, frame []byte, header int, extensions map[string]bool) []byte {
+	t.Helper()
+	if extensions == nil {
+		return frame
+	}
+	more, err := cbor.Marshal(extensions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame = slices.Insert(frame, header, more...)
+	frame[5] |= 0x80
+	if err := wire.FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	return frame
+}
+
 func call(h wire.CallHeader, extensions map[string]bool) hexCheck {
 	return func(t *testing.T, b []byte) {
-		frame := wire.AppendCallHeader(nil, h)
-		if extensions != nil {
-			more, err := cbor.Marshal(extensions)
-			if err != nil {
-				t.Fatal(err)
-			}
-			frame[5] = 1
-			frame = append(frame, more...)
-		}
+		frame := extended(t, wire.AppendCallHeader(nil, h), wire.CallHeaderBytes, extensions)
 		body := len(frame)
 		var e wire.Encoder
 		e.Reset(wire.NewCodec(wire.Limits{}), nil, nil, "argument", frame)
@@ -423,40 +438,48 @@ func bankTable(t *testing.T) *wire.Table {
 func reply(h wire.ReplyHeader, result int64, failed error) hexCheck {
 	return func(t *testing.T, b []byte) {
 		codec, table := wire.NewCodec(wire.Limits{}), bankTable(t)
+		frame := wire.AppendReplyHeader(nil, h)
+		if failed != nil {
+			frame = wire.AppendError(codec, table, nil, frame, failed)
+			wellformed(t, frame[wire.ReplyHeaderBytes:])
+		}
+		results := len(frame)
 		var e wire.Encoder
-		e.Reset(codec, table, nil, "result", wire.AppendReplyHeader(nil, h))
+		e.Reset(codec, table, nil, "result", frame)
 		e.Int64(result)
 		frame, err := e.Finish()
+		if err == nil {
+			err = wire.FinishFrame(frame)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		wellformed(t, frame[wire.ReplyHeaderBytes:])
-		if failed != nil {
-			end := len(frame)
-			frame = wire.AppendError(codec, table, nil, frame, failed)
-			wellformed(t, frame[end:])
-		}
-		if err := wire.FinishFrame(frame); err != nil {
-			t.Fatal(err)
-		}
+		wellformed(t, frame[results:])
 		same(t, frame, b)
+		readReply(t, b, h, result, failed)
+		readReply(t, extended(t, bytes.Clone(b), wire.ReplyHeaderBytes, extensions()), h, result, failed)
+	}
+}
 
-		got, body, err := wire.ParseReply(alone(t, b, wire.ReplyFrame))
-		if err != nil || got != h {
-			t.Fatalf("it is read as %+v, %v; want %+v", got, err, h)
+func readReply(t *testing.T, b []byte, want wire.ReplyHeader, result int64, failed error) {
+	t.Helper()
+	codec, table := wire.NewCodec(wire.Limits{}), bankTable(t)
+	h, body, err := wire.ParseReply(alone(t, b, wire.ReplyFrame))
+	if err != nil || h != want {
+		t.Fatalf("it is read as %+v, %v; want %+v", h, err, want)
+	}
+	if failed != nil {
+		var got error
+		if got, body, err = wire.ReadError(codec, table, nil, body); got != failed || err != nil {
+			t.Errorf("the error is read as %v, %v", got, err)
 		}
-		var d wire.Decoder
-		var n int64
-		d.Reset(codec, table, nil, "result", body)
-		d.Int64(&n)
-		if err := d.Finish(); err != nil || n != result {
-			t.Errorf("the result is read as %d, %v", n, err)
-		}
-		if rest := d.Rest(); failed == nil {
-			same(t, nil, rest)
-		} else if back, rest, err := wire.ReadError(codec, table, nil, rest); back != failed || len(rest) > 0 || err != nil {
-			t.Errorf("the error is read as %v, %v, with % x behind it", back, err, rest)
-		}
+	}
+	var d wire.Decoder
+	var n int64
+	d.Reset(codec, table, nil, "result", body)
+	d.Int64(&n)
+	if err := d.Finish(); err != nil || n != result || len(d.Rest()) > 0 {
+		t.Errorf("the result is read as %d, %v, with % x behind it", n, err, d.Rest())
 	}
 }
 
@@ -481,10 +504,13 @@ func checkRuntimeError(t *testing.T, b []byte) {
 	}
 }
 
-func checkCancel(t *testing.T, b []byte) {
-	same(t, wire.AppendCancel(nil, wire.CancelHeader{Number: 3}), b)
-	if h, err := wire.ParseCancel(alone(t, b, wire.CancelFrame)); err != nil || h.Number != 3 {
-		t.Errorf("it is read as %+v, %v", h, err)
+func cancel(extensions map[string]bool) hexCheck {
+	return func(t *testing.T, b []byte) {
+		frame := wire.AppendCancel(nil, wire.CancelHeader{Number: 3})
+		same(t, extended(t, frame, wire.CancelHeaderBytes, extensions), b)
+		if h, err := wire.ParseCancel(alone(t, b, wire.CancelFrame)); err != nil || h.Number != 3 {
+			t.Errorf("it is read as %+v, %v", h, err)
+		}
 	}
 }
 
@@ -919,9 +945,9 @@ func callThrice(ctx context.Context, remote account) error {
 	return nil
 }
 
-func TestAVersionThatNobodySpeaksIsRefusedInWords(t *testing.T) {
-	leak.Check(t)
-	node := newNode(t, refs.Options{})
+// dial greets a node, and returns a new stream to it.
+func dial(t *testing.T, node *refs.Node) (transport.Session, transport.Stream) {
+	t.Helper()
 	endpoint, err := node.Listen("tcp://127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -930,7 +956,7 @@ func TestAVersionThatNobodySpeaksIsRefusedInWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { conn.Close() })
 	session, err := conn.Session()
 	if err != nil {
 		t.Fatal(err)
@@ -939,6 +965,23 @@ func TestAVersionThatNobodySpeaksIsRefusedInWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return session, stream
+}
+
+func say(t *testing.T, control io.Writer, msg any) {
+	t.Helper()
+	b, err := wire.AppendControl(nil, msg)
+	if err == nil {
+		_, err = control.Write(b)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAVersionThatNobodySpeaksIsRefusedInWords(t *testing.T) {
+	leak.Check(t)
+	_, stream := dial(t, newNode(t, refs.Options{Advertise: []string{bankEndpoint}}))
 	// A HELLO as a later version may write it: versions 2 to 3, and one field more.
 	hello := sampleHello()
 	hello.VersionMin, hello.VersionMax = 2, 3
@@ -946,15 +989,94 @@ func TestAVersionThatNobodySpeaksIsRefusedInWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[2]++
+	b[4]++
 	b = append(b, 0xa0)
-	binary.BigEndian.PutUint16(b, uint16(len(b)-2))
+	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
 	if _, err := stream.Write(b); err != nil {
 		t.Fatal(err)
 	}
 	msg, err := wire.ReadControl(stream)
 	if w, ok := msg.(wire.Welcome); err != nil || !ok || w.Status != wire.StatusRefused || w.Version != 1 ||
-		refs.Kind(w.Refusal) != refs.ErrVersion || w.Token != [16]byte{} || w.Reason == "" {
-		t.Errorf("the answer is %+v, %v; want a refusal of kind %d in words", msg, err, refs.ErrVersion)
+		refs.Kind(w.Refusal) != refs.ErrVersion || w.Token != [16]byte{} || w.Reason == "" || len(w.Endpoints) > 0 {
+		t.Errorf("the answer is %+v, %v; want a refusal of kind %d in words, which tells nothing else", msg, err, refs.ErrVersion)
+	}
+}
+
+func TestAGenerationOutOfBoundsIsRefused(t *testing.T) {
+	leak.Check(t)
+	_, stream := dial(t, newNode(t, refs.Options{}))
+	hello := sampleHello()
+	hello.Generation = 1 << 62
+	say(t, stream, hello)
+	msg, err := wire.ReadControl(stream)
+	if w, ok := msg.(wire.Welcome); err != nil || !ok || w.Status != wire.StatusRefused || refs.Kind(w.Refusal) != refs.ErrProtocol {
+		t.Errorf("the answer is %+v, %v; want a refusal of kind %d", msg, err, refs.ErrProtocol)
+	}
+}
+
+func TestBytesBehindTheArgumentsAreRefused(t *testing.T) {
+	leak.Check(t)
+	node := newNode(t, refs.Options{})
+	if _, err := node.ExportAt(accountID(), remoteAccount(), account(&purse{cents: 250})); err != nil {
+		t.Fatal(err)
+	}
+	session, control := dial(t, node)
+	say(t, control, sampleHello())
+	lane, err := session.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := wire.ReadControl(control); err != nil {
+		t.Fatalf("the answer is %+v, %v", msg, err)
+	}
+	doc := readDocument(t)
+	frame := append(doc.bytes(t, doc.examples["call"]), 0xf6)
+	if err := wire.FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lane.Write(frame); err != nil {
+		t.Fatal(err)
+	}
+	_, frame, err = wire.NewFrameReader(lane, wire.Limits{}, plain{}).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, body, err := wire.ParseReply(frame)
+	if want := wire.ReplyError | wire.ReplyRuntime | wire.ReplyNotStarted; err != nil || h.Flags != want {
+		t.Fatalf("the reply is %+v, %v; want flags %d", h, err, want)
+	}
+	failed, rest, err := wire.ReadError(wire.NewCodec(wire.Limits{}), nil, nil, body)
+	if err != nil || len(rest) > 0 || !strings.Contains(failed.Error(), refs.ErrUnmarshal.Error()) {
+		t.Errorf("the error is %v, %v, with % x behind it; want %v", failed, err, rest, refs.ErrUnmarshal)
+	}
+}
+
+func TestANodeThatShutsDownSaysSoInItsBye(t *testing.T) {
+	leak.Check(t)
+	node := newNode(t, refs.Options{})
+	session, control := dial(t, node)
+	hello := sampleHello()
+	hello.Generation = 5
+	say(t, control, hello)
+	if _, err := session.Open(); err != nil {
+		t.Fatal(err)
+	}
+	msg, err := wire.ReadControl(control)
+	if w, ok := msg.(wire.Welcome); err != nil || !ok || w.Status != wire.StatusGone || w.Generation != 6 {
+		t.Fatalf("the answer is %+v, %v; want GONE and generation 6", msg, err)
+	}
+	say(t, control, wire.Ping{}) // by the PONG the connection is the node's
+	if msg, err := wire.ReadControl(control); err != nil || msg != (wire.Pong{}) {
+		t.Fatalf("the answer is %+v, %v; want PONG", msg, err)
+	}
+	down := make(chan error, 1)
+	go func() { down <- node.Shutdown(t.Context()) }() // ends when both have said BYE, or with the test
+	if msg, err := wire.ReadControl(control); err != nil || msg != (wire.Bye{Leaving: true}) {
+		t.Errorf("the node says %+v, %v; want a BYE that says that it leaves", msg, err)
+	}
+	say(t, control, wire.Bye{})
+	session.Close() // the dialler closes
+	if err := <-down; err != nil {
+		t.Error(err)
 	}
 }
