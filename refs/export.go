@@ -113,7 +113,7 @@ func (t *exports) add(id ObjectID, f *Face, impl any) (*export, error) {
 			return nil, &Error{Op: "export", Kind: ErrLimit, NotRun: true, Err: fmt.Errorf("an object has at most %d interfaces", maxInterfaces)}
 		}
 		if e.table, err = tableOf(append(e.faces, f)); err != nil {
-			return nil, err
+			return nil, &Error{Op: "export", NotRun: true, Err: err}
 		}
 		e.faces = append(e.faces, f)
 		for id := range f.methods {

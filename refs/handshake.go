@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rmigo/rmigo/internal/transport"
@@ -19,6 +20,7 @@ import (
 const (
 	protocolVersion = 1
 	oldestVersion   = 1
+	lastGeneration  = 1<<62 - 1 // none grows so far by itself
 )
 
 // greet makes a link of a connection that this node dialled, or returns the one that exists.
@@ -129,7 +131,7 @@ func (n *Node) accept(p *peer, w wire.Welcome) error {
 		return refuse(ErrProtocol, "process %v says that it is %v", p.id, ProcessID(w.Process))
 	case w.Version < oldestVersion || w.Version > protocolVersion:
 		return refuse(ErrVersion, "process %v chose version %d of the protocol, this one speaks %d to %d", p.id, w.Version, oldestVersion, protocolVersion)
-	case w.Generation >= 1<<62:
+	case w.Generation > lastGeneration:
 		return refuse(ErrProtocol, "process %v states a generation that is out of bounds", p.id)
 	case !p.recognise(w.Token, func(uint64) uint64 { return w.Generation }):
 		return refuse(ErrUnauthenticated, "process %v does not prove that it is the one met before", p.id)
@@ -154,6 +156,12 @@ func (p *peer) recognise(token [16]byte, next func(gen uint64) uint64) bool {
 func (n *Node) offerTo(s transport.Session) []string {
 	v := vantageOf(s)
 	return n.offer(&v)
+}
+
+// reached reports whether this process has dialled the peer and is connected: a HELLO that knows of no association then
+// crossed ours. p.mu is held.
+func (p *peer) reached() bool {
+	return slices.ContainsFunc(p.links, func(l *link) bool { return l.dialled })
 }
 
 // agree is the liveness of a link: the shorter times of both sides.
@@ -300,12 +308,12 @@ func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, 
 		return refuse(ErrNodeClosed, "the process is shutting down")
 	case n.Links() >= n.cfg.Limits.Connections:
 		return refuse(ErrOverloaded, fmt.Sprintf("the process has %d connections (Limits.Connections)", n.cfg.Limits.Connections))
-	case h.Generation >= 1<<62:
+	case h.Generation >= lastGeneration:
 		return refuse(ErrProtocol, "the generation in HELLO is out of bounds")
 	}
 	if !p.recognise(h.Token, func(gen uint64) uint64 {
 		switch {
-		case h.Generation == gen && gen > 0:
+		case gen > 0 && (h.Generation == gen || h.Generation == 0 && p.reached()):
 			w.Status, w.Generation = wire.StatusResumed, gen
 		case h.Generation == 0 && gen == 0:
 			w.Status, w.Generation = wire.StatusNew, 1
