@@ -94,7 +94,7 @@ func (h *Handle) connect(ctx context.Context) (*link, error) {
 		return nil, &Error{Kind: ErrNoSuchMethod, NotRun: true, Err: errors.New("a reference to an object of this process has no stub: Narrow gives the object itself")}
 	}
 	if via := h.via.Load(); via != nil {
-		if l := via.current.Load(); l != nil {
+		if l := via.usable(); l != nil {
 			return l, nil
 		}
 	}
@@ -149,12 +149,11 @@ func (c *Outgoing) Invoke() {
 	c.outcome()
 }
 
-// send queues the frame on the link, or, where that turns out to be gone before it took anything of the frame, on a new one.
+// send queues the frame on the link, or, where that turns out to end before it took anything of the frame, on a new one.
 func (c *Outgoing) send(frame []byte) error {
 	for attempt := 0; ; attempt++ {
-		l := c.link
-		err := c.sendOn(l, frame)
-		if err == nil || attempt == 2 || !l.gaveWay(err) {
+		gaveWay, err := c.sendOn(c.link, frame)
+		if !gaveWay || attempt == 2 {
 			return err
 		}
 		l, again := c.handle.connect(c.ctx)
@@ -168,47 +167,45 @@ func (c *Outgoing) send(frame []byte) error {
 	}
 }
 
-func (c *Outgoing) sendOn(l *link, frame []byte) error {
+// sendOn queues the frame on the link. After an error nothing of it was sent; gaveWay tells that the link is at its end, and
+// another one would do.
+func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	if c.ctx.Err() != nil {
-		return &Error{Err: contextError(c.ctx)}
+		return false, &Error{Err: contextError(c.ctx)}
 	}
 	var left time.Duration
 	if deadline, ok := c.ctx.Deadline(); ok {
 		if left = time.Until(deadline); left <= 0 {
-			return &Error{Err: context.DeadlineExceeded}
+			return false, &Error{Err: context.DeadlineExceeded}
 		}
 	}
 	if body := len(frame) - wire.CallHeaderBytes; body > l.peerLimit {
-		return &Error{Kind: ErrLimit, Err: fmt.Errorf("the arguments take %d bytes, the peer takes at most %d (its Limits.MessageBytes)", body, l.peerLimit)}
+		return false, &Error{Kind: ErrLimit, Err: fmt.Errorf("the arguments take %d bytes, the peer takes at most %d (its Limits.MessageBytes)", body, l.peerLimit)}
 	}
-	slot, err := l.waiting.add(c)
-	if err != nil {
-		return err
+	if c.slot, err = l.waiting.add(c); err != nil {
+		return true, err
 	}
-	c.slot = slot
-	header := wire.CallHeader{Depth: c.depth, Number: c.number, Slot: slot, Timeout: left,
-		Object: c.handle.id.Object, Method: c.method}
-	wire.AppendCallHeader(frame[:0], header)
-	err = wire.FinishFrame(frame)
-	if err == nil {
+	wire.AppendCallHeader(frame[:0], wire.CallHeader{Depth: c.depth, Number: c.number, Slot: c.slot, Timeout: left,
+		Object: c.handle.id.Object, Method: c.method})
+	if err = wire.FinishFrame(frame); err == nil {
 		l.touch()
 		err = l.out.send(c.ctx.Done(), frame, l.waiting.len() > 1)
 	}
 	switch {
 	case err == nil:
-		return nil
-	case l.waiting.take(slot) == nil:
-		<-c.done // the link failed meanwhile, and gave the outcome: it is not wanted
+		return false, nil
+	case errors.Is(err, errNotQueued):
+		err = &Error{Err: fmt.Errorf("%w: %w", errNotQueued, contextError(c.ctx))}
+	default:
+		broken := l.broken(err)
+		l.fail(broken) // returns when the link is out of the way, whoever failed it first
+		gaveWay, err = true, broken
 	}
-	if errors.Is(err, errNotQueued) {
-		return &Error{Err: fmt.Errorf("%w: %w", errNotQueued, contextError(c.ctx))}
+	if l.waiting.take(c.slot) == nil { // the link failed, and told this call too: it need not know
+		<-c.done
+		c.broke = nil
 	}
-	return err
-}
-
-// gaveWay reports whether err is why the link takes no calls any more.
-func (l *link) gaveWay(err error) bool {
-	return l.retiring.Load() && !errors.Is(err, errNotQueued) && !errors.Is(err, context.DeadlineExceeded)
+	return gaveWay, err
 }
 
 // touch notes that the link is in use.

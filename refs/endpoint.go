@@ -2,6 +2,7 @@ package refs
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 
 	"github.com/rmigo/rmigo/internal/transport"
@@ -23,8 +24,12 @@ type vantage struct {
 
 func vantageOf(s transport.Session) vantage {
 	local, remote := hostOf(s.LocalAddr()), hostOf(s.RemoteAddr())
-	ip := net.ParseIP(remote)
-	return vantage{host: local, sameHost: ip == nil || ip.IsLoopback() || remote == local}
+	network := s.RemoteAddr().Network()
+	here := network == "unix" || network == "memory" // of any other network, nothing is known
+	if ip := net.ParseIP(remote); ip != nil {
+		here = ip.IsLoopback() || remote == local
+	}
+	return vantage{host: local, sameHost: here}
 }
 
 // refOfExport is the reference to one of this node's own objects, as written for the peer at v; nil: for nobody in
@@ -83,16 +88,13 @@ func (n *Node) Reachable() bool { return len(n.offer(nil)) > 0 }
 
 func onlyHere(e transport.Endpoint) bool { return e.Scheme == "unix" || e.Loopback() }
 
-// hostOf returns the host part of an IP address with a port, or "" for any other kind of address.
+// hostOf returns the IP address in an address with a port, or "" if there is none.
 func hostOf(a net.Addr) string {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
+	at, err := netip.ParseAddrPort(a.String())
+	if err != nil {
 		return ""
 	}
-	if ip4 := tcp.IP.To4(); ip4 != nil {
-		return ip4.String()
-	}
-	return tcp.IP.String()
+	return at.Addr().Unmap().String()
 }
 
 // hostAddresses lists this host's addresses that others may use, at most eight.

@@ -70,6 +70,12 @@ type fakeSession struct {
 func (s fakeSession) LocalAddr() net.Addr  { return s.local }
 func (s fakeSession) RemoteAddr() net.Addr { return s.remote }
 
+// strange is an address of a network of somebody's own.
+type strange string
+
+func (strange) Network() string  { return "strange" }
+func (s strange) String() string { return string(s) }
+
 func TestAPeerIsOnThisHostIfItsAddressSaysSo(t *testing.T) {
 	tcp := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 1} }
 	for _, c := range []struct {
@@ -80,7 +86,10 @@ func TestAPeerIsOnThisHostIfItsAddressSaysSo(t *testing.T) {
 		{tcp("::1"), tcp("::1"), true},
 		{tcp("10.0.0.5"), tcp("10.0.0.5"), true},
 		{tcp("10.0.0.5"), tcp("10.0.0.6"), false},
-		{&net.UnixAddr{Name: "/s"}, &net.UnixAddr{}, true},
+		{&net.UnixAddr{Name: "/s", Net: "unix"}, &net.UnixAddr{Net: "unix"}, true},
+		{tcp("10.0.0.5"), strange("10.0.0.6:7"), false},
+		{tcp("10.0.0.5"), strange("somewhere"), false},
+		{strange("10.0.0.5:1"), strange("10.0.0.5:2"), true},
 	} {
 		if got := vantageOf(fakeSession{local: c.local, remote: c.remote}).sameHost; got != c.want {
 			t.Errorf("%v to %v: on the same host %v, want %v", c.local, c.remote, got, c.want)

@@ -163,31 +163,12 @@ func (e *Error) RMICode() string { return e.Code }
 const opCall = "call"
 
 // MayHaveRun reports whether the call that returned err may have started. It is false only if the call certainly never did,
-// so that sending it again is safe whatever it does. It is true for nil and for every error that did not come from the
-// runtime.
+// so that sending it again is safe whatever it does. It is true for nil and for every error that is not, as it stands, the
+// runtime's: an *Error inside another error may be about a call that the method itself made. So ask before wrapping; and where
+// the object may be a local one, remember that a method that returns such an *Error unwrapped has run all the same.
 func MayHaveRun(err error) bool {
-	notRun, ran := callState(err)
-	return ran || !notRun
-}
-
-// callState looks for runtime errors in the tree: one that may have run outweighs the others.
-func callState(err error) (notRun, ran bool) {
-	switch e := err.(type) {
-	case nil:
-		return false, false
-	case *Error:
-		return e.NotRun, !e.NotRun
-	case *wire.RemoteError:
-		return false, true
-	case interface{ Unwrap() error }:
-		return callState(e.Unwrap())
-	case interface{ Unwrap() []error }:
-		for _, inner := range e.Unwrap() {
-			n, r := callState(inner)
-			notRun, ran = notRun || n, ran || r
-		}
-	}
-	return notRun, ran
+	e, ok := err.(*Error)
+	return !ok || !e.NotRun
 }
 
 // WithCode attaches an application's code to err; it travels with the error. The code of a nil error is nil.

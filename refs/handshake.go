@@ -2,9 +2,11 @@ package refs
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -31,7 +33,7 @@ func (n *Node) greet(ctx context.Context, conn transport.Conn, endpoint string) 
 	p.learn([]string{endpoint}, false)
 	for {
 		p.mu.Lock()
-		if l := p.current.Load(); l != nil {
+		if l := p.usable(); l != nil {
 			p.mu.Unlock()
 			conn.Close()
 			return l, nil
@@ -140,15 +142,21 @@ func (n *Node) accept(p *peer, w wire.Welcome) error {
 	return nil
 }
 
-// recognise checks the token of a peer met before, and notes that of one met for the first time. The association's
+// digest is what of a token is remembered, and shown by who answers: it recognises a token and is none.
+func digest(token [16]byte) [16]byte {
+	sum := sha256.Sum256(token[:])
+	return [16]byte(sum[:16])
+}
+
+// recognise checks the token's digest of a peer met before, and notes that of one met for the first time. The association's
 // generation, which only grows, becomes what next makes of it; 0 is that of none.
-func (p *peer) recognise(token [16]byte, next func(gen uint64) uint64) bool {
+func (p *peer) recognise(digest [16]byte, next func(gen uint64) uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.known && subtle.ConstantTimeCompare(p.token[:], token[:]) != 1 {
+	if p.known && subtle.ConstantTimeCompare(p.token[:], digest[:]) != 1 {
 		return false
 	}
-	p.known, p.token, p.gen = true, token, max(p.gen, next(p.gen))
+	p.known, p.token, p.gen = true, digest, max(p.gen, next(p.gen))
 	return true
 }
 
@@ -201,6 +209,10 @@ func (n *Node) acceptLoop(l transport.Listener) {
 		if n.closed() || n.draining.Load() {
 			return
 		}
+		if errors.Is(err, net.ErrClosed) { // its owner closed it
+			n.forgetListener(l)
+			return
+		}
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		n.report(n.cfg.log.Warn, "cannot accept connections", "at", l.Endpoint(), "err", err)
 		select {
@@ -228,8 +240,11 @@ func (n *Node) answer(ctx context.Context, conn transport.Conn) error {
 	if err != nil {
 		return err
 	}
-	if ProcessID(greeting.Process) == n.id {
-		return nil // a node that dials itself finds out by the greeting, and closes
+	switch ProcessID(greeting.Process) {
+	case n.id: // a node that dials itself finds out by the greeting, and closes
+		return errors.New("the other side greets with this process's own id")
+	case ProcessID{}:
+		return errors.New("the other side greets with no process id")
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -311,7 +326,7 @@ func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, 
 	case h.Generation >= lastGeneration:
 		return refuse(ErrProtocol, "the generation in HELLO is out of bounds")
 	}
-	if !p.recognise(h.Token, func(gen uint64) uint64 {
+	if !p.recognise(digest(h.Token), func(gen uint64) uint64 {
 		switch {
 		case gen > 0 && (h.Generation == gen || h.Generation == 0 && p.reached()):
 			w.Status, w.Generation = wire.StatusResumed, gen
@@ -324,7 +339,7 @@ func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, 
 	}) {
 		return refuse(ErrUnauthenticated, "the token is not the one that this process presented before")
 	}
-	w.Token = n.token(p.id)
+	w.Token = digest(n.token(p.id))
 	p.learn(h.Endpoints, true)
 	return w, nil
 }

@@ -76,7 +76,7 @@ func (h *Handle) learn(names []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, name := range names {
-		if len(h.interfaces) < maxInterfaces && !slices.Contains(h.interfaces, name) {
+		if len(h.interfaces) < maxInterfaces && isWord(name) && !slices.Contains(h.interfaces, name) {
 			h.interfaces = append(h.interfaces, name)
 		}
 	}
@@ -205,7 +205,7 @@ func (c *courier) Export(t wire.Type, v any) (wire.Record, error) {
 
 func (c *courier) own(e *export) wire.Record {
 	if c.link != nil {
-		c.link.lent.Store(true)
+		c.link.peer.lent.Store(true)
 	}
 	c.sent(ID{c.node.id, e.id})
 	return c.node.refOfExport(e, c.vantage()).record()

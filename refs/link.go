@@ -39,7 +39,6 @@ type link struct {
 	serving serving
 
 	heard    atomic.Int64 // when the peer was last heard, in nanoseconds since start
-	lent     atomic.Bool  // a reference to one of our objects went over it: it may be the only way back
 	used     atomic.Bool  // since the last tick
 	retiring atomic.Bool  // new calls take another way
 	timer    *time.Timer
@@ -76,7 +75,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 		w.fail = func(err error) { l.fail(l.broken(err)) }
 	}
 	n.mu.Lock()
-	if n.shut || n.draining.Load() && !e.dialled {
+	if n.shut || !e.dialled && (n.draining.Load() || len(n.links) >= n.cfg.Limits.Connections) {
 		n.mu.Unlock()
 		e.session.Close()
 		return nil, &Error{Op: "connect", Kind: ErrNodeClosed, NotRun: true}
@@ -125,7 +124,7 @@ func (l *link) fail(why *Error) {
 		for _, c := range l.waiting.fail(why) {
 			c.lost(why)
 		}
-		l.serving.cancelAll(why)
+		l.serving.end(why)
 		close(l.gone)
 		n.tasks.run(func() { // Close waits for the session's own goroutines
 			l.session.Close()
@@ -231,8 +230,8 @@ func (l *link) tick() {
 }
 
 // noteIdle gives back the buffers of a connection that went unused for a probe's time, and offers it to the bounded set of
-// idle ones; what falls out of that is retired. One over which our objects were passed is never offered: the peer may have no
-// other way to call them.
+// idle ones; what falls out of that is retired. One to a peer that our objects were passed to is never offered: it may have
+// no other way to call them.
 func (l *link) noteIdle() {
 	if l.used.Swap(false) {
 		l.node.idle.Remove(l)
@@ -242,8 +241,11 @@ func (l *link) noteIdle() {
 	l.control.Shrink()
 	l.out.shrink()
 	switch {
-	case l.dialled && !l.lent.Load() && l.waiting.len() == 0 && l.serving.len() == 0 && !l.retiring.Load():
+	case l.dialled && !l.peer.lent.Load() && l.waiting.len() == 0 && l.serving.len() == 0 && !l.retiring.Load():
 		l.node.idle.Touch(l, l.retire)
+		if l.ended() {
+			l.node.idle.Remove(l)
+		}
 	}
 }
 

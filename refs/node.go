@@ -132,19 +132,41 @@ func (n *Node) serveListener(l transport.Listener) (string, error) {
 		return "", &Error{Op: "listen", Err: err}
 	}
 	parsed, _ := transport.ParseEndpoint(endpoint)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.shut || n.draining.Load() {
+	var hosts []string
+	if parsed.Wildcard() {
+		hosts = hostAddresses()
+	}
+	if !n.addListener(l, parsed, hosts) {
 		l.Close()
 		return "", &Error{Op: "listen", Kind: ErrNodeClosed}
 	}
+	return endpoint, nil
+}
+
+func (n *Node) addListener(l transport.Listener, at transport.Endpoint, hosts []string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.shut || n.draining.Load() {
+		return false
+	}
 	n.listeners = append(n.listeners, l)
-	n.advertise = append(n.advertise, parsed)
-	if parsed.Wildcard() {
-		n.hosts = hostAddresses()
+	n.advertise = append(n.advertise, at)
+	if hosts != nil {
+		n.hosts = hosts
 	}
 	n.tasks.run(func() { n.acceptLoop(l) }) // ends when l is closed
-	return endpoint, nil
+	return true
+}
+
+// forgetListener takes a listener that its owner closed out of what is advertised.
+func (n *Node) forgetListener(l transport.Listener) {
+	closed, _ := transport.ParseEndpoint(l.Endpoint())
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.listeners = slices.DeleteFunc(n.listeners, func(o transport.Listener) bool { return o == l })
+	if i := slices.Index(n.advertise, closed); i >= 0 {
+		n.advertise = slices.Delete(slices.Clone(n.advertise), i, i+1)
+	}
 }
 
 // Close ends the node abruptly: its listeners and sessions are closed, calls that its stubs wait for end in ErrNodeClosed,
@@ -196,6 +218,10 @@ func (n *Node) takeListeners() []transport.Listener {
 // are answered, each peer is told, then the node is closed. When ctx ends first, what remains is closed abruptly and ctx's
 // error is returned.
 func (n *Node) Shutdown(ctx context.Context) error {
+	if in := incomingFrom(ctx); in != nil && in.link.node == n {
+		return &Error{Op: "shutdown", NotRun: true, Err: errors.New(
+			"called by a method that it would wait for: start it in a goroutine, with a context of its own")}
+	}
 	n.mu.Lock()
 	n.draining.Store(true)
 	listeners := n.takeListeners()
@@ -274,9 +300,6 @@ func (n *Node) LocalRef(impl any) (Ref, bool) {
 	}
 	return Ref{}, false
 }
-
-// HandleAt returns the handle of any object, also of this node's own: for untyped references.
-func (n *Node) HandleAt(r Ref) *Handle { return n.handle(r) }
 
 // report logs with the process's id.
 func (n *Node) report(level func(string, ...any), msg string, args ...any) {

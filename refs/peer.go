@@ -26,17 +26,19 @@ type peer struct {
 	uses int // handles, links and operations that refer to it; guarded by Node.mu
 
 	current atomic.Pointer[link]
+	lent    atomic.Bool // one of our objects was passed to it
 
-	mu        sync.Mutex
-	links     []*link
-	endpoints []string      // where it may be reached
-	greeting  bool          // a HELLO of ours is under way; there is at most one
-	dial      *dialing      // the attempt to reach it, if one is under way
-	changed   chan struct{} // closed at the next change of links or greeting, for those who wait; nil: nobody does
-	ended     bool          // at every endpoint another process answered: it will not come back
-	known     bool          // token and gen are set
-	token     [16]byte      // what it presented when it was first met
-	gen       uint64        // generation of the association
+	mu       sync.Mutex
+	links    []*link
+	named    []string      // the endpoints that it named itself
+	heard    []string      // those that others named, the latest first
+	greeting bool          // a HELLO of ours is under way; there is at most one
+	dial     *dialing      // the attempt to reach it, if one is under way
+	changed  chan struct{} // closed at the next change of links or greeting, for those who wait; nil: nobody does
+	ended    bool          // another process answered at every endpoint, and none was learnt since
+	known    bool          // token and gen are set
+	token    [16]byte      // digest of what it presented when it was first met
+	gen      uint64        // generation of the association
 }
 
 // dialing is one attempt, shared by all who want its outcome. The fields are set before done is closed.
@@ -67,26 +69,49 @@ func (n *Node) releasePeer(p *peer) {
 	}
 }
 
-// learn adds endpoints at which the peer may be reached; those that it named itself come first.
+// learn adds endpoints at which the peer may be reached. Those that it names itself replace what it named before; of those that
+// others name, the latest are kept.
 func (p *peer) learn(endpoints []string, itself bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := slices.Concat(p.endpoints, endpoints)
+	before := p.all()
 	if itself {
-		all = slices.Concat(endpoints, p.endpoints)
+		p.named = merge(endpoints)
+	} else {
+		p.heard = merge(endpoints, p.heard)
 	}
-	p.endpoints = p.endpoints[:0:0]
-	for _, e := range all {
-		if _, err := transport.ParseEndpoint(e); err == nil && len(p.endpoints) < maxEndpoints && !slices.Contains(p.endpoints, e) {
-			p.endpoints = append(p.endpoints, e)
+	for _, e := range p.all() {
+		if !slices.Contains(before, e) {
+			p.ended = false
 		}
 	}
 }
 
+// merge joins lists of endpoints, leaving out what is none, what comes twice, and what is beyond the bound.
+func merge(lists ...[]string) (out []string) {
+	for _, e := range slices.Concat(lists...) {
+		if len(out) < maxEndpoints && checkEndpoint(e) == nil && !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// all returns the endpoints, those that the peer named itself first. p.mu is held.
+func (p *peer) all() []string { return merge(p.named, p.heard) }
+
 func (p *peer) candidates() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.endpoints)
+	return p.all()
+}
+
+// usable returns the link that new calls take, or nil.
+func (p *peer) usable() *link {
+	if l := p.current.Load(); l != nil && !l.retiring.Load() {
+		return l
+	}
+	return nil
 }
 
 // wait returns a channel that is closed at the next change. p.mu is held.
@@ -134,10 +159,10 @@ func (p *peer) add(l *link) {
 	p.links = append(p.links, l)
 	p.current.Store(keep)
 	p.signal()
-	p.mu.Unlock()
 	if first {
-		p.node.collector.Connected(p.id)
+		p.node.collector.Connected(p.id) // under mu, so that it never comes after the Disconnected that follows it
 	}
+	p.mu.Unlock()
 	for _, old := range retire {
 		old.retire()
 	}
@@ -176,19 +201,18 @@ func (p *peer) remove(l *link, gone bool) {
 			}
 		}
 	}
-	last := gone && len(p.links) == 0
 	p.signal()
-	p.mu.Unlock()
-	if last {
+	if gone && len(p.links) == 0 {
 		p.node.collector.Disconnected(p.id)
 	}
+	p.mu.Unlock()
 }
 
 // connect returns a link to the peer, dialling it if there is none. All who want one at the same time share one attempt,
 // which goes on when ctx ends, within Options.HandshakeTimeout.
 func (p *peer) connect(ctx context.Context) (*link, error) {
 	for {
-		if l := p.current.Load(); l != nil {
+		if l := p.usable(); l != nil {
 			return l, nil
 		}
 		if ctx.Err() != nil {
@@ -198,7 +222,7 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 			return nil, &Error{Op: "connect", Kind: ErrNodeClosed, NotRun: true, Err: errors.New("this node was closed")}
 		}
 		p.mu.Lock()
-		if p.current.Load() != nil {
+		if p.usable() != nil {
 			p.mu.Unlock()
 			continue
 		}
@@ -213,6 +237,9 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 		p.mu.Unlock()
 		select {
 		case <-d.done:
+			if l := p.usable(); d.err != nil && l != nil { // it reached us meanwhile
+				return l, nil
+			}
 			return d.link, d.err
 		case <-changed:
 		case <-ctx.Done():
@@ -224,7 +251,7 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 func (p *peer) startDial() {
 	d := &dialing{done: make(chan struct{})}
 	p.dial = d
-	candidates := slices.Clone(p.endpoints)
+	candidates := p.all()
 	p.node.tasks.run(func() { // ends within HandshakeTimeout, or with the node
 		d.link, d.err = p.reach(candidates)
 		p.mu.Lock()
@@ -245,7 +272,7 @@ func (p *peer) reach(candidates []string) (*link, error) {
 	found, err := n.race(ctx, n.paths.Order(p.id, candidates), p.id)
 	if err != nil {
 		var failures dialErrors
-		if errors.As(err, &failures) && failures.strangers() == len(candidates) {
+		if errors.As(err, &failures) && failures.allStrangers() {
 			p.mu.Lock()
 			p.ended = true
 			p.mu.Unlock()
@@ -360,13 +387,12 @@ func (e dialErrors) Unwrap() []error {
 	return errs
 }
 
-func (e dialErrors) strangers() (count int) {
-	for _, a := range e {
-		if s := (*strangerError)(nil); errors.As(a.err, &s) {
-			count++
-		}
-	}
-	return count
+// allStrangers reports whether another process answered at every endpoint.
+func (e dialErrors) allStrangers() bool {
+	return !slices.ContainsFunc(e, func(a attempt) bool {
+		stranger := (*strangerError)(nil)
+		return !errors.As(a.err, &stranger)
+	})
 }
 
 // typed makes an Error of the failures.
@@ -374,7 +400,7 @@ func (e dialErrors) typed() error {
 	out := &Error{Op: "connect", Kind: ErrUnreachable, NotRun: true, Err: e}
 	var alien *transport.ProtocolError
 	switch {
-	case e.strangers() > 0:
+	case e.allStrangers():
 		out.Kind, out.Reason = ErrNoSuchObject, Restarted
 	case errors.As(out.Err, &alien):
 		out.Kind = ErrProtocol
@@ -444,7 +470,11 @@ func (n *Node) dialOne(ctx context.Context, endpoint string, want ProcessID) (tr
 		return nil, err
 	}
 	got := ProcessID(conn.Peer().Process)
-	if want == (ProcessID{}) || want == got {
+	switch {
+	case got == ProcessID{}:
+		conn.Close()
+		return nil, &transport.ProtocolError{Addr: endpoint, Says: "greets with no process id"}
+	case want == got, want == ProcessID{}:
 		return conn, nil
 	}
 	conn.Close()

@@ -41,16 +41,21 @@ type Incoming struct {
 type serving struct {
 	mu      sync.Mutex
 	running map[uint64]*Incoming
+	shut    bool // the link has ended: what its reader still has is not served
 }
 
-func (s *serving) add(in *Incoming) (taken bool, count int) {
+// add takes the call in and returns how many are running; an error ends the link.
+func (s *serving) add(in *Incoming) (count int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running[in.number] != nil {
-		return true, 0
+	switch {
+	case s.shut:
+		return 0, errors.New("the connection has ended")
+	case s.running[in.number] != nil:
+		return 0, &wire.FrameError{Kind: wire.CallFrame, Says: fmt.Sprintf("number %d is running already", in.number)}
 	}
 	s.running[in.number] = in
-	return false, len(s.running)
+	return len(s.running), nil
 }
 
 func (s *serving) remove(number uint64) {
@@ -75,7 +80,13 @@ func (s *serving) cancel(number uint64) {
 	}
 }
 
-func (s *serving) cancelAll(why error) { s.cancelIf(func(*Incoming) bool { return true }, why) }
+// end cancels all calls and admits no more.
+func (s *serving) end(why error) {
+	s.mu.Lock()
+	s.shut = true
+	s.mu.Unlock()
+	s.cancelIf(func(*Incoming) bool { return true }, why)
+}
 
 func (s *serving) cancelIf(which func(*Incoming) bool, why error) {
 	s.mu.Lock()
@@ -115,10 +126,10 @@ func (l *link) takeCall(frame []byte) error {
 		object: h.Object, body: body, frame: frame, size: int64(len(frame))}
 	in.courier = courier{n, l, Message{Call: h.Number, Caller: l.peer.id}}
 	in.ctx, in.cancel = context.WithCancelCause(n.base)
-	taken, count := l.serving.add(in)
-	if taken {
+	count, err := l.serving.add(in)
+	if err != nil {
 		in.cancel(nil)
-		return &wire.FrameError{Kind: wire.CallFrame, Says: fmt.Sprintf("number %d is running already", h.Number)}
+		return err
 	}
 	if in.depth == 0 {
 		n.rootCalls.Add(1)
@@ -195,7 +206,7 @@ func (in *Incoming) serve() {
 	err := in.run(context.WithValue(in.ctx, incomingKey{}, in))
 	returned = true
 	reply := in.reply(err)
-	l.out.send(in.ctx.Done(), reply, l.serving.len() > 1)
+	l.out.send(l.gone, reply, l.serving.len() > 1)
 	n.buffers.Put(reply)
 }
 
@@ -345,7 +356,8 @@ type Peer struct {
 	SameHost bool      // it runs on this host
 }
 
-// Caller returns who makes the call that ctx belongs to; a zero Peer if ctx belongs to none, as in a local call.
+// Caller returns who made the remote call that ctx belongs to; a zero Peer if it belongs to none. A local call that is made with
+// such a context belongs to that remote call too.
 func Caller(ctx context.Context) Peer {
 	in := incomingFrom(ctx)
 	if in == nil {

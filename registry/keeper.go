@@ -219,12 +219,11 @@ func (k *Keeper) restore(ctx context.Context, endpoint string, process refs.Proc
 			continue
 		}
 		err := k.restoreOne(reg, u, b)
-		var broken *refs.Error
 		switch {
 		case err == nil:
 			k.restored(u, b, process)
 			k.log.Debug("binding restored", "url", u.String())
-		case errors.As(err, &broken):
+		case couldNotAsk(err):
 			return err
 		default:
 			k.forgetIf(u, b.object)
@@ -232,6 +231,19 @@ func (k *Keeper) restore(ctx context.Context, endpoint string, process refs.Proc
 		}
 	}
 	return nil
+}
+
+// couldNotAsk reports whether asking the registry again may help.
+func couldNotAsk(err error) bool {
+	e, ok := err.(*refs.Error)
+	if !ok {
+		return false // the registry's own answer
+	}
+	switch e.Kind {
+	case refs.ErrUnreachable, refs.ErrOverloaded, refs.ErrNodeClosed, refs.ErrNoSuchObject, 0:
+		return true
+	}
+	return false
 }
 
 // restoreOne binds one name again. What was given up meanwhile is taken back, for the registry may have been asked to unbind

@@ -147,7 +147,7 @@ func checkName(name string) error {
 // mayWrite admits callers of this process and of this host, and others by Options.RemoteWrites.
 func (m *memory) mayWrite(ctx context.Context) error {
 	caller := refs.Caller(ctx)
-	if m.options.RemoteWrites || caller.SameHost || caller.Process == (refs.ProcessID{}) {
+	if m.options.RemoteWrites || caller.SameHost || caller == (refs.Peer{}) {
 		return nil
 	}
 	host, _, err := net.SplitHostPort(caller.Address)

@@ -23,17 +23,21 @@ func Export(n *Node, b skeleton.Bound) (Ref, error) {
 
 // Unexport withdraws an object: calls that come from now on end in ErrNoSuchObject with the reason Unexported. It returns once
 // calls under way have ended; when ctx ends first, it cancels their contexts and returns ctx's error. Names that this node has
-// bound to the object are taken out of their registries.
+// bound to the object are taken out of their registries. A method may withdraw its own object; but a chain of calls that passed
+// through an object and withdraws it further down waits for itself, until ctx ends.
 func Unexport(ctx context.Context, n *Node, impl any) error {
 	ref, exported := n.refs.LocalRef(impl)
-	err := n.refs.Unexport(ctx, impl)
 	if !exported {
-		return err
+		return n.refs.Unexport(ctx, impl)
 	}
-	return errors.Join(err, n.keeper.Withdraw(ctx, func(o stub.Object) bool {
-		s, _ := stub.Of(o)
-		return s.Handle().ID() == ref.ID()
-	}))
+	names := make(chan error, 1)
+	go func() { // ends with ctx; waited for below
+		names <- n.keeper.Withdraw(ctx, func(o stub.Object) bool {
+			s, _ := stub.Of(o)
+			return s.Handle().ID() == ref.ID()
+		})
+	}()
+	return errors.Join(n.refs.Unexport(ctx, impl), <-names)
 }
 
 // RefOf returns the reference of a stub, or of an object that this node exports; false for anything else.
@@ -126,7 +130,7 @@ func Same(a, b any) bool {
 	case yStub:
 		return isLocal(y, a)
 	}
-	return a != nil && b != nil && reflect.TypeOf(a).Comparable() && a == b
+	return a != nil && b != nil && reflect.TypeOf(a).Kind() == reflect.Pointer && a == b
 }
 
 // isLocal reports whether s refers to the local object impl.
