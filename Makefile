@@ -8,7 +8,7 @@ staticcheck = go tool -modfile=tools/go.mod staticcheck
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
 build: ## Build the binaries into bin/
@@ -18,6 +18,7 @@ build: ## Build the binaries into bin/
 test: ## Run the tests
 	go test ./...
 	go -C tools test ./...
+	go -C bench test ./...
 
 .PHONY: race
 race: ## Run the tests with the race detector
@@ -33,6 +34,7 @@ lint: ## Check format, go vet (here, darwin, windows) and staticcheck
 		echo "gofmt -w is due for:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go -C tools vet ./...
+	go -C bench vet ./...
 	GOOS=darwin go vet ./...
 	GOOS=windows go vet ./...
 	$(staticcheck) ./...
@@ -40,10 +42,12 @@ lint: ## Check format, go vet (here, darwin, windows) and staticcheck
 .PHONY: generate
 generate: ## Write the generated code of all packages
 	go run ./cmd/rmigen ./...
+	go -C bench tool rmigen ./remote
 
 .PHONY: generated
 generated: ## Check that the generated code is up to date
 	go run ./cmd/rmigen --check ./...
+	go -C bench tool rmigen --check ./remote
 
 .PHONY: examples
 examples: ## Run the example that needs no other terminals
@@ -52,6 +56,14 @@ examples: ## Run the example that needs no other terminals
 .PHONY: readme
 readme: ## Run the README's commands as they stand
 	go -C tools run ./readme ../README.md
+
+.PHONY: bench
+bench: ## Compare with other runtimes, in under 20 minutes: bench/RESULTS.md and a chart
+	go -C bench run . -out .
+
+.PHONY: bench-quick
+bench-quick: ## The same in under four minutes, as lines "ratio WORKLOAD PEER VALUE"
+	go -C bench run . -quick
 
 .PHONY: check
 check: ## Do what CI does

@@ -1,0 +1,176 @@
+// Package plan says what is measured: the workloads, the peers, and which of them do not go together and why.
+//
+//	for _, w := range plan.Workloads() {
+//		for _, p := range plan.Peers() {
+//			if why := p.Without(w); why == "" { … }
+//		}
+//	}
+package plan
+
+import (
+	"fmt"
+
+	"github.com/rmigo/rmigo/bench/peer"
+	"github.com/rmigo/rmigo/bench/worker"
+)
+
+// Ours is the name of the peer that all others are compared with.
+const Ours = "rmigo"
+
+// A Shape is how a workload goes.
+type Shape int
+
+// The shapes: callers who call again and again; the same beside saturating large calls; sessions of one call each; sessions that
+// do nothing.
+const (
+	Calls Shape = iota
+	Mixed
+	Connect
+	Idle
+)
+
+// A Workload is one row of the results.
+type Workload struct {
+	Name    string
+	Shape   Shape
+	Op      peer.Op // of Calls
+	Callers int
+	Pinned  bool // client and server share one core
+	Quick   bool // is part of the quick run
+}
+
+// Load is what the client's worker is told.
+func (w Workload) Load() string {
+	switch w.Shape {
+	case Mixed:
+		return worker.Mixed
+	case Connect:
+		return worker.Connect
+	}
+	return string(w.Op)
+}
+
+// Kind is what workloads have in common that differ in callers and cores: "null", "mixed".
+func (w Workload) Kind() string {
+	if w.Shape == Calls {
+		return string(w.Op)
+	}
+	return w.Name
+}
+
+// MixedCallers is how many small calls run at a time beside the large ones.
+const MixedCallers = 4
+
+// Workloads returns all, in the order of the results.
+func Workloads() []Workload {
+	var all []Workload
+	calls := func(op peer.Op, callers int, quick bool) {
+		all = append(all, Workload{Name: fmt.Sprintf("%s-c%d", op, callers), Op: op, Callers: callers, Quick: quick})
+	}
+	for _, op := range []peer.Op{peer.Null, peer.Small, peer.Bytes1K, peer.Bytes64K, peer.Bytes1M} {
+		tiny := op == peer.Null || op == peer.Small
+		calls(op, 1, op != peer.Bytes1K)
+		calls(op, 16, op != peer.Bytes1K)
+		calls(op, 128, tiny || op == peer.Bytes1K)
+	}
+	for _, op := range []peer.Op{peer.Null, peer.Small, peer.Bytes1K, peer.Bytes64K, peer.Bytes1M} {
+		all = append(all, Workload{Name: string(op) + "-c1-pinned", Op: op, Callers: 1, Pinned: true,
+			Quick: op == peer.Null || op == peer.Small || op == peer.Bytes1K})
+	}
+	all = append(all, Workload{Name: "mixed", Shape: Mixed, Callers: MixedCallers, Quick: true})
+	for _, op := range []peer.Op{peer.Order, peer.Tree, peer.Callback, peer.Refs} {
+		calls(op, 1, op == peer.Callback)
+		calls(op, 16, op != peer.Callback)
+	}
+	return append(all,
+		Workload{Name: "connect", Shape: Connect, Callers: 1, Quick: true},
+		Workload{Name: "idle", Shape: Idle, Quick: true})
+}
+
+// A Peer is one column of the results.
+type Peer struct {
+	Name  string
+	Title string // as people write it
+	About string // how it is set up
+	Floor bool   // no runtime of remote calls, but what a socket can do
+	Java  bool   // its workers are Java's
+}
+
+// Peers returns all, ours first.
+func Peers() []Peer {
+	return []Peer{
+		{Name: Ours, Title: "rmigo", About: "one connection; generated stubs"},
+		{Name: "grpc", Title: "grpc-go", About: "one connection; protobuf, generated code"},
+		{Name: "netrpc", Title: "net/rpc", About: "one connection; gob; no contexts"},
+		{Name: "drpc", Title: "drpc", About: "a connection per caller; protobuf, generated code"},
+		{Name: "javarmi", Title: "Java RMI", Java: true,
+			About: "a connection per call under way; a thread per caller; its processes live through the whole run, so that they are warm"},
+		{Name: "raw", Title: "raw TCP", Floor: true, About: "a connection per caller; frames of the size that protobuf needs, sent back as they are"},
+		{Name: "rawpipe", Title: "raw TCP, pipelined", Floor: true,
+			About: "one connection; the same frames, a window of as many as there are callers, written together; nobody is woken for each"},
+	}
+}
+
+// Without returns why the peer is not measured with the workload, "" if it is.
+func (p Peer) Without(w Workload) string {
+	type pair struct {
+		peer string
+		key  any // a Shape or an Op
+	}
+	const (
+		noObjects = "has no references to objects"
+		oneWindow = "is one window of equal frames"
+		same      = "is a connection like raw's"
+	)
+	reasons := map[pair]string{
+		{"grpc", peer.Refs}:        noObjects,
+		{"netrpc", peer.Refs}:      noObjects,
+		{"netrpc", peer.Callback}:  "has no calls from server to client",
+		{"drpc", peer.Refs}:        noObjects,
+		{"javarmi", Idle}:          "shares connections among all of a process's clients and closes those that are idle",
+		{"raw", peer.Refs}:         noObjects,
+		{"raw", peer.Callback}:     "has no calls within calls",
+		{"rawpipe", peer.Refs}:     noObjects,
+		{"rawpipe", peer.Callback}: "has no calls within calls",
+		{"rawpipe", Mixed}:         oneWindow,
+		{"rawpipe", Connect}:       same,
+		{"rawpipe", Idle}:          same,
+	}
+	if w.Shape == Calls {
+		return reasons[pair{p.Name, w.Op}]
+	}
+	return reasons[pair{p.Name, w.Shape}]
+}
+
+// About says in a line what the workloads of one kind are.
+func About(w Workload) string {
+	switch w.Shape {
+	case Mixed:
+		return fmt.Sprintf("%d callers of small, while %d more echo 1 MiB without pause; measured are the small calls", MixedCallers, worker.Large)
+	case Connect:
+		return "a new session, its first call and its end, one after another. Java RMI calls its registry, the others their service"
+	case Idle:
+		return "sessions between two processes, each called once: resident memory of each, a side. For rmigo the client's side is a whole node per session"
+	}
+	switch w.Op {
+	case peer.Null:
+		return "no argument, no result"
+	case peer.Small:
+		return "echo of a struct of an int64, a string of 16 characters, three tags, a float64 and a nested struct"
+	case peer.Bytes1K:
+		return "echo of 1 KiB"
+	case peer.Bytes64K:
+		return "echo of 64 KiB"
+	case peer.Bytes1M:
+		return "echo of 1 MiB"
+	case peer.Order:
+		return "an order of 20 items, answered by a receipt"
+	case peer.Tree:
+		return "echo of a binary tree of 511 nodes"
+	case peer.Callback:
+		return "the server calls the client before it answers. For grpc-go and drpc, which cannot, a bidirectional stream per call with two messages each way"
+	case peer.Refs:
+		return "a new remote object returned by each call"
+	}
+	return ""
+}

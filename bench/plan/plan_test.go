@@ -1,0 +1,61 @@
+package plan
+
+import (
+	"testing"
+
+	"github.com/rmigo/rmigo/bench/peer"
+)
+
+func TestWorkloadsAndPeersHaveNamesOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, w := range Workloads() {
+		if seen[w.Name] || w.Name == "" {
+			t.Errorf("the name %q is taken", w.Name)
+		}
+		seen[w.Name] = true
+		if About(w) == "" {
+			t.Errorf("%s: nothing is said about it", w.Name)
+		}
+	}
+	for _, name := range []string{"null-c1", "null-c128", "small-c16", "64k-c16", "1m-c1", "null-c1-pinned", "mixed", "idle"} {
+		if !seen[name] {
+			t.Errorf("there is no %s", name)
+		}
+	}
+	for _, p := range Peers() {
+		if seen[p.Name] {
+			t.Errorf("the name %q is taken", p.Name)
+		}
+		seen[p.Name] = true
+	}
+}
+
+func TestOursMeetsEveryWorkload(t *testing.T) {
+	ours := Peers()[0]
+	if ours.Name != Ours {
+		t.Fatalf("the first peer is %s, want %s", ours.Name, Ours)
+	}
+	for _, w := range Workloads() {
+		if why := ours.Without(w); why != "" {
+			t.Errorf("%s: %s", w.Name, why)
+		}
+	}
+}
+
+func TestEachPeerOfGoCanBeMade(t *testing.T) {
+	for _, p := range Peers() {
+		if _, ok := peer.Named(p.Name); ok == p.Java {
+			t.Errorf("%s: is among Go's: %v, is Java's: %v", p.Name, ok, p.Java)
+		}
+	}
+}
+
+func TestAReasonIsGivenForWhatAPeerCannotDo(t *testing.T) {
+	refs := Workload{Name: "refs-c1", Op: peer.Refs, Callers: 1}
+	for _, p := range Peers() {
+		can := p.Name == Ours || p.Java
+		if why := p.Without(refs); (why == "") != can {
+			t.Errorf("%s and refs: reason %q, but whether it can is %v", p.Name, why, can)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package worker
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/rmigo/rmigo/bench/peer"
+)
+
+func TestAClientObeysItsCommands(t *testing.T) {
+	server, err := peer.Raw{}.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	answers := converse(t, func(in io.Reader, out io.Writer) error { return call("raw", server.Addr(), in, out) },
+		"open small 3 1", "run 5", "close", "open mixed 2 1", "run 5", "close", "open connect 1 1", "run 5", "close", "idle 40", "usage", "trim")
+	for i, a := range answers {
+		if a.Error != "" {
+			t.Errorf("answer %d: %s", i, a.Error)
+		}
+	}
+	for _, i := range []int{2, 5, 8} {
+		r := answers[i].Result
+		if r.Calls == 0 || r.Seconds <= 0 || r.P50 <= 0 || r.P99 < r.P50 || r.Usage.CPU <= 0 {
+			t.Errorf("answer %d: %+v, want calls, seconds, times and processor time", i, r)
+		}
+	}
+	if answers[5].Large == 0 {
+		t.Error("mixed made no large calls")
+	}
+}
+
+func TestCommandsThatCannotBeObeyedAreErrors(t *testing.T) {
+	server, err := peer.Raw{}.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	answers := converse(t, func(in io.Reader, out io.Writer) error { return call("raw", server.Addr(), in, out) },
+		"", "dance", "run", "run x", "run 5", "open refs 1 1", "open null 1")
+	for i, a := range answers[1:] {
+		if a.Error == "" {
+			t.Errorf("command %d: no error", i)
+		}
+	}
+}
+
+func TestAnUnknownPeerIsAnError(t *testing.T) {
+	if err := serve("nobody", strings.NewReader(""), io.Discard); err == nil {
+		t.Error("serve: no error")
+	}
+	if err := call("nobody", "", strings.NewReader(""), io.Discard); err == nil {
+		t.Error("call: no error")
+	}
+}
+
+func TestArgumentsOfTheHarnessAreNoWorkers(t *testing.T) {
+	for _, args := range [][]string{nil, {"-quick"}, {"serve"}, {"call", "raw"}} {
+		if _, is := Main(args); is {
+			t.Errorf("%q was taken for a worker's", args)
+		}
+	}
+}
+
+// converse gives a worker commands, and returns its greeting and answers.
+func converse(t *testing.T, work func(io.Reader, io.Writer) error, commands ...string) []Answer {
+	t.Helper()
+	var out strings.Builder
+	if err := work(strings.NewReader(strings.Join(commands, "\n")+"\n"), &out); err != nil {
+		t.Fatal(err)
+	}
+	var answers []Answer
+	for d := json.NewDecoder(strings.NewReader(out.String())); d.More(); {
+		var a Answer
+		if err := d.Decode(&a); err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, a)
+	}
+	if len(answers) != 1+len(commands) {
+		t.Fatalf("%d answers to %d commands:\n%s", len(answers), len(commands), out.String())
+	}
+	return answers
+}
