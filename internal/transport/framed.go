@@ -47,6 +47,7 @@ type framed struct {
 	net.Conn
 	buffers *buffers
 	blame   func(error) // told what ended the connection before the caller is
+	ended   func()      // told that nothing more will be read, before the caller is
 
 	// reading
 	ahead   *[readSize]byte // holds unread; nil when nothing is unread
@@ -102,6 +103,7 @@ func (f *framed) receive(p []byte) (int, error) {
 		if !f.finished.Load() {
 			f.blame(err)
 		}
+		f.ended()
 		return 0, err
 	}
 	return n, nil

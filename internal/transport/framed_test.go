@@ -52,7 +52,7 @@ func frame(n int) []byte { return append(header(frameData, n), bytes.Repeat([]by
 
 func newFramed(conn net.Conn) (*framed, *error) {
 	blamed := new(error)
-	return &framed{Conn: conn, buffers: newBuffers(), blame: func(err error) {
+	return &framed{Conn: conn, buffers: newBuffers(), ended: func() {}, blame: func(err error) {
 		if *blamed == nil {
 			*blamed = err
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,11 +36,15 @@ type muxSession struct {
 	mux   *yamux.Session
 	conn  *framed
 	cause atomic.Pointer[error]
+
+	mu      sync.Mutex
+	ended   bool // nothing more will be received
+	streams map[*muxStream]struct{}
 }
 
 func newMuxSession(conn net.Conn, dialled bool, buffers *buffers) *muxSession {
-	s := &muxSession{}
-	s.conn = &framed{Conn: conn, buffers: buffers, blame: s.blame}
+	s := &muxSession{streams: map[*muxStream]struct{}{}}
+	s.conn = &framed{Conn: conn, buffers: buffers, blame: s.blame, ended: s.wake}
 	start := yamux.Server
 	if dialled {
 		start = yamux.Client
@@ -80,15 +85,40 @@ func (s *muxSession) Open() (Stream, error) {
 	if err != nil {
 		return nil, s.fail(err)
 	}
-	return &muxStream{session: s, stream: stream}, nil
+	return s.adopt(stream), nil
 }
+
+// adopt makes a stream of the session's.
+func (s *muxSession) adopt(stream *yamux.Stream) *muxStream {
+	m := &muxStream{session: s, stream: stream}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams[m] = struct{}{}
+	if s.ended {
+		stream.SetReadDeadline(longAgo())
+	}
+	return m
+}
+
+// wake makes those who wait for more find out that there is none. Left to yamux, they would run in circles from when it starts
+// to close until it has told each stream.
+func (s *muxSession) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	for m := range s.streams {
+		m.stream.SetReadDeadline(longAgo())
+	}
+}
+
+func longAgo() time.Time { return time.Unix(1, 0) }
 
 func (s *muxSession) Accept() (Stream, error) {
 	stream, err := s.mux.AcceptStream()
 	if err != nil {
 		return nil, s.fail(err)
 	}
-	return &muxStream{session: s, stream: stream}, nil
+	return s.adopt(stream), nil
 }
 
 func (s *muxSession) Close() error {
@@ -151,13 +181,21 @@ func (s *muxSession) fail(err error) error {
 type muxStream struct {
 	session *muxSession
 	stream  *yamux.Stream
+
+	closed, drained bool // written, and read, to the end; guarded by session.mu
 }
 
 func (s *muxStream) Read(p []byte) (int, error) {
 	n, err := s.stream.Read(p)
 	switch {
-	case err == nil, err == io.EOF:
+	case err == nil:
+		return n, nil
+	case err == io.EOF:
+		s.session.leave(s, &s.drained)
 		return n, err
+	case errors.Is(err, yamux.ErrTimeout) && s.session.hasEnded():
+		<-s.session.mux.CloseChan()
+		return n, io.EOF
 	case errors.Is(err, yamux.ErrTimeout):
 		return n, os.ErrDeadlineExceeded
 	}
@@ -192,8 +230,34 @@ func (s *muxStream) explain(err error) error {
 	return s.session.fail(err)
 }
 
-func (s *muxStream) Close() error { return s.stream.Close() }
+func (s *muxSession) hasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
 
-func (s *muxStream) SetReadDeadline(t time.Time) error { return s.stream.SetReadDeadline(t) }
+func (s *muxStream) Close() error {
+	s.session.leave(s, &s.closed)
+	return s.stream.Close()
+}
+
+// leave notes that one half of a stream is done with; after both, the session forgets it.
+func (s *muxSession) leave(m *muxStream, half *bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*half = true
+	if m.closed && m.drained {
+		delete(s.streams, m)
+	}
+}
+
+func (s *muxStream) SetReadDeadline(t time.Time) error {
+	s.session.mu.Lock()
+	defer s.session.mu.Unlock()
+	if s.session.ended {
+		return nil // there is nothing to wait for
+	}
+	return s.stream.SetReadDeadline(t)
+}
 
 func (s *muxStream) Shrink() { s.stream.Shrink() }
