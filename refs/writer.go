@@ -36,7 +36,7 @@ const (
 	maxQueued  = 1 << 20  // senders wait while so much is queued
 	hardQueued = 16 << 20 // the peer takes in nothing: post gives up on it
 	writeChunk = 64 << 10 // one Write to a stream; larger ones bloat the receiver's buffer
-	keepBuffer = 256 << 10
+	keepBuffer = 4 << 20  // until the stream is idle
 	// A sender writes itself only what cannot block for want of the stream's window (256 KiB): a small batch, while the
 	// peer was heard not long ago. A flusher may block, a caller with a deadline may not.
 	inlineBatch   = 16 << 10

@@ -224,11 +224,10 @@ const (
 
 // NewFrameReader returns a reader of frames whose length the limits bound.
 func NewFrameReader(r io.Reader, limits Limits, buffers Buffers) *FrameReader {
-	most := limits.WithDefaults().MessageBytes
 	return &FrameReader{
 		r:       bufio.NewReaderSize(r, readAhead),
 		buffers: buffers,
-		most:    int(min(uint64(most)+frameRoom, math.MaxUint32)),
+		most:    limits.WithDefaults().MessageBytes + frameRoom,
 	}
 }
 
@@ -266,6 +265,10 @@ func (f *FrameReader) read(length [lengthBytes]byte, n int) ([]byte, error) {
 		if have = len(frame); have == n {
 			return frame, nil
 		}
+		if cap(frame) > have { // memory that is there already is not granted
+			frame = frame[:min(n, cap(frame))]
+			continue
+		}
 		grown := f.buffers.Get(min(n, 2*have))
 		copy(grown, frame)
 		f.buffers.Put(frame)
@@ -273,7 +276,8 @@ func (f *FrameReader) read(length [lengthBytes]byte, n int) ([]byte, error) {
 	}
 }
 
-// skipMap returns what follows the CBOR map at the front of data.
+// skipMap returns what follows the CBOR map at the front of data, whose levels are counted without those that skip has for
+// values to spare.
 func skipMap(data []byte) ([]byte, error) {
 	const levels = 16
 	d := Decoder{codec: NewCodec(Limits{Depth: levels}), data: data}
