@@ -70,6 +70,14 @@ func command() *cobra.Command {
 		Long: `rmigen reads the interfaces marked //rmi:remote and writes <file>_rmi.go beside
 each file that declares one. Without arguments it reads the package in ".".
 
+Directives, in the doc comment of an interface or, the last, of a method:
+
+  //rmi:remote          calls to it may cross processes
+  //rmi:errors pkg.X    X keeps its identity or type on the way, as the errors
+                        of the interface's own package do; where the file has
+                        no other use for the import: var _ = pkg.X
+  //rmi:idempotent      may be called again when an answer is lost
+
 If anything is refused, every refusal is printed and nothing is written.
 
 Exit codes: 0 all is well; 1 something was refused or, with --check, is not up

@@ -118,7 +118,7 @@ func TestAWrongCommandLineExitsWithTwo(t *testing.T) {
 func TestVerboseTellsWhichErrorsLoseTheirType(t *testing.T) {
 	enter(t, map[string]string{"job.go": job + "\ntype Opaque struct{ n int }\n\nfunc (Opaque) Error() string { return \"\" }\n"})
 	_, stderr := rmigen(t, 0, "-v")
-	if !strings.Contains(stderr, "job.go:10:6: Opaque will arrive as its message only") {
+	if !strings.Contains(stderr, "job.go:10:6: Opaque will arrive as its text and what it wraps, without its type") {
 		t.Errorf("got %q, want a line about Opaque", stderr)
 	}
 }

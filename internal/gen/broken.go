@@ -18,6 +18,22 @@ func (p *program) refuseBroken(pos token.Pos) {
 	}
 }
 
+// refuseCycles refuses generic types that lead to ever longer instances of themselves, as T[A] does by a field of type
+// *T[[]A], and tells whether there are any. Go refuses them too; here they must be found before any type is walked, since
+// no walk over such a type ends, the type checker's own for a method included.
+func (p *program) refuseCycles() bool {
+	found := false
+	for _, s := range p.sources {
+		for _, e := range s.errs {
+			if strings.HasPrefix(e.Msg, "instantiation cycle") {
+				p.refuse(e.Pos, "a generic type leads to an endless row of its own instances: use the same type arguments throughout")
+				found = true
+			}
+		}
+	}
+	return found
+}
+
 // refuseErrors refuses the type errors of one stretch of source and tells whether there were any.
 func (p *program) refuseErrors(s *source, at span) bool {
 	found := false

@@ -48,7 +48,7 @@ func (p *program) packageErrors(s *source, constraint string) []errorEntry {
 		case *types.TypeName:
 			entries, problems := p.errorType(s.types, obj)
 			for _, pr := range problems {
-				p.note(obj.Pos(), "%s will arrive as its message only: %s", name, pr.text(obj.Type(), s.types))
+				p.note(obj.Pos(), "%s will arrive as its text and what it wraps, without its type: %s", name, pr.text(obj.Type(), s.types))
 			}
 			errorTypes = append(errorTypes, entries...)
 		}
@@ -82,20 +82,57 @@ func (p *program) errorType(from *types.Package, obj *types.TypeName) ([]errorEn
 	if !ok || obj.IsAlias() || t.TypeParams().Len() > 0 || types.IsInterface(t) {
 		return nil, nil
 	}
-	errorInterface := types.Universe.Lookup("error").Type().Underlying().(*types.Interface)
-	if !types.Implements(types.NewPointer(t), errorInterface) {
+	if !types.Implements(types.NewPointer(t), errorInterface()) {
 		return nil, nil
 	}
 	found := p.survey(from, obj.Pos(), t)
-	if len(found.problems) > 0 {
+	if found.state(t); len(found.problems) > 0 {
 		return nil, found.problems
 	}
 	pointer := errorEntry{obj: obj, pointer: true, remotes: found.remotes}
-	if !types.Implements(t, errorInterface) {
+	if !types.Implements(t, errorInterface()) {
 		return []errorEntry{pointer}, nil
 	}
 	pointer.starred = true
 	return []errorEntry{{obj: obj, remotes: found.remotes}, pointer}, nil
+}
+
+// state finds an unexported field of an error type that does not marshal itself. A value does without; but there an error
+// has its cause, and half of one is worse than its text and its chain, by which it arrives if it has no entry. The fields of
+// embedded structs are the type's own.
+func (s *survey) state(t *types.Named) {
+	remedy := "leave the line out: the error then arrives as its text and what it wraps"
+	if s.p.sourceOf(t.Obj()) != nil {
+		remedy = "export it, or give the type MarshalBinary and UnmarshalBinary"
+	}
+	if field := unexportedState(t, map[types.Type]bool{}); field != "" {
+		s.fail(t, s.name(t)+field, "the field is not exported and would be lost", remedy)
+	}
+}
+
+// unexportedState returns the path of an unexported field, ".Base.err", or "".
+func unexportedState(t types.Type, seen map[types.Type]bool) string {
+	t = pointee(t)
+	u, ok := t.Underlying().(*types.Struct)
+	if n, named := t.(*types.Named); !ok || seen[t] || named && isBuiltin(n) {
+		return ""
+	}
+	seen[t] = true
+	if whole, _ := marshals(t, u); whole {
+		return ""
+	}
+	for i := range u.NumFields() {
+		switch f := u.Field(i); {
+		case leftOut(u, i) || f.Name() == "_":
+		case !f.Exported():
+			return "." + f.Name()
+		case f.Embedded():
+			if inner := unexportedState(f.Type(), seen); inner != "" {
+				return "." + f.Name() + inner
+			}
+		}
+	}
+	return ""
 }
 
 // namedErrors returns what one //rmi:errors line names.

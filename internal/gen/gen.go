@@ -7,6 +7,13 @@
 //	}
 //	return plan.Write()
 //
+// The errors that a method may return and a caller may compare are, for all interfaces of a package, the variables of type
+// error that it exports with a value and a name that begins with Err, and the error types that it exports, unless they have
+// unexported fields and do not marshal themselves. A line //rmi:errors pkg.ErrX, pkg.T or *pkg.T in an interface's doc comment
+// adds another, of any package that the file imports; where nothing else in the file uses that import, a line
+// var _ = pkg.ErrX, or var _ pkg.T, keeps it. A variable that is nil at run time, or whose value cannot be compared,
+// is passed over there: rmigen reads declarations and cannot know.
+//
 // Guarantees:
 //
 //  1. All or nothing: one refusal anywhere and there is no plan, so nothing is written.
@@ -37,8 +44,10 @@ func Generate(ctx context.Context, opts Options) (*Plan, error) {
 		return nil, err
 	}
 	plan := &Plan{}
-	for _, pkg := range prog.targets {
-		plan.add(prog, pkg)
+	if !prog.refuseCycles() {
+		for _, pkg := range prog.targets {
+			plan.add(prog, pkg)
+		}
 	}
 	if len(prog.refused) > 0 {
 		return nil, prog.refused.sorted()

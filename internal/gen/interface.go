@@ -168,7 +168,7 @@ func (c *methodCheck) resolved(v *types.Var) bool {
 func (c *methodCheck) corrected() string {
 	sig := c.fn.Signature()
 	params, results := slices.Collect(sig.Params().Variables()), slices.Collect(sig.Results().Variables())
-	params = slices.DeleteFunc(params, func(v *types.Var) bool { return isContext(v.Type()) })
+	params = slices.DeleteFunc(params, func(v *types.Var) bool { return isContext(pointee(v.Type())) })
 	results = slices.DeleteFunc(results, func(v *types.Var) bool { return isError(v.Type()) })
 	pkg := c.iface.obj.Pkg()
 	named := func(vs []*types.Var) bool { return len(vs) == 0 || vs[0].Name() != "" }

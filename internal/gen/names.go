@@ -38,6 +38,9 @@ func descriptorName(name string) string {
 // not clash.
 func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 	declared, imported := p.declared(s), s.imported()
+	if len(all) > 0 {
+		p.refuseHiding(declared)
+	}
 	for _, i := range all {
 		i.descriptor = descriptorName(i.obj.Name())
 		for _, taken := range []map[string]token.Pos{declared, imported} {
@@ -66,6 +69,16 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 		}
 	}
 	return declared
+}
+
+// refuseHiding refuses a package that declares a name of Go's own which generated code writes: there it would mean the
+// package's.
+func (p *program) refuseHiding(declared map[string]token.Pos) {
+	for _, name := range append(predeclared(), "append") {
+		if pos, hides := declared[name]; hides && name != "any" && name != "comparable" {
+			p.refuse(pos, "%s hides Go's own %s, which generated code uses: give it another name", name, name)
+		}
+	}
 }
 
 // choosePrefix takes account, else remoteAccount, else remoteAccount2 and so on.

@@ -27,7 +27,9 @@ type Account interface {
 	Late(name string, ctx context.Context) error
 	Odd(context.Context, int) bool
 	Many(names ...string) (ok bool)
+	Pointer(ctx *context.Context) error
 }`, []string{
+			"12:2: Account.Pointer: first parameter must be context.Context: write Pointer(ctx context.Context) error",
 			"7:2: Account.Close: first parameter must be context.Context: write Close(ctx context.Context) error",
 			"7:2: Account.Close: last result must be error: write Close(ctx context.Context) error",
 			"8:2: Account.Open: first parameter must be context.Context: write Open(ctx context.Context, name string, mode int) (bool, error)",
@@ -176,6 +178,62 @@ type Twice struct {
 			"7:2: Account.Put: parameter p: Pair.A: the cbor option keyasint is not supported: take it out of the tag",
 			`7:2: Account.Put: parameter q: Twice.B: it travels as "B", and so does field A: give it another cbor name`,
 		}},
+		{"AMarshalerOfAnEmbeddedFieldMustNotSwallowTheOthers", `
+import ("context"; "time"; "net/url")
+
+//rmi:remote
+type Account interface {
+	Put(ctx context.Context, e Event, l Link, d Deep) error
+	Fine(ctx context.Context, o Own, a Alone, t Text, p Open) error
+}
+
+type Event struct { time.Time; Title string; seq int }
+type Link struct { Title string; *url.URL; seq int }
+type Deep struct { Stamp; seq int }
+type Stamp struct { time.Time; Title string }
+type Own struct { time.Time; Title string; seq int }
+func (Own) MarshalBinary() ([]byte, error) { return nil, nil }
+func (*Own) UnmarshalBinary([]byte) error { return nil }
+type Text struct { url.URL; Title string; seq int }
+func (Text) MarshalText() ([]byte, error) { return nil, nil }
+func (*Text) UnmarshalText([]byte) error { return nil }
+type Alone struct { time.Time; seq int; Hidden string ` + "`cbor:\"-\"`" + ` }
+type Open struct { time.Time; Title string }`, []string{
+			"7:2: Account.Put: parameter e: Event would travel by the methods of its embedded Time, without its other fields: give that field a name",
+			"7:2: Account.Put: parameter l: Link would travel by the methods of its embedded URL, without its other fields: give that field a name",
+			"7:2: Account.Put: parameter d: Deep would travel by the methods of its embedded Stamp, without its other fields: give that field a name",
+		}},
+		{"AFieldThatComesByAnUnexportedEmbeddedStructIsNotLostSilently", `
+import "context"
+
+//rmi:remote
+type Account interface {
+	Put(ctx context.Context, d Doc, p Pointing, f Far) error
+	Fine(ctx context.Context, o Out, e Empty, n Named) error
+}
+
+type base struct { n int; ID int }
+type loop struct { *loop; n int }
+type Doc struct { base; Title string }
+type Pointing struct { *base; Title string }
+type Far struct { Title string; middle }
+type middle struct { base }
+type Out struct { base ` + "`cbor:\"-\"`" + `; Title string }
+type Empty struct { loop; Title string }
+type Named struct { b base; Title string }`, []string{
+			"7:2: Account.Put: parameter d: Doc.base: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
+			"7:2: Account.Put: parameter p: Pointing.base: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
+			"7:2: Account.Put: parameter f: Far.middle: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
+		}},
+		{"AnErrorOfAnotherInterfaceIsReturnedAsError", `
+import "context"
+
+//rmi:remote
+type Account interface { M(ctx context.Context) (MyErr, error) }
+
+type MyErr interface { error; Code() int }`, []string{
+			"6:26: Account.M: result 1: interface type MyErr cannot travel: return error, in which a caller finds the type by errors.As",
+		}},
 	}
 }
 
@@ -222,6 +280,21 @@ type plain interface { M(context.Context) error }
 func RemoteAccount() { remotePlain.Println() }`, []string{
 			"6:6: Account: its descriptor will be called RemoteAccount, a name already used at DIR/p.go:11:6: rename that or the interface",
 			"9:6: plain: its descriptor will be called remotePlain, a name already used at DIR/p.go:3:20: rename that or the interface",
+		}},
+		{"APackageThatHidesNamesOfGoItselfIsRefused", `
+import "context"
+
+//rmi:remote
+type Account interface { M(ctx context.Context, s string) error }
+
+type nil struct{}
+type string struct{ N int }
+func append() {}
+type any = interface{}
+func len() {}`, []string{
+			"8:6: nil hides Go's own nil, which generated code uses: give it another name",
+			"9:6: string hides Go's own string, which generated code uses: give it another name",
+			"10:6: append hides Go's own append, which generated code uses: give it another name",
 		}},
 		{"WhatDoesNotCompileIsRefusedOnlyWhereASignatureLeadsToIt", `
 import ("context"; "example.com/nowhere/x"; "example.com/nowhere/y")
@@ -350,7 +423,7 @@ type (
 			"26:2: //rmi:errors without //rmi:remote: Unmarked is not marked",
 		}},
 		{"AnErrorThatCannotCrossIsRefused", `
-import ("context"; "io"; "os/exec")
+import ("context"; "encoding/json"; "io"; "os/exec")
 
 //rmi:remote
 //rmi:errors io.EOF
@@ -363,12 +436,28 @@ import ("context"; "io"; "os/exec")
 //rmi:errors Typed
 //rmi:errors *Opaque
 //rmi:errors *exec.Error
+//rmi:errors *OpError
+//rmi:errors StatusError
+//rmi:errors *json.SyntaxError
+//rmi:errors Whole
 type Account interface { M(context.Context) error }
 
 var errHidden = io.EOF
 var Typed = &Opaque{}
 type Opaque struct { n int }
-func (*Opaque) Error() string { return "" }`, []string{
+func (*Opaque) Error() string { return "" }
+type OpError struct { Op string; err error }
+func (*OpError) Error() string { return "" }
+type StatusError struct { *Inner; Status int }
+type Inner struct { error; Inner2 }
+type Inner2 struct { *Inner; N int }
+type Whole struct { Op string; err error }
+func (Whole) Error() string { return "" }
+func (Whole) MarshalText() ([]byte, error) { return nil, nil }
+func (*Whole) UnmarshalText([]byte) error { return nil }`, []string{
+			"16:1: //rmi:errors *OpError: OpError.err: the field is not exported and would be lost: export it, or give the type MarshalBinary and UnmarshalBinary",
+			"17:1: //rmi:errors StatusError: StatusError.Inner.error: the field is not exported and would be lost: export it, or give the type MarshalBinary and UnmarshalBinary",
+			"18:1: //rmi:errors *json.SyntaxError: json.SyntaxError.msg: the field is not exported and would be lost: leave the line out: the error then arrives as its text and what it wraps",
 			"7:1: //rmi:errors io.NoSuch: there is no such name in the package or in the imports of this file",
 			"8:1: //rmi:errors nowhere.ErrX: there is no such name in the package or in the imports of this file",
 			"9:1: //rmi:errors io.EOF, io.EOF: write one Go expression a line: a variable pkg.ErrX, or an error type pkg.T or *pkg.T",

@@ -52,6 +52,10 @@ func isContext(t types.Type) bool {
 	return ok && isNamed(n, "context", "Context")
 }
 
+func errorInterface() *types.Interface {
+	return types.Universe.Lookup("error").Type().Underlying().(*types.Interface)
+}
+
 func isError(t types.Type) bool {
 	return types.Identical(t, types.Universe.Lookup("error").Type())
 }

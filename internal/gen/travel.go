@@ -128,6 +128,8 @@ func (s *survey) foreignInterface(t *types.Named, path string) {
 	switch pkg := t.Obj().Pkg(); {
 	case isNamed(t, "context", "Context"):
 		remedy = "a method has one context, its first parameter"
+	case types.Implements(t, errorInterface()):
+		remedy = "return error, in which a caller finds the type by errors.As"
 	case pkg.Path() == "io":
 		what += " in this version"
 		remedy = "send []byte, or pass a //rmi:remote interface whose methods take a context"
@@ -148,8 +150,15 @@ func (s *survey) structure(t types.Type, u *types.Struct, path string) {
 			closed++
 		}
 	}
-	if closed > 0 && marshals(t) {
-		return
+	if closed > 0 {
+		whole, embedded := marshals(t, u)
+		if whole {
+			return
+		}
+		if embedded != "" {
+			s.fail(t, path, s.name(t)+" would travel by the methods of its embedded "+embedded+", without its other fields", "give that field a name")
+			return
+		}
 	}
 	if closed > 0 && open == 0 {
 		s.fail(t, path, s.name(t)+" has no exported field, so nothing of it would arrive", s.opaqueRemedy(t, path))
@@ -169,7 +178,13 @@ func (s *survey) field(t types.Type, f *types.Var, tag, path string, names map[s
 			s.fail(t, path, "the cbor option "+option+" is not supported", "take it out of the tag")
 		}
 	}
-	if !f.Exported() || name == "-" {
+	if name == "-" {
+		return
+	}
+	if !f.Exported() {
+		if lost := exportedWithin(f, map[types.Type]bool{}); lost != "" {
+			s.fail(t, path, "an embedded type that is not exported does not travel, nor does its field "+lost, "export the type, or give the field a name")
+		}
 		return
 	}
 	if name == "" {
@@ -182,22 +197,83 @@ func (s *survey) field(t types.Type, f *types.Var, tag, path string, names map[s
 	s.walk(f.Type(), path)
 }
 
-// marshals tells whether the codec leaves a type to methods of its own.
-func marshals(t types.Type) bool {
+// exportedWithin returns an exported field that a struct has only by an embedded one that is not exported, or "". Types that
+// embed each other by pointers are seen once.
+func exportedWithin(f *types.Var, seen map[types.Type]bool) string {
+	t := pointee(f.Type())
+	u, ok := t.Underlying().(*types.Struct)
+	if !ok || !f.Embedded() || seen[t] {
+		return ""
+	}
+	seen[t] = true
+	for i := range u.NumFields() {
+		switch inner := u.Field(i); {
+		case leftOut(u, i):
+		case inner.Exported():
+			return inner.Name()
+		default:
+			if lost := exportedWithin(inner, seen); lost != "" {
+				return lost
+			}
+		}
+	}
+	return ""
+}
+
+// marshals tells whether the codec leaves a struct with unexported fields to methods of its own. Methods that it has only
+// by an embedded field do for it where they make up all of its exported fields; where they do not, embedded is that field.
+func marshals(t types.Type, u *types.Struct) (whole bool, embedded string) {
 	data := types.NewVar(token.NoPos, nil, "", types.NewSlice(types.Typ[types.Uint8]))
 	err := types.NewVar(token.NoPos, nil, "", types.Universe.Lookup("error").Type())
 	marshal := types.NewSignatureType(nil, nil, nil, nil, types.NewTuple(data, err), false)
 	unmarshal := types.NewSignatureType(nil, nil, nil, types.NewTuple(data), types.NewTuple(err), false)
-	has := func(name string, want *types.Signature) bool {
-		m := types.NewMethodSet(types.NewPointer(t)).Lookup(nil, name)
-		return m != nil && types.Identical(m.Type(), want)
-	}
+	methods := types.NewMethodSet(types.NewPointer(t))
 	for _, form := range []string{"CBOR", "Binary", "Text"} {
-		if has("Marshal"+form, marshal) && has("Unmarshal"+form, unmarshal) {
-			return true
+		m, um := methods.Lookup(nil, "Marshal"+form), methods.Lookup(nil, "Unmarshal"+form)
+		if m == nil || um == nil || !types.Identical(m.Type(), marshal) || !types.Identical(um.Type(), unmarshal) {
+			continue
+		}
+		if !leavesFields(u, m.Index()) && !leavesFields(u, um.Index()) {
+			return true, ""
+		}
+		for _, path := range [][]int{um.Index(), m.Index()} {
+			if len(path) > 1 {
+				embedded = u.Field(path[0]).Name()
+			}
 		}
 	}
+	return false, embedded
+}
+
+// leavesFields tells whether a method that is selected by a path of embedded fields leaves out exported fields beside them.
+func leavesFields(u *types.Struct, path []int) bool {
+	for _, k := range path[:len(path)-1] {
+		for i := range u.NumFields() {
+			if i != k && u.Field(i).Exported() && !leftOut(u, i) {
+				return true
+			}
+		}
+		inner, ok := pointee(u.Field(k).Type()).Underlying().(*types.Struct)
+		if !ok {
+			return false
+		}
+		u = inner
+	}
 	return false
+}
+
+// leftOut tells whether a field has the tag by which the user leaves it out.
+func leftOut(u *types.Struct, i int) bool {
+	name, _, _ := strings.Cut(reflect.StructTag(u.Tag(i)).Get("cbor"), ",")
+	return name == "-"
+}
+
+// pointee is what a type points to, or the type.
+func pointee(t types.Type) types.Type {
+	if p, ok := types.Unalias(t).(*types.Pointer); ok {
+		t = p.Elem()
+	}
+	return types.Unalias(t)
 }
 
 // isBuiltin tells whether the codec knows a type by name, not by its fields.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"reflect"
 	"sync"
 )
@@ -8,7 +9,8 @@ import (
 // Limits bounds what one message may cost whoever decodes it. A zero field means its default. Every bound is checked
 // before the memory that it bounds is allocated; going beyond one is an [Error] of kind [Limit].
 type Limits struct {
-	// MessageBytes bounds one message body, arguments or results; zero: 64 MiB.
+	// MessageBytes bounds one message body, arguments or results; zero: 64 MiB. It is never more than fits into a frame,
+	// which is a little less than 2 GiB.
 	MessageBytes int
 	// Depth bounds how deeply values are nested, counting each pointer, slice, array, map and struct; zero: 512.
 	// It is never more than 10,000, so that no value exhausts the stack.
@@ -27,13 +29,15 @@ const (
 	defaultObjects      = 16 << 20
 	defaultAlloc        = 1 << 30
 	greatestDepth       = 10_000
+	greatestMessage     = math.MaxInt32 - frameRoom - lengthBytes
 )
 
-// WithDefaults returns the limits with each zero or negative field replaced by its default.
+// WithDefaults returns the limits with each zero or negative field replaced by its default, and none beyond its bound.
 func (l Limits) WithDefaults() Limits {
 	if l.MessageBytes <= 0 {
 		l.MessageBytes = defaultMessageBytes
 	}
+	l.MessageBytes = min(l.MessageBytes, greatestMessage)
 	if l.Depth <= 0 {
 		l.Depth = defaultDepth
 	}

@@ -25,7 +25,6 @@ type Decoder struct {
 	items   int // begun so far
 	count   int // in the array
 	depth   int
-	errors  int // nesting of error values
 	objects int // that may still be made
 	alloc   int64
 
@@ -35,6 +34,12 @@ type Decoder struct {
 	what  string
 
 	fault *Error // Err while its path is still being put together
+
+	unseen   int // levels beyond Limits.Depth of what is passed over
+	failures errorReader
+
+	zoneMade   *time.Location // for zoneOffset: the last that this message needed
+	zoneOffset int
 }
 
 // Reset starts to read a message from the front of data. The word what is "argument" or "result", for paths in errors.
@@ -54,6 +59,7 @@ func (d *Decoder) reset(c *Codec, t *Table, o Objects, what string, data []byte)
 		data:    data,
 		objects: c.limits.Objects,
 		alloc:   c.limits.Alloc,
+		unseen:  unseenLevels,
 	}
 }
 
@@ -111,7 +117,10 @@ func (d *Decoder) fail(err error) {
 }
 
 // Fail makes the decoder fail with err, at the item that was read last, unless it has failed already.
-func (d *Decoder) Fail(err error) { d.fail(err) }
+func (d *Decoder) Fail(err error) {
+	d.fail(err)
+	d.end("")
+}
 
 func (d *Decoder) failf(format string, args ...any) { d.fail(fmt.Errorf(format, args...)) }
 
@@ -331,7 +340,9 @@ func (d *Decoder) take(n int) []byte {
 	return b
 }
 
-func (d *Decoder) short() { d.failf("the message ends too early") }
+var errShort = errors.New("the message ends too early")
+
+func (d *Decoder) short() { d.fail(errShort) }
 
 // peek returns the next byte, or 0 at the end, where no item begins with it that is not read as such.
 func (d *Decoder) peek() byte {

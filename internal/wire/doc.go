@@ -37,7 +37,12 @@
 //  5. Fields may be added and removed: a reader passes over fields that it does not know and leaves those that did not come
 //     at zero. Integers and floats may be widened. T and *T are read from the same bytes
 //     where T itself is never null.
-//  6. No error is lost: one whose type does not travel arrives as a [RemoteError] with its text and its chain.
+//  6. No error is lost: one whose type does not travel, or cannot make its text of what came for its fields, arrives as a
+//     [RemoteError] with its text and its chain. An error item takes at most 64 KiB. What is cut off a longer one, or one that
+//     wraps more than 64 levels or 64 errors at a level, keeps the sentinels of the table that a bounded search finds there.
+//  7. No exported field is lost without a word: a struct that has some by embedding an unexported one is refused, and methods
+//     of an embedded field do not marshal a struct with exported fields beside it. Two keys of a map that would become one
+//     are refused too.
 //
 // Frames ([FrameReader]) carry calls and replies; their fixed parts are read by accessors, and their bodies are not looked
 // into here. Control messages ([ReadControl]) are few and small, and are plain CBOR through a general library in its

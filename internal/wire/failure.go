@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -44,8 +47,11 @@ const (
 	mostErrorText = 8 << 10  // bytes of the message
 	mostInnerText = 1 << 10  // bytes of the message of an error inside another
 	mostErrorName = 256      // bytes of a type's name or a code
-	mostErrorRoom = 64 << 10 // bytes of an error item, and of a value of the table's types
+	mostErrorRoom = 64 << 10 // bytes of an error item that is not inside another, for writer and reader
 	mostWrapping  = 32 << 10 // bytes after which no more wrapped errors are written
+	mostSearched  = 4 << 10  // errors that are searched for sentinels among those that are cut off
+	mostRescued   = 32       // sentinels that are written although what wraps them is cut off
+	mostShortText = 128      // bytes of the message of such a sentinel
 	errorLevels   = 3        // levels of CBOR that one level of wrapping takes
 	cutShort      = "further errors are left out"
 )
@@ -53,13 +59,8 @@ const (
 // AppendError appends the error item that follows the results in a reply, and never fails: what cannot travel as itself
 // travels as its text. The item is at most 64 KiB long.
 func AppendError(c *Codec, t *Table, o Objects, buf []byte, err error) []byte {
-	e := Encoder{codec: c, table: t, objects: o, what: "error", buf: buf, most: len(buf) + mostErrorRoom}
+	e := Encoder{codec: c, table: t, objects: o, what: "error", buf: buf, most: math.MaxInt}
 	e.error(err)
-	if e.Err == nil {
-		return e.buf
-	}
-	e = Encoder{codec: c, what: "error", buf: buf, most: len(buf) + mostErrorRoom}
-	e.plain(err, nil)
 	return e.buf
 }
 
@@ -77,31 +78,56 @@ func ReadError(c *Codec, t *Table, o Objects, data []byte) (decoded error, rest 
 
 // errorWriter is the part of the encoder's state that bounds one error and all those inside it.
 type errorWriter struct {
-	level int // of wrapping
-	count int
-	end   int // length of the buffer after which nothing more is wrapped
+	level    int // of wrapping
+	count    int
+	end      int     // length of the buffer after which nothing more is wrapped
+	searched int     // of what was cut off
+	rescued  []error // the sentinels that were found there
 }
 
+// error writes an error item, all of it within the room that an item has.
 func (e *Encoder) error(err error) {
-	if err == nil {
+	switch {
+	case err == nil:
 		e.null()
-		return
+	case e.failures.level > 0:
+		e.inner(err)
+	default:
+		e.failures = errorWriter{end: len(e.buf) + mostWrapping}
+		if !e.attempt(func() { e.inner(err) }) {
+			e.plain(err, nil)
+		}
 	}
+}
+
+// attempt writes something within the room of an error item, and reports whether it could: if not, the buffer is as it was.
+func (e *Encoder) attempt(write func()) bool {
+	saved := *e
+	e.most = min(e.most, len(e.buf)+mostErrorRoom)
+	write()
+	ok := e.within()
+	e.most = saved.most
+	if !ok {
+		e.Err, e.fault = nil, nil
+		e.buf, e.depth = e.buf[:len(saved.buf)], saved.depth
+		e.trail, e.entries = e.trail[:len(saved.trail)], e.entries[:len(saved.entries)]
+		e.failures.rescued = saved.failures.rescued
+	}
+	return ok
+}
+
+// inner writes an error, or one inside another.
+func (e *Encoder) inner(err error) {
 	w := &e.failures
-	if w.level == 0 {
-		*w = errorWriter{end: len(e.buf) + mostWrapping}
-	}
 	w.count++
 	if w.level > 0 && e.cut() {
-		e.plainItem("", cutShort, "", nil)
+		e.leftOut(e.search([]error{err}))
 		return
 	}
 	w.level++
 	defer func() { w.level-- }()
 	if s, ok := e.table.sentinel(err); ok {
-		e.named(sentinelName, 3)
-		e.string(s.Path)
-		e.string(shorten(s.Err.Error(), mostInnerText))
+		e.sentinel(s, mostInnerText)
 		return
 	}
 	if t, ok := e.table.errorType(err); ok && w.level <= deepestChain && e.typed(t, err) {
@@ -112,6 +138,44 @@ func (e *Encoder) error(err error) {
 
 // cut reports whether enough has been written of an error.
 func (e *Encoder) cut() bool { return e.failures.count > mostErrors || len(e.buf) > e.failures.end }
+
+// omission stands for errors that were cut off, in the list of what an error wraps, by the sentinels that are in them: what
+// callers decide by is lost last.
+type omission struct{ found []Sentinel }
+
+func (omission) Error() string { return cutShort }
+
+// leftOut writes an error in the place of others, which wraps the sentinels that were found in them.
+func (e *Encoder) leftOut(found []Sentinel) {
+	e.plainHead("", cutShort, "", len(found))
+	for _, s := range found {
+		e.sentinel(s, mostShortText)
+	}
+}
+
+// search returns the sentinels of the table in the chains of errors, without those that an earlier search of the same item
+// returned. Chains may lead back into themselves, so that all searches together are bounded.
+func (e *Encoder) search(errs []error) (found []Sentinel) {
+	w := &e.failures
+	next := slices.Clone(errs[:min(len(errs), mostSearched)])
+	for ; len(next) > 0 && w.searched < mostSearched && len(w.rescued) < mostRescued; w.searched++ {
+		err := next[0]
+		next = next[1:]
+		if s, ok := e.table.sentinel(err); !ok {
+			inside := e.inside(err)
+			next = append(next, inside[:min(len(inside), mostSearched)]...)
+		} else if !slices.Contains(w.rescued, s.Err) {
+			found, w.rescued = append(found, s), append(w.rescued, s.Err)
+		}
+	}
+	return found
+}
+
+func (e *Encoder) sentinel(s Sentinel, most int) {
+	e.named(sentinelName, 3)
+	e.string(s.Path)
+	e.string(shorten(message(s.Err), most))
+}
 
 func (e *Encoder) named(name string, parts uint64) {
 	e.head(majorTag, tagNamed)
@@ -127,27 +191,31 @@ func (e *Encoder) typed(t ErrorType, err error) bool {
 			return false
 		}
 	}
-	saved := *e
-	e.most = min(e.most, len(e.buf)+mostErrorRoom)
-	e.named(t.Path, 3)
-	e.codec.plan(t.travels()).enc(e, reflect.ValueOf(value))
-	e.string(shorten(message(err), mostInnerText))
-	ok := e.within()
-	e.most = saved.most
-	if !ok {
-		e.Err, e.fault = nil, nil
-		e.buf, e.depth = e.buf[:len(saved.buf)], saved.depth
-		e.trail, e.entries = e.trail[:len(saved.trail)], e.entries[:len(saved.entries)]
-	}
-	return ok
+	return e.attempt(func() {
+		e.named(t.Path, 3)
+		e.codec.plan(t.travels()).enc(e, reflect.ValueOf(value))
+		e.string(shorten(message(err), mostInnerText))
+	})
 }
 
-// wrappedBy returns what of an error's chain is written: what it wraps, and the sentinels of the table that it says it is.
+// wrappedBy returns what of an error's chain is written.
 func (e *Encoder) wrappedBy(err error) []error {
-	level := e.failures.level
-	if level > deepestChain || e.depth+errorLevels*(level+1) > e.codec.limits.Depth {
-		return nil
+	list, most := e.inside(err), widestWrap
+	if level := e.failures.level; level > deepestChain || e.depth+errorLevels*(level+1) > e.codec.limits.Depth {
+		most = 0
 	}
+	if len(list) <= most {
+		return list
+	}
+	found := e.search(list[most:])
+	if list = list[:most:most]; len(found) > 0 {
+		list = append(list, omission{found})
+	}
+	return list
+}
+
+// inside returns what an error wraps, and the sentinels of the table that it says it is.
+func (e *Encoder) inside(err error) []error {
 	list := wrapped(err)
 	if is, ok := err.(interface{ Is(error) bool }); ok && e.table != nil {
 		for _, s := range e.table.ordered {
@@ -156,7 +224,7 @@ func (e *Encoder) wrappedBy(err error) []error {
 			}
 		}
 	}
-	return list[:min(len(list), widestWrap)]
+	return list
 }
 
 func (e *Encoder) plain(err error, wrapped []error) {
@@ -172,8 +240,32 @@ func (e *Encoder) plain(err error, wrapped []error) {
 }
 
 func (e *Encoder) plainItem(code, message, name string, wrapped []error) {
+	e.plainHead(code, message, name, len(wrapped))
+	ended := false
+	for i, w := range wrapped {
+		left, rescued := w.(omission)
+		switch {
+		case rescued:
+			e.leftOut(left.found)
+		case !e.cut():
+			e.inner(w)
+		case ended:
+			e.null()
+		default:
+			ended = true
+			if found := e.search(wrapped[i:]); len(found) > 0 {
+				e.leftOut(found)
+			} else {
+				e.null()
+			}
+		}
+	}
+}
+
+// plainHead writes an error up to the errors that it wraps.
+func (e *Encoder) plainHead(code, message, name string, wrapped int) {
 	pairs := uint64(1)
-	for _, given := range []bool{code != "", name != "", len(wrapped) > 0} {
+	for _, given := range []bool{code != "", name != "", wrapped > 0} {
 		if given {
 			pairs++
 		}
@@ -190,16 +282,9 @@ func (e *Encoder) plainItem(code, message, name string, wrapped []error) {
 		e.string("t")
 		e.string(name)
 	}
-	if len(wrapped) > 0 {
+	if wrapped > 0 {
 		e.string("w")
-		e.head(majorArray, uint64(len(wrapped)))
-		for _, w := range wrapped {
-			if e.cut() {
-				e.null()
-				continue
-			}
-			e.error(w)
-		}
+		e.head(majorArray, uint64(wrapped))
 	}
 }
 
@@ -263,14 +348,68 @@ func shorten(s string, n int) string {
 // deepestRead is the nesting of errors that a reader accepts, somewhat more than any writer sends.
 const deepestRead = deepestChain + 32
 
+// errorReader is the part of the decoder's state that bounds one error and all those inside it.
+type errorReader struct {
+	level  int    // of nesting
+	passed []span // the errors inside that were read, each outside the others, in order: they need not be passed over again
+	height int    // of error types inside each other, in what was read of the value that is being read
+	spoken int    // bytes of text that was asked of error types, times their height
+}
+
+// span is a stretch of the data.
+type span struct{ from, to int }
+
+// mostSpoken bounds what it costs to try the Error methods of one item: each may write anew all that those inside it wrote.
+const mostSpoken = 1 << 20
+
+// error reads an error item, and no further than the room that one has.
 func (d *Decoder) error() error {
+	if d.failures.level > 0 {
+		return d.innerError()
+	}
+	whole := d.data
+	if room := d.pos + mostErrorRoom; room < len(whole) {
+		d.data = whole[:room]
+	}
+	err := d.innerError()
+	if d.fault != nil && d.fault.Err == errShort && len(d.data) < len(whole) {
+		d.fault.Err = fmt.Errorf("an error takes more than %d bytes", mostErrorRoom)
+	}
+	d.data, d.failures = whole, errorReader{}
+	return err
+}
+
+// innerError reads an error, or one inside another.
+func (d *Decoder) innerError() error {
+	start := d.pos
 	if d.null() || !d.tag(tagNamed, "an error") {
 		return nil
 	}
-	if d.errors++; d.errors > deepestRead {
+	r := &d.failures
+	if r.level++; r.level > deepestRead {
 		d.failf("errors are nested in more than %d levels", deepestRead)
 	}
-	defer func() { d.errors-- }()
+	err := d.errorParts()
+	if r.level--; r.level > 0 && d.Err == nil {
+		for len(r.passed) > 0 && r.passed[len(r.passed)-1].from >= start {
+			r.passed = r.passed[:len(r.passed)-1]
+		}
+		r.passed = append(r.passed, span{start, d.pos})
+	}
+	return err
+}
+
+// passOver passes over an error that was read before, and reports whether one begins here.
+func (d *Decoder) passOver() bool {
+	passed := d.failures.passed
+	i, found := slices.BinarySearchFunc(passed, d.pos, func(s span, pos int) int { return cmp.Compare(s.from, pos) })
+	if found {
+		d.pos = passed[i].to
+	}
+	return found
+}
+
+func (d *Decoder) errorParts() (err error) {
 	n := d.length(majorArray, "the parts of an error")
 	name := d.text("the kind of an error")
 	if d.Err == nil && n < 2 {
@@ -280,7 +419,6 @@ func (d *Decoder) error() error {
 		return nil
 	}
 	left := n - 1
-	var err error
 	switch string(name) {
 	case sentinelName:
 		left, err = d.sentinel(left)
@@ -311,24 +449,44 @@ func (d *Decoder) sentinel(left int) (int, error) {
 }
 
 // typed returns an error of the table's type of that name. Where the name is unknown here, or the value does not suit the
-// type, there is still its text.
+// type, there is still its text; where the type cannot live with the value, also what it wraps.
 func (d *Decoder) typed(name string, left int) (int, error) {
 	saved := *d
+	d.failures.height = 0
 	err := d.typedValue(name)
 	if err == nil && (d.fault == nil || d.fault.Kind == Unmarshal) {
 		d.Err, d.fault, d.pos, d.depth = saved.Err, saved.fault, saved.pos, saved.depth
 		d.skip()
 	}
-	left--
-	if err != nil || d.Err != nil {
+	if left--; d.Err != nil {
+		return left, nil
+	}
+	height := 1 + d.failures.height
+	d.failures.height = max(saved.failures.height, height)
+	if err != nil && d.speaks(err, height) {
 		return left, err
 	}
 	plain := &RemoteError{Type: name, Message: name}
+	if err != nil {
+		plain.Wrapped = wrapped(err)
+	}
 	if left > 0 {
 		plain.Message = d.string()
 		left--
 	}
 	return left, plain
+}
+
+// speaks reports whether an error's methods can do with what came for its fields: the first that whoever gets it will do is
+// to print it.
+func (d *Decoder) speaks(err error, height int) bool {
+	if v := reflect.ValueOf(err); v.Kind() == reflect.Pointer && v.IsNil() || d.failures.spoken > mostSpoken {
+		return false
+	}
+	length := 0
+	failed := safely(func() error { length = len(err.Error()); return nil })
+	d.failures.spoken += length * height
+	return failed == nil
 }
 
 // typedValue returns nil where it cannot make the error.
@@ -354,10 +512,10 @@ func (d *Decoder) typedValue(name string) error {
 // plain reads the map of an error whose type does not travel. Its keys come in order.
 func (d *Decoder) plain() error {
 	err := &RemoteError{}
-	last := ""
-	for n := d.length(majorMap, "the map of an error"); n > 0 && d.Err == nil; n-- {
+	last, n := "", d.length(majorMap, "the map of an error")
+	for i := 0; i < n && d.Err == nil; i++ {
 		key := string(d.text("a key of an error"))
-		if len(key) < len(last) || len(key) == len(last) && key <= last {
+		if i > 0 && (len(key) < len(last) || len(key) == len(last) && key <= last) {
 			d.failf("the key %.40q of an error comes twice or out of order", key)
 		}
 		switch last = key; key {
@@ -383,7 +541,7 @@ func (d *Decoder) wrapped() []error {
 	}
 	list := make([]error, 0, n)
 	for i := 0; i < n && d.Err == nil; i++ {
-		if err := d.error(); err != nil {
+		if err := d.innerError(); err != nil {
 			list = append(list, err)
 		}
 	}

@@ -204,8 +204,8 @@ func TestTheLargestMessageAndErrorFitInAFrame(t *testing.T) {
 	if err != nil || len(got) != len(frame) {
 		t.Errorf("got %d of %d bytes, %v", len(got), len(frame), err)
 	}
-	if r := NewFrameReader(nil, Limits{MessageBytes: math.MaxInt}, nil); r.most != math.MaxUint32 {
-		t.Errorf("the bound is %d, more than a length field expresses", r.most)
+	if r := NewFrameReader(nil, Limits{MessageBytes: math.MaxInt}, nil); r.most != math.MaxInt32-lengthBytes {
+		t.Errorf("the bound is %d, want what a frame has room for", r.most)
 	}
 }
 
@@ -222,3 +222,17 @@ func sampleControls() []any {
 }
 
 func equalControl(a, b any) bool { return reflect.DeepEqual(a, b) }
+
+func TestAnExtensionMapHasAtMost16Levels(t *testing.T) {
+	for levels, good := range map[int]bool{16: true, 17: false} {
+		extension := append([]byte{0xa1, 0x01}, bytes.Repeat([]byte{0x81}, levels-2)...)
+		frame := append(AppendCallHeader(nil, CallHeader{}), append(extension, 0x80, 0x80)...)
+		frame[lengthBytes+1] |= hasMap
+		if err := FinishFrame(frame); err != nil {
+			t.Fatal(err)
+		}
+		if _, body, err := ParseCall(frame); (err == nil) != good || good && len(body) != 1 {
+			t.Errorf("%d levels: got the body %x, %v", levels, body, err)
+		}
+	}
+}

@@ -15,6 +15,7 @@ type mapPlan struct {
 	key, value *plan
 	cost       int64 // of one pair
 	pairs      bool
+	lossy      bool // whether keys that differ may be written alike and be one key at the other end
 }
 
 // entry is where one pair of a map is in the encoder's buffer.
@@ -27,6 +28,7 @@ func (b *planner) mapping(p *plan) {
 	case kind == reflect.String, kind >= reflect.Bool && kind <= reflect.Uintptr:
 	default:
 		m.pairs = true
+		m.lossy = lossy(p.typ.Key())
 	}
 	p.enc, p.dec = m.encode, m.decode
 }
@@ -51,7 +53,11 @@ func (m *mapPlan) encode(e *Encoder, v reflect.Value) {
 	}
 	first := len(e.entries)
 	m.encodePairs(e, v)
-	if !m.pairs && e.Err == nil {
+	switch {
+	case e.Err != nil:
+	case m.lossy:
+		e.distinct(e.entries[first:])
+	case !m.pairs:
 		e.sort(e.entries[first:])
 	}
 	e.entries = e.entries[:first]
@@ -74,8 +80,62 @@ func (m *mapPlan) encodePairs(e *Encoder, v reflect.Value) {
 			e.at(subscript(key))
 			return
 		}
-		if !m.pairs {
+		if !m.pairs || m.lossy && !unique(key) {
 			e.entries = append(e.entries, here)
+		}
+	}
+}
+
+// lossy reports whether two keys of a type may differ by what does not travel: by unexported fields, which a time's zone is
+// one of, or by being two stubs or a stub and its object.
+func lossy(key reflect.Type) bool {
+	switch key.Kind() {
+	case reflect.Interface:
+		return key != errorType
+	case reflect.Array:
+		return lossy(key.Elem())
+	case reflect.Struct:
+		for i := range key.NumField() {
+			if f := key.Field(i); !f.IsExported() && f.Name != "_" || f.Tag.Get("cbor") == "-" || lossy(f.Type) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unique reports whether a key differs from all others at the other end too, however it is written: a NaN does, and so do
+// pointers and errors, which are made anew there.
+func unique(key reflect.Value) bool {
+	switch key.Kind() {
+	case reflect.Pointer:
+		return !key.IsNil() && key.Type().Elem().Size() > 0
+	case reflect.Interface:
+		return key.Type() == errorType && !key.IsNil()
+	case reflect.Array:
+		for i := range key.Len() {
+			if unique(key.Index(i)) {
+				return true
+			}
+		}
+	case reflect.Struct:
+		for i := range key.NumField() {
+			if key.Type().Field(i).IsExported() && unique(key.Field(i)) {
+				return true
+			}
+		}
+	}
+	return !key.Equal(key)
+}
+
+// distinct fails where two of the keys of the map that ends the buffer were written alike.
+func (e *Encoder) distinct(pairs []entry) {
+	order := func(a, b entry) int { return bytes.Compare(e.buf[a.start:a.mid], e.buf[b.start:b.mid]) }
+	slices.SortFunc(pairs, order)
+	for i := range pairs[min(1, len(pairs)):] {
+		if order(pairs[i], pairs[i+1]) == 0 {
+			e.failf("two keys of this map differ only by what does not travel")
+			return
 		}
 	}
 }

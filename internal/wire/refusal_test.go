@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/big"
+	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +33,15 @@ func TestWhatCannotTravelIsRefusedWithItsPath(t *testing.T) {
 		A int `cbor:"B"`
 		B int
 	}
+	type base struct{ n, ID int }
+	type doc struct {
+		base
+		Title string
+	}
+	type far struct {
+		N int
+		*doc
+	}
 	b := newBench(t)
 	for _, c := range []struct {
 		value any
@@ -46,6 +58,8 @@ func TestWhatCannotTravelIsRefusedWithItsPath(t *testing.T) {
 		{&positional{}, "argument 2: positional: wire.positional cannot travel: the cbor option toarray of _ is not supported"},
 		{numbered{}, "the cbor option keyasint of A is not supported"},
 		{doubled{}, "its fields A and B have one name"},
+		{doc{base{1, 2}, "t"}, "argument 2: doc: wire.doc cannot travel: the embedded base is not exported, so that its field ID would be lost"},
+		{&far{}, "the embedded doc is not exported, so that its field ID would be lost"},
 	} {
 		var e Encoder
 		e.Reset(b.codec, b.table, nil, "argument", nil)
@@ -105,7 +119,7 @@ func TestDepthIsBoundedBothWays(t *testing.T) {
 	wide := &bench{t: t, codec: NewCodec(Limits{Depth: 4000}), table: b.table}
 	data := wide.value(chain(257))
 	wantError(t, b.into(data, new(*node)), Limit, "Limits.Depth")
-	if got := NewCodec(Limits{Depth: 1 << 40}).Limits().Depth; got != greatestDepth {
+	if got := NewCodec(Limits{Depth: 1 << 30}).Limits().Depth; got != greatestDepth {
 		t.Errorf("a depth that could exhaust the stack was accepted: %d", got)
 	}
 	deepest := &bench{t: t, codec: NewCodec(Limits{Depth: greatestDepth}), table: b.table}
@@ -346,4 +360,110 @@ func TestExtremeTimesKeepTheirInstant(t *testing.T) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}
+}
+
+func TestKeysThatDifferByWhatDoesNotTravelAreRefusedByTheSender(t *testing.T) {
+	noon := time.Date(2024, 1, 1, 12, 0, 0, 0, time.UTC)
+	here, there := noon.In(time.FixedZone("HERE", 3600)), noon.In(time.FixedZone("THERE", 3600))
+	type hidden struct {
+		A int
+		b int
+	}
+	type pointing struct {
+		At time.Time
+		P  *int
+	}
+	b := newBench(t, thingType{})
+	b.objects = &fakeObjects{}
+	for name, v := range map[string]any{
+		"zones":             map[time.Time]int{here: 1, there: 2, noon: 3},
+		"in arrays":         map[[1]time.Time]int{{here}: 1, {there}: 2},
+		"unexported fields": map[hidden]bool{{1, 2}: true, {1, 3}: true},
+		"objects":           map[remoteThing]int{&thing{1}: 1, &thing{1}: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := b.encode(func(e *Encoder) { e.Value(v) })
+			wantError(t, err, Marshal, "argument 1", "two keys of this map differ only by what does not travel")
+		})
+	}
+	nan := math.NaN()
+	type number struct {
+		F float64
+		n int
+	}
+	for _, v := range []any{
+		map[time.Time]int{here: 1, noon: 2}, map[time.Time]int{}, map[float64]int{nan: 1, math.Copysign(nan, 1): 2},
+		map[number]int{{nan, 1}: 1, {nan, 2}: 2}, map[pointing]int{{here, new(int)}: 1, {here, new(int)}: 2},
+		map[[2]int]int{{1, 2}: 1, {2, 1}: 2},
+	} {
+		data := b.value(v)
+		into := reflect.New(reflect.TypeOf(v))
+		if err := b.into(data, into.Interface()); err != nil || into.Elem().Len() != reflect.ValueOf(v).Len() {
+			t.Errorf("%v became %v, %v", v, into.Elem(), err)
+		}
+	}
+}
+
+func TestZonesAndBigIntegersAreChargedForTheirMemory(t *testing.T) {
+	tight := &bench{t: t, codec: NewCodec(Limits{Alloc: 1 << 20}), table: newTable(t)}
+	const n = 20_000
+	times, same, bigs := appendHead([]byte{0x81}, majorArray, n), appendHead([]byte{0x81}, majorArray, n), appendHead([]byte{0x81}, majorArray, n)
+	for i := range n {
+		at := "d903e9a2010029"
+		times = append(times, unhex(at+text(offsetText(i+1)))...)
+		same = append(same, unhex(at+text("+01:00"))...)
+		bigs = append(bigs, 0x20)
+	}
+	wantError(t, tight.into(times, new([]time.Time)), Limit, "Limits.Alloc")
+	if err := tight.into(same, new([]time.Time)); err != nil {
+		t.Errorf("times of one zone: %v", err)
+	}
+	wantError(t, tight.into(bigs, new([]big.Int)), Limit, "Limits.Alloc")
+	for _, into := range []any{new([]time.Time), new([]big.Int)} {
+		data, loose := times, newBench(t)
+		if _, ok := into.(*[]big.Int); ok {
+			data = bigs
+		}
+		var d Decoder
+		d.Reset(loose.codec, nil, nil, "argument", data)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		d.Value(into)
+		runtime.ReadMemStats(&after)
+		charged := loose.codec.limits.Alloc - d.alloc
+		if spent := int64(after.TotalAlloc - before.TotalAlloc); d.Err != nil || spent > charged+charged/8 {
+			t.Errorf("a %T: %d bytes were charged for %d, %v", into, charged, spent, d.Err)
+		}
+	}
+}
+
+func TestAbsurdLimitsAreBroughtWithinBounds(t *testing.T) {
+	all := Limits{MessageBytes: math.MaxInt, Depth: math.MaxInt, Objects: math.MaxInt, Alloc: math.MaxInt64}
+	b := &bench{t: t, codec: NewCodec(all), table: newTable(t)}
+	if got := roundTrip(b, "text"); got != "text" {
+		t.Errorf("got %q", got)
+	}
+	if got := b.codec.Limits(); got.MessageBytes+frameRoom > math.MaxInt32 || got.Depth > 10_000 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAZoneNameForAnOffsetIsPassedOver(t *testing.T) {
+	b := newBench(t)
+	var got time.Time
+	if err := b.into(unhex("81d903e9a2 0105 29"+text("Europe/Paris")), &got); err != nil || !got.Equal(time.Unix(5, 0)) || got.Location() != time.UTC {
+		t.Errorf("got %v, %v", got, err)
+	}
+	wantError(t, b.into(unhex("81d903e9a2 0105 29 00"), &got), Unmarshal, "an integer where the offset of a time")
+	wantError(t, b.into(unhex("81d903e9a2 0105 29 41 5a"), &got), Unmarshal, "a byte string where the offset of a time")
+}
+
+func TestFailNamesTheItemReadLast(t *testing.T) {
+	err := newBench(t).decode([]byte{0x82, 0x05, 0x06}, func(d *Decoder) {
+		var n int
+		d.Int(&n)
+		d.Fail(io.EOF)
+		d.Int(&n)
+	})
+	wantError(t, err, Unmarshal, "argument 1: EOF")
 }

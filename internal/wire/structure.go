@@ -95,14 +95,41 @@ func fieldName(t reflect.Type, f reflect.StructField) (name string, skip bool, e
 		}
 	}
 	switch {
-	case !f.IsExported() || tag == "-":
+	case tag == "-":
 		return "", true, nil
+	case !f.IsExported():
+		if lost := exportedWithin(f, map[reflect.Type]bool{}); lost != "" {
+			err = fmt.Errorf("%v cannot travel: the embedded %s is not exported, so that its field %s would be lost", t, f.Name, lost)
+		}
+		return "", true, err
 	case name == "":
 		return f.Name, false, nil
 	case !utf8.ValidString(name):
 		return "", false, fmt.Errorf("%v cannot travel: the cbor name of %s is not UTF-8", t, f.Name)
 	}
 	return name, false, nil
+}
+
+// exportedWithin returns an exported field that a struct has only by an embedded one that is not exported, or "".
+func exportedWithin(f reflect.StructField, seen map[reflect.Type]bool) string {
+	t := pointee(f.Type)
+	if !f.Anonymous || t.Kind() != reflect.Struct || seen[t] {
+		return ""
+	}
+	seen[t] = true
+	for i := range t.NumField() {
+		inner := t.Field(i)
+		if inner.Tag.Get("cbor") == "-" {
+			continue
+		}
+		if inner.IsExported() {
+			return inner.Name
+		}
+		if lost := exportedWithin(inner, seen); lost != "" {
+			return lost
+		}
+	}
+	return ""
 }
 
 // shortMap is how many pairs the head of a map expresses in one byte.
@@ -200,10 +227,13 @@ func (d *Decoder) text(want string) []byte {
 
 // unseenLevels is how many levels of CBOR a value may have that do not count as nesting where its type is known: those of
 // times, references and errors.
-const unseenLevels = errorLevels * (deepestChain + 1)
+const unseenLevels = errorLevels * (deepestChain + 4)
 
 // skip passes over one item of any kind, which must be well-formed.
 func (d *Decoder) skip() {
+	if len(d.failures.passed) > 0 && d.passOver() {
+		return
+	}
 	major, n := byte(majorTag), uint64(0)
 	for major == majorTag {
 		at := d.pos
@@ -235,7 +265,7 @@ func (d *Decoder) skipContent(major byte, n uint64) {
 			d.short()
 			return
 		}
-		if n *= uint64(major - majorArray + 1); d.enterWithin(d.codec.limits.Depth + unseenLevels) {
+		if n *= uint64(major - majorArray + 1); d.enterWithin(d.codec.limits.Depth + d.unseen) {
 			for ; n > 0 && d.Err == nil; n-- {
 				d.skip()
 			}

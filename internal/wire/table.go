@@ -48,7 +48,7 @@ func (s Sentinel) GoType() reflect.Type { return errorType }
 
 // ErrorType is an error type whose values keep their type: errors.As finds them at the other end. It is matched by
 // exact dynamic type. Where Pack is nil the value itself travels; else what Pack returns does, and Unpack makes the
-// error again.
+// error again. An error that was decoded is asked for its text once: if that panics, it is replaced by a [RemoteError].
 type ErrorType struct {
 	Path   string       // import path and name: "example.com/bank.OverdrawnError"
 	Type   reflect.Type // the dynamic type of the errors, often a pointer
@@ -80,7 +80,8 @@ type Table struct {
 }
 
 // NewTable returns the table of the given entries. It fails where one name has two meanings, and where an entry is
-// incomplete. Where two names mean the same value, both decode, and the first one is sent.
+// incomplete. Where two names mean the same value, both decode, and the first one is sent. A sentinel that is nil, or whose
+// value cannot be compared, is left out: nobody compares with it, and it must not stand in the way of those beside it.
 func NewTable(builtin, types []Type) (*Table, error) {
 	t := &Table{
 		names:      map[string]Type{},
@@ -101,6 +102,9 @@ func NewTable(builtin, types []Type) (*Table, error) {
 func (t *Table) add(entry Type) error {
 	if err := checkEntry(entry); err != nil {
 		return err
+	}
+	if s, ok := entry.(Sentinel); ok && (s.Err == nil || !reflect.ValueOf(s.Err).Comparable()) {
+		return nil
 	}
 	if old, ok := t.names[entry.Name()]; ok {
 		if !sameMeaning(old, entry) {
@@ -137,9 +141,6 @@ func checkEntry(entry Type) error {
 	}
 	switch entry := entry.(type) {
 	case Sentinel:
-		if entry.Err == nil || !reflect.ValueOf(entry.Err).Comparable() {
-			return fmt.Errorf("%s is no sentinel: %T values cannot be compared", entry.Path, entry.Err)
-		}
 	case ErrorType:
 		if entry.Type == nil || !entry.Type.Implements(errorType) {
 			return fmt.Errorf("%s: %v is not an error type", entry.Path, entry.Type)

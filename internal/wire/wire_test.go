@@ -303,7 +303,7 @@ type (
 	Base  struct{ ID int }
 	outer struct {
 		Base
-		*node  // unexported: does not travel
+		*node  `cbor:"-"` // unexported: does not travel
 		ID     string
 		hidden int
 		Shown  int
@@ -498,6 +498,54 @@ func TestAStructWithUnexportedStateTravelsThroughItsMarshaler(t *testing.T) {
 	keeps(t, map[string]*sealed{"a": {"x"}})
 	err := newBench(t).into(newBench(t).value(sealed{"panic"}), new(sealed))
 	wantError(t, err, Unmarshal, "argument 1: sealed", "panic: of the user's")
+}
+
+type (
+	stamped struct {
+		time.Time
+		Title string
+		seq   int
+	}
+	linked struct {
+		Title string
+		*url.URL
+		seq int
+	}
+	stamp struct {
+		time.Time
+		Title string
+	}
+	twice struct { // has the methods by way of stamp, which does not use them
+		stamp
+		seq int
+	}
+	alone struct {
+		time.Time
+		seq int
+	}
+	own struct {
+		time.Time
+		Title string
+		seq   int
+	}
+)
+
+func (o own) MarshalText() ([]byte, error) { return []byte(o.Title), nil }
+func (o *own) UnmarshalText(b []byte) error {
+	o.Title = "own " + string(b)
+	return nil
+}
+
+func TestTheMarshalerOfAnEmbeddedFieldDoesNotSwallowTheOthers(t *testing.T) {
+	at := time.Unix(5, 0).UTC()
+	keeps(t, stamped{at, "title", 0}, stamped{Title: "title"})
+	keeps(t, linked{"title", &url.URL{Host: "h"}, 0}, linked{Title: "title"})
+	keeps(t, alone{at, 0})
+	if got := roundTrip(newBench(t), own{at, "t", 0}); got.Title != "own t" {
+		t.Errorf("a struct with methods of its own: got %+v", got)
+	}
+	_, err := newBench(t).encode(func(e *Encoder) { e.Value(twice{stamp{at, "t"}, 0}) })
+	wantError(t, err, Marshal)
 }
 
 func TestTheSamePointerTwiceIsTwoValues(t *testing.T) {
