@@ -87,7 +87,7 @@ func TestOptionsAreCheckedWhenTheNodeIsMade(t *testing.T) {
 	for name, o := range map[string]rmi.Options{
 		"a negative time":              {HandshakeTimeout: -1},
 		"a negative bound":             {MaxCalls: -1},
-		"a message of two gigabytes":   {Limits: rmi.Limits{MessageBytes: 2 << 30}},
+		"a message beyond a gigabyte":  {Limits: rmi.Limits{MessageBytes: 1<<30 + 1}},
 		"a depth beyond the protocol":  {MaxCallDepth: 1 << 20},
 		"death before the first probe": {Liveness: rmi.Liveness{Probe: 10, Dead: 5}},
 		"an endpoint with a space":     {Advertise: []string{"unix:///a b"}},
