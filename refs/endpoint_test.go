@@ -5,10 +5,12 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/transport"
 )
 
 func TestEndpointsAreOfferedOnlyToWhomTheyMeanSomething(t *testing.T) {
+	leak.Check(t)
 	here := &vantage{host: "127.0.0.1", sameHost: true}
 	far := &vantage{host: "10.0.0.5"}
 	for _, c := range []struct {
@@ -45,6 +47,7 @@ func TestEndpointsAreOfferedOnlyToWhomTheyMeanSomething(t *testing.T) {
 }
 
 func TestAThirdProcesssLoopbackAddressIsNotPassedToAnotherHost(t *testing.T) {
+	leak.Check(t)
 	known := []string{"tcp://127.0.0.1:7", "unix:///s", "tcp://10.1.1.1:7"}
 	if got := passable(known, &vantage{sameHost: true}); !slices.Equal(got, known) {
 		t.Errorf("to a peer on this host: %q, want all of %q", got, known)
@@ -55,6 +58,7 @@ func TestAThirdProcesssLoopbackAddressIsNotPassedToAnotherHost(t *testing.T) {
 }
 
 func TestWhatIsAdvertisedIsOfferedAsItStands(t *testing.T) {
+	leak.Check(t)
 	n := &Node{cfg: config{Options: Options{Advertise: []string{"tcp://bank.example.com:7"}}}}
 	if got := n.offer(&vantage{}); !slices.Equal(got, n.cfg.Advertise) {
 		t.Errorf("offered %q, want %q", got, n.cfg.Advertise)
@@ -77,6 +81,7 @@ func (strange) Network() string  { return "strange" }
 func (s strange) String() string { return string(s) }
 
 func TestAPeerIsOnThisHostIfItsAddressSaysSo(t *testing.T) {
+	leak.Check(t)
 	tcp := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 1} }
 	for _, c := range []struct {
 		local, remote net.Addr

@@ -3,10 +3,12 @@ package refs
 import (
 	"testing"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/wire"
 )
 
 func TestTheGenerationOfAnAssociationOnlyGrowsAndTellsWhetherItGoesOn(t *testing.T) {
+	leak.Check(t)
 	n, err := New(Options{}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +43,7 @@ func TestTheGenerationOfAnAssociationOnlyGrowsAndTellsWhetherItGoesOn(t *testing
 }
 
 func TestVersionsWithoutACommonOneAreRefused(t *testing.T) {
+	leak.Check(t)
 	n, err := New(Options{}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/wire"
 )
 
@@ -31,6 +32,7 @@ func FuzzRefText(f *testing.F) {
 }
 
 func TestMayHaveRunIsFalseOnlyWhereNothingRan(t *testing.T) {
+	leak.Check(t)
 	notRun := &Error{Op: opCall, Kind: ErrUnreachable, NotRun: true}
 	ran := &Error{Op: opCall, Kind: ErrUnreachable}
 	for _, c := range []struct {
@@ -53,6 +55,7 @@ func TestMayHaveRunIsFalseOnlyWhereNothingRan(t *testing.T) {
 }
 
 func TestAnErrorSaysWhichOperationOnWhatAndWhetherItRan(t *testing.T) {
+	leak.Check(t)
 	r, _ := refOf(wire.Record{Process: [16]byte{0xab}, Interfaces: []string{"example.com/bank.Account"}})
 	for _, c := range []struct {
 		err  Error
@@ -76,6 +79,7 @@ func TestAnErrorSaysWhichOperationOnWhatAndWhetherItRan(t *testing.T) {
 }
 
 func TestGravesRememberTheLatest(t *testing.T) {
+	leak.Check(t)
 	var g graves
 	id := func(i int) ObjectID { return ObjectID{byte(i), byte(i >> 8)} }
 	for i := range graveyard + 10 {

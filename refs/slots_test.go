@@ -3,9 +3,12 @@ package refs
 import (
 	"errors"
 	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 func TestAReplyNeverReachesTheNextUserOfASlot(t *testing.T) {
+	leak.Check(t)
 	var s slots
 	first, second := &Outgoing{}, &Outgoing{}
 	a, err := s.add(first)
@@ -33,6 +36,7 @@ func TestAReplyNeverReachesTheNextUserOfASlot(t *testing.T) {
 }
 
 func TestARetiredTableTakesNoCallsAndSaysWhenTheLastIsAnswered(t *testing.T) {
+	leak.Check(t)
 	var s slots
 	why := errors.New("retired")
 	slot, _ := s.add(&Outgoing{})
@@ -52,6 +56,7 @@ func TestARetiredTableTakesNoCallsAndSaysWhenTheLastIsAnswered(t *testing.T) {
 }
 
 func TestAFailedTableGivesAllItsCallsBack(t *testing.T) {
+	leak.Check(t)
 	var s slots
 	slot, _ := s.add(&Outgoing{})
 	s.add(&Outgoing{})

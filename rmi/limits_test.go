@@ -84,6 +84,7 @@ func TestAMethodWhoseSignatureChangedIsRefusedNamingBoth(t *testing.T) {
 }
 
 func TestOptionsAreCheckedWhenTheNodeIsMade(t *testing.T) {
+	leak.Check(t)
 	for name, o := range map[string]rmi.Options{
 		"a negative time":              {HandshakeTimeout: -1},
 		"a negative bound":             {MaxCalls: -1},

@@ -183,6 +183,7 @@ func TestUnexportWaitsForRunningCallsAndCancelsThemWhenItsContextEnds(t *testing
 }
 
 func TestImplementationsArePointers(t *testing.T) {
+	leak.Check(t)
 	w := memoryWorld(t)
 	n := w.node(rmi.Options{})
 	if _, err := rmi.Export(n, testobj.RemoteListener.Of(valueListener{})); !errors.Is(err, rmi.ErrNotPointer) {
@@ -224,6 +225,7 @@ func TestAStubPrintsSafelyAndRefusesEncodings(t *testing.T) {
 }
 
 func TestReferencesNameWhatTheyAreAskedToAdvertise(t *testing.T) {
+	leak.Check(t)
 	w := memoryWorld(t)
 	n := w.node(rmi.Options{Advertise: []string{"tcp://bank.example.com:7000"}})
 	ref, err := rmi.Export(n, testobj.RemoteListener.Of(&listener{}))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"go/types"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +20,44 @@ func TestNothingLivesInAPackage(t *testing.T) {
 func TestTestsDoNotWaitForTheRealClock(t *testing.T) {
 	leak.Check(t)
 	report(t, sleepy(units(t)))
+}
+
+func TestEveryTestChecksForGoroutinesLeftOver(t *testing.T) {
+	leak.Check(t)
+	report(t, unchecked(units(t)))
+}
+
+// leakChecks are the calls of which a test makes one: leak.Check itself, a bubble, which finds what is left over by itself, and the
+// functions of tests that make one of these for each of their parts.
+var leakChecks = []string{"leak.Check", "synctest.Test", "everywhere", "inTown"}
+
+// unchecked finds tests that would not notice a goroutine that outlives them.
+func unchecked(all []*unit) []string {
+	var found []string
+	for _, u := range all {
+		for _, f := range u.files {
+			if !f.kind.test() {
+				continue
+			}
+			for _, decl := range f.syntax.Decls {
+				test, ok := decl.(*ast.FuncDecl)
+				if ok && strings.HasPrefix(test.Name.Name, "Test") && test.Name.Name != "TestMain" && !checksLeaks(test) {
+					found = append(found, fmt.Sprintf("%s: %s of %s does not notice goroutines that it leaves over: begin it with "+
+						"leak.Check(t)", f.at(test), test.Name.Name, u.path))
+				}
+			}
+		}
+	}
+	return found
+}
+
+func checksLeaks(test *ast.FuncDecl) (checks bool) {
+	ast.Inspect(test, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		checks = checks || ok && slices.Contains(leakChecks, types.ExprString(call.Fun))
+		return !checks
+	})
+	return checks
 }
 
 // stateful finds init functions and package-level variables that could change, in what is neither a test nor generated.

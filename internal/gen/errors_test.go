@@ -5,10 +5,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 // What an error wraps is as a rule in an unexported field, and would not arrive: the entry would trade the chain for the type.
 func TestAnErrorTypeWithUnexportedStateHasNoEntry(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/p")
 	writeFile(t, filepath.Join(dir, "job.go"), stoppable+`
 type OpError struct { Op string; err error }
@@ -35,6 +38,7 @@ func (Padded) Error() string { return "" }
 }
 
 func TestATypeThatLeadsToEverLongerInstancesIsRefusedBeforeItIsWalked(t *testing.T) {
+	leak.Check(t)
 	for name, cyclic := range map[string]string{
 		"by a pointer":    "type T[A any] struct{ Next *T[[]A] }",
 		"by another type": "type U[A any] struct{ All []T[A] }\n\ntype T[A any] struct{ Next *U[[]A] }",

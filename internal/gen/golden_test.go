@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated files in testdata")
@@ -34,6 +36,7 @@ func archives(t *testing.T) map[string]*archive {
 
 // The archives are packages of one module. System files are linux's: the goldens are what a generator sees there.
 func TestGeneratedFilesAreTheGoldensToTheByte(t *testing.T) {
+	leak.Check(t)
 	t.Setenv("GOOS", "linux")
 	dir, all := newModule(t, "example.com/golden"), archives(t)
 	for name, a := range all {
@@ -82,6 +85,7 @@ func updateArchives(t *testing.T, all map[string]*archive, got map[string]string
 }
 
 func TestGoldensCompileAgainstTheRuntime(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/golden")
 	for name, a := range archives(t) {
 		a.write(t, filepath.Join(dir, name), everyFile)
@@ -95,6 +99,7 @@ func TestGoldensCompileAgainstTheRuntime(t *testing.T) {
 }
 
 func TestGenerationIsTheSameWhateverIsOnDiskAndHoweverPackagesAreNamed(t *testing.T) {
+	leak.Check(t)
 	t.Setenv("GOOS", "linux")
 	fresh, again := newModule(t, "example.com/golden"), newModule(t, "example.com/golden")
 	for name, a := range archives(t) {

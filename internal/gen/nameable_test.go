@@ -6,9 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 func TestOnlyAPackageNearbyImportsAnInternalOne(t *testing.T) {
+	leak.Check(t)
 	for _, c := range []struct {
 		from, path string
 		want       bool
@@ -80,6 +83,7 @@ type Job interface {
 // A foreign type need only be named as its method names it: by an exported alias is enough, and what a struct holds does
 // not matter.
 func TestAnEmbeddedMethodWhoseTypesCannotBeNamedHereIsRefused(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/p")
 	foreign := newDependency(t, dir)
 	for place, path := range map[string]string{foreign: "example.com/other", filepath.Join(dir, "sub", "other"): "example.com/p/sub/other"} {
@@ -115,6 +119,7 @@ func TestAnEmbeddedMethodWhoseTypesCannotBeNamedHereIsRefused(t *testing.T) {
 }
 
 func TestARemoteInterfaceWhoseDescriptorCannotBeNamedHereIsRefused(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/p")
 	writeFile(t, filepath.Join(dir, "job.go"), strings.Replace(strings.Replace(embedding, "PATH", "example.com/p/sub/other", 1), "\tother.Base\n", "", 1))
 	writeFile(t, filepath.Join(dir, "sub", "other", "other.go"), `package other

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 const stoppable = `package p
@@ -37,6 +39,7 @@ func read(t *testing.T, path string) string {
 }
 
 func TestWritingMakesTheDiskAgreeAndASecondRunFindsNothingToDo(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/p")
 	writeFile(t, filepath.Join(dir, "job.go"), stoppable)
 	plan := generate(t, dir)
@@ -59,6 +62,7 @@ func TestWritingMakesTheDiskAgreeAndASecondRunFindsNothingToDo(t *testing.T) {
 }
 
 func TestWhatIsInAGeneratedFileNeverMatters(t *testing.T) {
+	leak.Check(t)
 	for name, content := range map[string]string{
 		"an older version":      Header + "\n\npackage p\n\nvar RemoteJob = Gone{}\n",
 		"the name of a package": Header + "\n\npackage renamed\n",
@@ -78,6 +82,7 @@ func TestWhatIsInAGeneratedFileNeverMatters(t *testing.T) {
 }
 
 func TestAGeneratedFileWhoseInterfacesAreGoneIsRemovedAndNoOther(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/p")
 	writeFile(t, filepath.Join(dir, "job.go"), stoppable)
 	writeFile(t, filepath.Join(dir, "plain.go"), "package p\n")
@@ -100,6 +105,7 @@ func TestAGeneratedFileWhoseInterfacesAreGoneIsRemovedAndNoOther(t *testing.T) {
 }
 
 func TestAFileWrittenByHandIsNotOverwritten(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/p")
 	writeFile(t, filepath.Join(dir, "job.go"), stoppable)
 	writeFile(t, filepath.Join(dir, "job_rmi.go"), "package p\n")
@@ -107,6 +113,7 @@ func TestAFileWrittenByHandIsNotOverwritten(t *testing.T) {
 }
 
 func TestNothingIsPlannedWhenAnyPackageIsRefused(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/p")
 	writeFile(t, filepath.Join(dir, "a", "job.go"), stoppable)
 	writeFile(t, filepath.Join(dir, "b", "job.go"), strings.Replace(stoppable, "ctx context.Context", "", 1))
@@ -123,6 +130,7 @@ func TestNothingIsPlannedWhenAnyPackageIsRefused(t *testing.T) {
 }
 
 func TestDiagnosticsAreSortedByPositionAndSaidOnce(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/p")
 	writeFile(t, filepath.Join(dir, "b.go"), "package p\n\nimport \"context\"\n\n//rmi:remote\ntype B interface {\n\tZ()\n\tA(context.Context, Bad, Bad) error\n}\n")
 	writeFile(t, filepath.Join(dir, "a.go"), "package p\n\ntype Bad struct{ X Undefined }\n\n//rmi:remote\ntype A struct{}\n")

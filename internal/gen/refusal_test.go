@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 // A refusal is a package that rmigen refuses, and what it says.
@@ -471,6 +473,7 @@ func (*Whole) UnmarshalText([]byte) error { return nil }`, []string{
 }
 
 func TestADirectiveInATestFileIsRefused(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/p")
 	writeFile(t, filepath.Join(dir, "job.go"), stoppable)
 	writeFile(t, filepath.Join(dir, "job_test.go"), "package p\n\nimport \"context\"\n\n//rmi:remote\ntype Fake interface {\n\t//rmi:idempotent\n\tStop(context.Context) error\n}\n")
@@ -485,6 +488,7 @@ func TestADirectiveInATestFileIsRefused(t *testing.T) {
 
 // All the packages are of one module and refused in one run, so that each case also shows that no other hides it.
 func TestRefusals(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/refused")
 	cases := slices.Concat(refusedSignatures(), refusedTypes(), refusedInterfaces(), refusedDirectives())
 	for i, c := range cases {

@@ -5,10 +5,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 // A module that the main one depends on is known by export data only: there a descriptor says what is remote.
 func TestAnInterfaceOfAnotherModuleIsRemoteByItsDescriptor(t *testing.T) {
+	leak.Check(t)
 	dir := newModule(t, "example.com/p")
 	other := newDependency(t, dir)
 	writeFile(t, filepath.Join(other, "other.go"), `package other

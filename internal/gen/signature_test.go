@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 // methodsOf type-checks one interface I of a package example.com/x that imports nothing, and returns its methods.
@@ -27,6 +29,7 @@ func methodsOf(t *testing.T, source string) *types.Interface {
 
 // The context is any first parameter here: MethodID leaves the check to others.
 func TestTheCanonicalTextFollowsItsGrammar(t *testing.T) {
+	leak.Check(t)
 	for method, want := range map[string]string{
 		"M(ctx C) error":                                "M() error",
 		"M(ctx C) (_ error)":                            "M() error",
@@ -47,6 +50,7 @@ func TestTheCanonicalTextFollowsItsGrammar(t *testing.T) {
 
 // The numbers are what sha256sum prints of the text: a peer of another version depends on them.
 func TestTheIDIsTheHashOfTheText(t *testing.T) {
+	leak.Check(t)
 	i := methodsOf(t, "type C any; type I interface{ Stop(C) error; Deposit(C, int64) (int64, error) }")
 	for k, want := range []uint64{0x112be134449d2d31, 0x25bc8625032795f0} {
 		if text, got := MethodID(i.Method(k)); got != want {
@@ -56,6 +60,7 @@ func TestTheIDIsTheHashOfTheText(t *testing.T) {
 }
 
 func TestMethodsThatTheirIDsCannotTellApartAreRefused(t *testing.T) {
+	leak.Check(t)
 	i := methodsOf(t, "type I interface{ A(); B(); C(); D() }")
 	p := &program{fset: token.NewFileSet()}
 	var methods []*method
@@ -72,6 +77,7 @@ func TestMethodsThatTheirIDsCannotTellApartAreRefused(t *testing.T) {
 }
 
 func TestAChangedParameterNameKeepsTheIDAndAChangedTypeDoesNot(t *testing.T) {
+	leak.Check(t)
 	id := func(method string) uint64 {
 		_, id := MethodID(methodsOf(t, "type C any; type T int; type A = T; type I interface{ "+method+" }").Method(0))
 		return id
@@ -90,6 +96,7 @@ func TestAChangedParameterNameKeepsTheIDAndAChangedTypeDoesNot(t *testing.T) {
 }
 
 func TestUnexportedNamesReadAsNames(t *testing.T) {
+	leak.Check(t)
 	for name, want := range map[string]string{
 		"Account": "account", "HTTPServer": "httpServer", "URL": "url", "X": "x", "account": "account", "V2Store": "v2Store", "世界": "世界", "Éclair": "éclair",
 	} {
@@ -100,6 +107,7 @@ func TestUnexportedNamesReadAsNames(t *testing.T) {
 }
 
 func TestAFileNameReadsAsOneWord(t *testing.T) {
+	leak.Check(t)
 	for name, want := range map[string]string{
 		"bank.go": "bank", "bank_linux.go": "bankLinux", "my-Bank.v2.go": "myBankV2", "2nd.go": "file2nd", "-.go": "file", "世界_x.go": "世界X",
 	} {
@@ -110,6 +118,7 @@ func TestAFileNameReadsAsOneWord(t *testing.T) {
 }
 
 func TestAFileNameForOneSystemIsAConstraint(t *testing.T) {
+	leak.Check(t)
 	for name, want := range map[string]string{
 		"bank.go": "", "linux.go": "", "bank_linux.go": "linux", "bank_arm64.go": "arm64", "bank_darwin_arm64.go": "darwin && arm64",
 		"bank_arm64_linux.go": "linux", "bank_unix.go": "", "linux_bank.go": "", "windows_amd64.go": "amd64",

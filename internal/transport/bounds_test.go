@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/transport"
 )
 
@@ -13,6 +14,7 @@ type closing struct{ closed int }
 func (c *closing) Close() error { c.closed++; return nil }
 
 func TestTheConnectionThatWaitedLongestMakesRoom(t *testing.T) {
+	leak.Check(t)
 	pending := transport.NewPending(2)
 	first, second, third := new(closing), new(closing), new(closing)
 	pending.Add(first)
@@ -39,6 +41,7 @@ func TestTheConnectionThatWaitedLongestMakesRoom(t *testing.T) {
 }
 
 func TestTheSessionUnusedForLongestIsClosed(t *testing.T) {
+	leak.Check(t)
 	idle := transport.NewIdle(2)
 	var closed []string
 	touch := func(name string) { idle.Touch(name, func() { closed = append(closed, name) }) }
@@ -63,6 +66,7 @@ func TestTheSessionUnusedForLongestIsClosed(t *testing.T) {
 }
 
 func TestACloseFunctionMayCallBack(t *testing.T) {
+	leak.Check(t)
 	idle := transport.NewIdle(0)
 	called := false
 	idle.Touch("a", func() { called = !idle.Remove("a") })
@@ -72,6 +76,7 @@ func TestACloseFunctionMayCallBack(t *testing.T) {
 }
 
 func TestTheEndpointThatWorkedIsTriedFirst(t *testing.T) {
+	leak.Check(t)
 	paths := transport.NewPaths(2)
 	candidates := []string{"tcp://a:1", "tcp://b:1", "tcp://a:1"}
 	order := func(process byte) []string { return paths.Order([16]byte{process}, candidates) }

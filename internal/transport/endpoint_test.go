@@ -5,10 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/transport"
 )
 
 func TestEndpointsAreReadAndWritten(t *testing.T) {
+	leak.Check(t)
 	for _, test := range []struct {
 		text     string
 		want     transport.Endpoint
@@ -47,6 +49,7 @@ func TestEndpointsAreReadAndWritten(t *testing.T) {
 }
 
 func TestWhatIsNoEndpointIsRefusedWithARemedy(t *testing.T) {
+	leak.Check(t)
 	for _, test := range []struct{ text, remedy string }{
 		{"", "write tcp://host:port or unix:///path"},
 		{"localhost:1099", "write tcp://host:port"},

@@ -60,6 +60,7 @@ func newFramed(conn net.Conn) (*framed, *error) {
 }
 
 func TestAHeaderLeavesTogetherWithItsBody(t *testing.T) {
+	leak.Check(t)
 	for _, test := range []struct{ body, writes int }{{1, 1}, {headerSize, 1}, {joinSize, 1}, {joinSize + 1, 2}} {
 		conn := new(script)
 		f, _ := newFramed(conn)
@@ -79,6 +80,7 @@ func TestAHeaderLeavesTogetherWithItsBody(t *testing.T) {
 }
 
 func TestAHeaderWithoutABodyLeavesAtOnce(t *testing.T) {
+	leak.Check(t)
 	conn := new(script)
 	f, _ := newFramed(conn)
 	for _, h := range [][]byte{header(1, 500), header(3, 0), header(frameData, 0)} {
@@ -90,6 +92,7 @@ func TestAHeaderWithoutABodyLeavesAtOnce(t *testing.T) {
 }
 
 func TestReadsGrowWhileBytesFlowAndHoldNoBufferOtherwise(t *testing.T) {
+	leak.Check(t)
 	conn := &script{portions: [][]byte{frame(100), frame(50_000), frame(100)}}
 	f, _ := newFramed(conn)
 	var got []byte
@@ -113,6 +116,7 @@ func TestReadsGrowWhileBytesFlowAndHoldNoBufferOtherwise(t *testing.T) {
 }
 
 func TestAPingIsRefusedWhereverTheReadsAreCut(t *testing.T) {
+	leak.Check(t)
 	stream := bytes.Join([][]byte{frame(300), header(1, 5), frame(1), header(framePing, 7)}, nil)
 	for size := 1; size <= len(stream); size++ {
 		conn := new(script)
@@ -129,6 +133,7 @@ func TestAPingIsRefusedWhereverTheReadsAreCut(t *testing.T) {
 }
 
 func TestPingLookalikesInsideABodyPass(t *testing.T) {
+	leak.Check(t)
 	f, _ := newFramed(&script{portions: [][]byte{frame(5000), frame(5000)}})
 	if _, err := io.Copy(io.Discard, f); err != nil {
 		t.Errorf("got error %v, want bodies left alone", err)

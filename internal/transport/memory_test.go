@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/transport"
 )
 
@@ -34,6 +35,7 @@ func wantElapsed(t *testing.T, since time.Time, want time.Duration, what string)
 }
 
 func TestInABubbleAReadEndsExactlyAtItsDeadline(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, _ *transport.Memory, at place) {
 		dialled, accepted := at.sessions(t)
 		from, to := open(t, dialled, accepted)
@@ -56,6 +58,7 @@ func TestInABubbleAReadEndsExactlyAtItsDeadline(t *testing.T) {
 }
 
 func TestInABubbleAFullWindowHoldsTheWriterUntilTheReaderReads(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, _ *transport.Memory, at place) {
 		dialled, accepted := at.sessions(t)
 		from, to := open(t, dialled, accepted)
@@ -74,6 +77,7 @@ func TestInABubbleAFullWindowHoldsTheWriterUntilTheReaderReads(t *testing.T) {
 }
 
 func TestInABubbleASilentAcceptorEndsTheDialAtItsDeadline(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, _ *transport.Memory, at place) {
 		listener := at.listen(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -93,6 +97,7 @@ func TestInABubbleASilentAcceptorEndsTheDialAtItsDeadline(t *testing.T) {
 }
 
 func TestInABubbleAHalfClosedStreamIsResetAfterItsTimeout(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, _ *transport.Memory, at place) {
 		dialled, accepted := at.sessions(t)
 		from, to := open(t, dialled, accepted)
@@ -114,6 +119,7 @@ func TestInABubbleAHalfClosedStreamIsResetAfterItsTimeout(t *testing.T) {
 }
 
 func TestInABubbleAStreamClosedByBothIsNotReset(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, _ *transport.Memory, at place) {
 		dialled, accepted := at.sessions(t)
 		from, to := open(t, dialled, accepted)
@@ -126,6 +132,7 @@ func TestInABubbleAStreamClosedByBothIsNotReset(t *testing.T) {
 }
 
 func TestInABubbleACutKillsBothEndsAtOnce(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, memory *transport.Memory, at place) {
 		dialled, accepted := at.sessions(t)
 		other := place{at.transport, "tcp://b:1"}
@@ -144,6 +151,7 @@ func TestInABubbleACutKillsBothEndsAtOnce(t *testing.T) {
 }
 
 func TestInABubbleAStalledConnectionStaysOpenAndDeliversNothing(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, memory *transport.Memory, at place) {
 		dialled, accepted := at.sessions(t)
 		from, to := open(t, dialled, accepted)
@@ -173,6 +181,7 @@ func TestInABubbleAStalledConnectionStaysOpenAndDeliversNothing(t *testing.T) {
 }
 
 func TestInABubbleAStalledWriterFillsItsWindowAndWaits(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, memory *transport.Memory, at place) {
 		dialled, accepted := at.sessions(t)
 		from, to := open(t, dialled, accepted)
@@ -192,6 +201,7 @@ func TestInABubbleAStalledWriterFillsItsWindowAndWaits(t *testing.T) {
 }
 
 func TestInABubbleACloseBehindAStallIsLearntWhenItEnds(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, memory *transport.Memory, at place) {
 		dialled, accepted := at.sessions(t)
 		memory.Stall("tcp://a:1")
@@ -207,6 +217,7 @@ func TestInABubbleACloseBehindAStallIsLearntWhenItEnds(t *testing.T) {
 }
 
 func TestInABubbleADialIntoAStallGreetsWhenItEnds(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, memory *transport.Memory, at place) {
 		listener := at.listen(t)
 		memory.Stall(listener.Endpoint())
@@ -221,6 +232,7 @@ func TestInABubbleADialIntoAStallGreetsWhenItEnds(t *testing.T) {
 }
 
 func TestInABubbleACloseEndsAGreetingThatWaits(t *testing.T) {
+	leak.Check(t)
 	bubble(t, func(t *testing.T, memory *transport.Memory, at place) {
 		listener := at.listen(t)
 		memory.Stall(listener.Endpoint())
@@ -242,6 +254,7 @@ func TestInABubbleACloseEndsAGreetingThatWaits(t *testing.T) {
 }
 
 func TestMemoryIsANetworkThatMakesSessionsOnly(t *testing.T) {
+	leak.Check(t)
 	var network transport.Network = transport.NewMemory()
 	_, dialErr := network.Dial(t.Context(), "tcp://a:1")
 	_, listenErr := network.Listen("tcp://a:1")
@@ -251,6 +264,7 @@ func TestMemoryIsANetworkThatMakesSessionsOnly(t *testing.T) {
 }
 
 func TestInMemoryNobodyListeningIsARefusal(t *testing.T) {
+	leak.Check(t)
 	_, err := transport.NewMemory().Sessions().Dial(t.Context(), "tcp://nobody:1", alice)
 	wantError(t, err, syscall.ECONNREFUSED, "nobody listens there")
 	var netErr *net.OpError

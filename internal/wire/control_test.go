@@ -10,9 +10,12 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 func TestControlMessagesKeepTheirFields(t *testing.T) {
+	leak.Check(t)
 	var stream []byte
 	for _, msg := range sampleControls() {
 		var err error
@@ -32,6 +35,7 @@ func TestControlMessagesKeepTheirFields(t *testing.T) {
 }
 
 func TestControlMessagesAreTheBytesOfTheProtocol(t *testing.T) {
+	leak.Check(t)
 	for _, c := range []struct {
 		msg  any
 		want string
@@ -60,6 +64,7 @@ func control(t *testing.T, fields ...any) []byte {
 }
 
 func TestControlMessagesMayGrow(t *testing.T) {
+	leak.Check(t)
 	for _, fields := range [][]any{{4, 7, "more", map[string]any{"x": []int{1}}}, {6, 1, nil}, {5, 1, 2.5}} {
 		if got, err := ReadControl(bytes.NewReader(control(t, fields...))); err != nil {
 			t.Errorf("%v: got %v, %v", fields, got, err)
@@ -68,6 +73,7 @@ func TestControlMessagesMayGrow(t *testing.T) {
 }
 
 func TestControlMessagesThatBreakTheProtocolAreRefused(t *testing.T) {
+	leak.Check(t)
 	id := make([]byte, 16)
 	many := make([]string, 17)
 	long := []string{strings.Repeat("x", 257)}
@@ -124,6 +130,7 @@ func TestControlMessagesThatBreakTheProtocolAreRefused(t *testing.T) {
 }
 
 func TestAControlMessageOutOfBoundsIsNotSent(t *testing.T) {
+	leak.Check(t)
 	for _, msg := range []any{
 		Hello{Endpoints: make([]string, 17)}, Welcome{Status: 9}, Welcome{}, Hello{Probe: -time.Second},
 		Welcome{Status: StatusRefused, Reason: strings.Repeat("x", 1025)}, Hello{VersionMin: 1}, 5, nil,

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 var errNoFunds = errors.New("no funds")
@@ -101,6 +103,7 @@ func sent(from, to *bench, err error) error {
 }
 
 func TestNilIsNil(t *testing.T) {
+	leak.Check(t)
 	b := errorTable(t)
 	if got := sent(b, b, nil); got != nil {
 		t.Errorf("got %v", got)
@@ -108,6 +111,7 @@ func TestNilIsNil(t *testing.T) {
 }
 
 func TestASentinelKeepsItsIdentity(t *testing.T) {
+	leak.Check(t)
 	b := errorTable(t)
 	for _, want := range []error{errNoFunds, io.EOF, context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded, fs.ErrNotExist, errors.ErrUnsupported} {
 		if got := sent(b, b, want); got != want {
@@ -121,6 +125,7 @@ func TestASentinelKeepsItsIdentity(t *testing.T) {
 }
 
 func TestAnErrorTypeKeepsItsTypeAndWhatItWraps(t *testing.T) {
+	leak.Check(t)
 	b := errorTable(t)
 	got := sent(b, b, fmt.Errorf("paying: %w", &overdrawn{5, errNoFunds}))
 	var as *overdrawn
@@ -133,6 +138,7 @@ func TestAnErrorTypeKeepsItsTypeAndWhatItWraps(t *testing.T) {
 }
 
 func TestAnErrorWithoutATypeKeepsItsTextAndItsChain(t *testing.T) {
+	leak.Check(t)
 	b := errorTable(t)
 	got := sent(b, b, fmt.Errorf("outer: %w", errors.Join(errNoFunds, &coded{"E2"}, errors.New("other"))))
 	remote, ok := got.(*RemoteError)
@@ -149,6 +155,7 @@ func TestAnErrorWithoutATypeKeepsItsTextAndItsChain(t *testing.T) {
 }
 
 func TestWhatTheReceiverDoesNotKnowStaysReadable(t *testing.T) {
+	leak.Check(t)
 	known, unknown := errorTable(t), newBench(t)
 	for _, c := range []struct {
 		err      error
@@ -170,6 +177,7 @@ func TestWhatTheReceiverDoesNotKnowStaysReadable(t *testing.T) {
 }
 
 func TestNoErrorIsEverLost(t *testing.T) {
+	leak.Check(t)
 	b := errorTable(t)
 	deep := errNoFunds
 	for range 100 {
@@ -212,6 +220,7 @@ func TestNoErrorIsEverLost(t *testing.T) {
 }
 
 func TestAnErrorOfTheSystemStillAnswersIs(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	_, err := os.Open("/nonexistent/file")
 	got := sent(b, b, err)
@@ -225,6 +234,7 @@ func TestAnErrorOfTheSystemStillAnswersIs(t *testing.T) {
 }
 
 func TestErrorsTravelInFields(t *testing.T) {
+	leak.Check(t)
 	b := errorTable(t)
 	type report struct {
 		First error
@@ -239,6 +249,7 @@ func TestErrorsTravelInFields(t *testing.T) {
 }
 
 func TestErrorItemsMayGrow(t *testing.T) {
+	leak.Check(t)
 	b := errorTable(t)
 	for _, item := range []string{
 		"d81b84" + text("!err") + text("io.EOF") + text("EOF") + "01",
@@ -253,6 +264,7 @@ func TestErrorItemsMayGrow(t *testing.T) {
 }
 
 func TestMalformedErrorItemsAreRefused(t *testing.T) {
+	leak.Check(t)
 	b := errorTable(t)
 	deep := strings.Repeat("d81b82"+text("!error")+"a1"+text("w")+"81", 200) + "f6"
 	for item, says := range map[string]string{
@@ -286,6 +298,7 @@ func fragileTable(t testing.TB) *bench {
 }
 
 func TestAnErrorTypeThatCannotLiveWithWhatCameIsReplacedByItsText(t *testing.T) {
+	leak.Check(t)
 	b := fragileTable(t)
 	for name, value := range map[string]string{
 		"null":            "f6",
@@ -318,6 +331,7 @@ func (halting) Error() string   { panic("no text") }
 func (h halting) Unwrap() error { return h.Cause }
 
 func TestAnErrorTypeThatPanicsStillWrapsWhatItDid(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t, ErrorType{Path: "bank.Halting", Type: reflect.TypeFor[halting]()})
 	if got := sent(b, b, halting{io.EOF}); !errors.Is(got, io.EOF) {
 		t.Errorf("got %#v, want that it is io.EOF", got)
@@ -337,6 +351,7 @@ func nest(levels, size int, tail string) []byte {
 }
 
 func TestAnErrorIsReadNoFurtherThanOneIsWritten(t *testing.T) {
+	leak.Check(t)
 	b := fragileTable(t)
 	if got, _, err := ReadError(b.codec, b.table, nil, nest(3, 60<<10, "60")); err != nil || got == nil {
 		t.Errorf("an error of 60 KiB: got %v, %v", got, err)
@@ -376,6 +391,7 @@ func failures(levels int) []byte {
 }
 
 func TestErrorsThatFailInsideEachOtherArePassedOver(t *testing.T) {
+	leak.Check(t)
 	b := fragileTable(t)
 	for _, levels := range []int{1, 90} {
 		if got, rest, err := ReadError(b.codec, b.table, nil, failures(levels)); err != nil || len(rest) > 0 || got.Error() != "m" {
@@ -401,6 +417,7 @@ func BenchmarkNestedFailures(bench *testing.B) {
 }
 
 func TestTheTextsOfErrorTypesAreTriedWithinABound(t *testing.T) {
+	leak.Check(t)
 	b := fragileTable(t)
 	item := nest(90, 60<<10, "60")
 	var before, after runtime.MemStats
@@ -420,6 +437,7 @@ func TestTheTextsOfErrorTypesAreTriedWithinABound(t *testing.T) {
 }
 
 func TestSentinelsSurviveWhatIsCutOff(t *testing.T) {
+	leak.Check(t)
 	b := fragileTable(t)
 	deep, wide, long := error(io.EOF), make([]error, 0, 1000), make([]error, 0, 100)
 	for range 100 {
@@ -454,6 +472,7 @@ func TestSentinelsSurviveWhatIsCutOff(t *testing.T) {
 }
 
 func TestASentinelThatIsNoneDoesNotStandInTheWay(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t, Sentinel{"bank.ErrNil", nil}, Sentinel{"bank.ErrList", unhashable{}}, Sentinel{"bank.ErrNoFunds", errNoFunds})
 	if got := sent(b, b, errNoFunds); got != errNoFunds {
 		t.Errorf("got %#v", got)
@@ -468,6 +487,7 @@ func TestASentinelThatIsNoneDoesNotStandInTheWay(t *testing.T) {
 }
 
 func TestAnEmptyKeyOfAnErrorIsAnUnknownOne(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	item := "d81b82" + text("!error") + "a2" + "6000" + text("m") + text("hi")
 	if got, _, err := ReadError(b.codec, b.table, nil, unhex(item)); err != nil || got.Error() != "hi" {
@@ -487,6 +507,7 @@ func (thingType) Name() string         { return "test.Thing" }
 func (thingType) GoType() reflect.Type { return reflect.TypeFor[remoteThing]() }
 
 func TestATableRefusesTwoMeaningsOfAName(t *testing.T) {
+	leak.Check(t)
 	for _, c := range []struct {
 		types []Type
 		says  string

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 // countedBuffers knows how many buffers are out, and the largest that was asked for.
@@ -36,6 +38,7 @@ func sampleCall(t testing.TB, body string) []byte {
 }
 
 func TestFramesAreTheBytesOfTheProtocol(t *testing.T) {
+	leak.Check(t)
 	call := "00000035 01 00 0002 0000000000000003 0000000000000004 0000000000000005 06000000000000000000000000000000 0000000000000007 80"
 	if got := sampleCall(t, "\x80"); hex.EncodeToString(got) != strings.ReplaceAll(call, " ", "") || len(got) != CallHeaderBytes+1 {
 		t.Errorf("CALL\ngot  %x\nwant %s", got, call)
@@ -50,6 +53,7 @@ func TestFramesAreTheBytesOfTheProtocol(t *testing.T) {
 }
 
 func TestAParsedFrameIsWhatWasAppended(t *testing.T) {
+	leak.Check(t)
 	h, body, err := ParseCall(sampleCall(t, "body"))
 	want := CallHeader{Depth: 2, Number: 3, Slot: 4, Timeout: 5, Object: [16]byte{6}, Method: 7}
 	if err != nil || h != want || string(body) != "body" {
@@ -69,6 +73,7 @@ func TestAParsedFrameIsWhatWasAppended(t *testing.T) {
 }
 
 func TestADeadlineThatHasPassedIsNotNoDeadline(t *testing.T) {
+	leak.Check(t)
 	frame := AppendCallHeader(nil, CallHeader{Timeout: -time.Second})
 	if err := FinishFrame(frame); err != nil {
 		t.Fatal(err)
@@ -79,6 +84,7 @@ func TestADeadlineThatHasPassedIsNotNoDeadline(t *testing.T) {
 }
 
 func TestAnExtensionMapIsPassedOver(t *testing.T) {
+	leak.Check(t)
 	frame := sampleCall(t, "\xa1\x01\xa1\x61a\xd8\x63\x02body")
 	frame[5] = hasMap
 	if _, body, err := ParseCall(frame); err != nil || string(body) != "body" {
@@ -94,6 +100,7 @@ func TestAnExtensionMapIsPassedOver(t *testing.T) {
 }
 
 func TestEveryKindOfFrameMayHaveAnExtensionMap(t *testing.T) {
+	leak.Check(t)
 	extend := func(frame []byte, header int) []byte {
 		frame = slices.Insert(frame, header, 0xa1, 0x01, 0x02)
 		frame[5] |= hasMap
@@ -113,6 +120,7 @@ func TestEveryKindOfFrameMayHaveAnExtensionMap(t *testing.T) {
 }
 
 func TestFramesThatBreakTheProtocolAreRefused(t *testing.T) {
+	leak.Check(t)
 	edit := func(i int, b byte) []byte {
 		frame := sampleCall(t, "")
 		frame[i] = b
@@ -143,6 +151,7 @@ func TestFramesThatBreakTheProtocolAreRefused(t *testing.T) {
 }
 
 func TestAReaderReturnsFrameAfterFrame(t *testing.T) {
+	leak.Check(t)
 	large := sampleCall(t, strings.Repeat("x", 300_000))
 	frames := [][]byte{sampleCall(t, "one"), AppendCancel(nil, CancelHeader{1}), large, sampleCall(t, "")}
 	stream := bytes.Join(frames, nil)
@@ -163,6 +172,7 @@ func TestAReaderReturnsFrameAfterFrame(t *testing.T) {
 }
 
 func TestAClaimedLengthTakesNoMemoryAheadOfItsBytes(t *testing.T) {
+	leak.Check(t)
 	buffers := &countedBuffers{}
 	stream := append([]byte{0x03, 0xff, 0xff, 0xff, byte(CallFrame)}, make([]byte, 100_000)...)
 	_, _, err := NewFrameReader(bytes.NewReader(stream), Limits{}, buffers).Next()
@@ -172,6 +182,7 @@ func TestAClaimedLengthTakesNoMemoryAheadOfItsBytes(t *testing.T) {
 }
 
 func TestALengthOutOfBoundsIsTyped(t *testing.T) {
+	leak.Check(t)
 	for _, head := range [][]byte{{0, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}, {0, 0x03, 0, 1}} {
 		_, _, err := NewFrameReader(bytes.NewReader(head), Limits{MessageBytes: 1 << 16}, &countedBuffers{}).Next()
 		var typed *FrameSizeError
@@ -187,6 +198,7 @@ func TestALengthOutOfBoundsIsTyped(t *testing.T) {
 }
 
 func TestTheLargestMessageAndErrorFitInAFrame(t *testing.T) {
+	leak.Check(t)
 	limits := Limits{MessageBytes: 1 << 16}
 	c := NewCodec(limits)
 	var e Encoder
@@ -224,6 +236,7 @@ func sampleControls() []any {
 func equalControl(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 func TestAnExtensionMapHasAtMost16Levels(t *testing.T) {
+	leak.Check(t)
 	for levels, good := range map[int]bool{16: true, 17: false} {
 		extension := append([]byte{0xa1, 0x01}, bytes.Repeat([]byte{0x81}, levels-2)...)
 		frame := append(AppendCallHeader(nil, CallHeader{}), append(extension, 0x80, 0x80)...)

@@ -12,9 +12,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 func TestWhatCannotTravelIsRefusedWithItsPath(t *testing.T) {
+	leak.Check(t)
 	type price struct{ Price any }
 	type order struct{ Lines []*price }
 	type locked struct {
@@ -76,6 +79,7 @@ func TestWhatCannotTravelIsRefusedWithItsPath(t *testing.T) {
 }
 
 func TestACycleIsRefused(t *testing.T) {
+	leak.Check(t)
 	ring := &node{}
 	ring.Next = &node{Next: ring}
 	tree := &node{Name: "root"}
@@ -110,6 +114,7 @@ func chain(n int) *node {
 }
 
 func TestDepthIsBoundedBothWays(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	if got := roundTrip(b, chain(256)); got == nil {
 		t.Error("512 levels, a pointer and a struct for each node, are within the bound")
@@ -129,6 +134,7 @@ func TestDepthIsBoundedBothWays(t *testing.T) {
 }
 
 func TestAValueAsDeepAsAllowedMayBeSkipped(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	last := chain(255)
 	end := last
@@ -155,6 +161,7 @@ func TestAValueAsDeepAsAllowedMayBeSkipped(t *testing.T) {
 }
 
 func TestFieldsComeAndGoBetweenVersions(t *testing.T) {
+	leak.Check(t)
 	type v1 struct {
 		A int8
 		C float32
@@ -181,6 +188,7 @@ func TestFieldsComeAndGoBetweenVersions(t *testing.T) {
 }
 
 func TestMessageBytesBoundTheEncoder(t *testing.T) {
+	leak.Check(t)
 	b := &bench{t: t, codec: NewCodec(Limits{MessageBytes: 100}), table: newTable(t)}
 	if _, err := b.encode(func(e *Encoder) { e.Bytes(make([]byte, 97)) }); err != nil {
 		t.Errorf("100 bytes are within the bound: %v", err)
@@ -211,6 +219,7 @@ func TestMessageBytesBoundTheEncoder(t *testing.T) {
 }
 
 func TestFailSetsErrAtTheNextItem(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	_, err := b.encode(func(e *Encoder) {
 		e.Int(1)
@@ -225,6 +234,7 @@ func TestFailSetsErrAtTheNextItem(t *testing.T) {
 }
 
 func TestMemoryIsBoundedBeforeItIsTaken(t *testing.T) {
+	leak.Check(t)
 	type fat struct{ Block [1 << 20]int64 }
 	type holder struct{ A, B, C []fat }
 	tight := &bench{t: t, codec: NewCodec(Limits{Alloc: 1 << 20, Objects: 100}), table: newTable(t)}
@@ -248,6 +258,7 @@ func TestMemoryIsBoundedBeforeItIsTaken(t *testing.T) {
 }
 
 func TestMalformedMessagesAreRefused(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	for _, c := range []struct {
 		data string
@@ -320,6 +331,7 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 }
 
 func TestAReaderPassesOverTimeKeysThatItMay(t *testing.T) {
+	leak.Check(t)
 	var got time.Time
 	if err := newBench(t).into(unhex("81d903e9a2 0105 3863 a10102"), &got); err != nil || got.Unix() != 5 {
 		t.Errorf("got %v, %v", got, err)
@@ -327,6 +339,7 @@ func TestAReaderPassesOverTimeKeysThatItMay(t *testing.T) {
 }
 
 func TestEveryTruncationOfAMessageIsRefused(t *testing.T) {
+	leak.Check(t)
 	b := errorTable(t)
 	data := b.value(sampleRich())
 	for n := range data {
@@ -340,6 +353,7 @@ func TestEveryTruncationOfAMessageIsRefused(t *testing.T) {
 }
 
 func TestACodecServesManyGoroutines(t *testing.T) {
+	leak.Check(t)
 	b := errorTable(t)
 	want := b.value(sampleRich())
 	fresh := &bench{t: t, codec: NewCodec(Limits{}), table: b.table}
@@ -355,6 +369,7 @@ func TestACodecServesManyGoroutines(t *testing.T) {
 }
 
 func TestExtremeTimesKeepTheirInstant(t *testing.T) {
+	leak.Check(t)
 	for _, want := range []time.Time{time.Unix(math.MaxInt64, 999_999_999).UTC(), time.Unix(math.MinInt64, 0).UTC()} {
 		if got := roundTrip(newBench(t), want); !got.Equal(want) {
 			t.Errorf("got %v, want %v", got, want)
@@ -363,6 +378,7 @@ func TestExtremeTimesKeepTheirInstant(t *testing.T) {
 }
 
 func TestKeysThatDifferByWhatDoesNotTravelAreRefusedByTheSender(t *testing.T) {
+	leak.Check(t)
 	noon := time.Date(2024, 1, 1, 12, 0, 0, 0, time.UTC)
 	here, there := noon.In(time.FixedZone("HERE", 3600)), noon.In(time.FixedZone("THERE", 3600))
 	type hidden struct {
@@ -405,6 +421,7 @@ func TestKeysThatDifferByWhatDoesNotTravelAreRefusedByTheSender(t *testing.T) {
 }
 
 func TestZonesAndBigIntegersAreChargedForTheirMemory(t *testing.T) {
+	leak.Check(t)
 	tight := &bench{t: t, codec: NewCodec(Limits{Alloc: 1 << 20}), table: newTable(t)}
 	const n = 20_000
 	times, same, bigs := appendHead([]byte{0x81}, majorArray, n), appendHead([]byte{0x81}, majorArray, n), appendHead([]byte{0x81}, majorArray, n)
@@ -438,6 +455,7 @@ func TestZonesAndBigIntegersAreChargedForTheirMemory(t *testing.T) {
 }
 
 func TestAbsurdLimitsAreBroughtWithinBounds(t *testing.T) {
+	leak.Check(t)
 	all := Limits{MessageBytes: math.MaxInt, Depth: math.MaxInt, Objects: math.MaxInt, Alloc: math.MaxInt64}
 	b := &bench{t: t, codec: NewCodec(all), table: newTable(t)}
 	if got := roundTrip(b, "text"); got != "text" {
@@ -449,6 +467,7 @@ func TestAbsurdLimitsAreBroughtWithinBounds(t *testing.T) {
 }
 
 func TestAZoneNameForAnOffsetIsPassedOver(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	var got time.Time
 	if err := b.into(unhex("81d903e9a2 0105 29"+text("Europe/Paris")), &got); err != nil || !got.Equal(time.Unix(5, 0)) || got.Location() != time.UTC {
@@ -459,6 +478,7 @@ func TestAZoneNameForAnOffsetIsPassedOver(t *testing.T) {
 }
 
 func TestFailNamesTheItemReadLast(t *testing.T) {
+	leak.Check(t)
 	err := newBench(t).decode([]byte{0x82, 0x05, 0x06}, func(d *Decoder) {
 		var n int
 		d.Int(&n)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 // thing is a remote object of the tests: fakeObjects turns it into its number and back.
@@ -48,6 +50,7 @@ func thingBench(t testing.TB, o *fakeObjects) *bench {
 }
 
 func TestARemoteObjectTravelsAsItsRecord(t *testing.T) {
+	leak.Check(t)
 	from := &fakeObjects{record: Record{Process: [16]byte{1}, Endpoints: []string{"tcp://a:1"}, Interfaces: []string{"test.Thing", "x"}}}
 	to := &fakeObjects{}
 	data, err := thingBench(t, from).encode(func(e *Encoder) {
@@ -72,6 +75,7 @@ func TestARemoteObjectTravelsAsItsRecord(t *testing.T) {
 }
 
 func TestRemoteObjectsInFieldsGoThroughObjects(t *testing.T) {
+	leak.Check(t)
 	type pair struct {
 		A, B remoteThing
 		List []remoteThing
@@ -86,6 +90,7 @@ func TestRemoteObjectsInFieldsGoThroughObjects(t *testing.T) {
 }
 
 func TestAFailureOfObjectsIsWrappedWithItsPath(t *testing.T) {
+	leak.Check(t)
 	mine := errors.New("mine")
 	b := thingBench(t, &fakeObjects{err: mine})
 	type box struct{ Things []remoteThing }
@@ -107,6 +112,7 @@ func TestAFailureOfObjectsIsWrappedWithItsPath(t *testing.T) {
 }
 
 func TestRecordsAreBoundedBothWays(t *testing.T) {
+	leak.Check(t)
 	for _, r := range []Record{
 		{Endpoints: make([]string, 17)},
 		{Interfaces: make([]string, 65)},
@@ -131,6 +137,7 @@ func TestRecordsAreBoundedBothWays(t *testing.T) {
 }
 
 func TestARecordMayGrow(t *testing.T) {
+	leak.Check(t)
 	id := "50" + strings.Repeat("09", 16)
 	b := thingBench(t, &fakeObjects{})
 	err := b.decode(unhex("81 d99925 86"+id+id+"8080 a10102 d81800"), func(d *Decoder) {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 // The oracle is another implementation of CBOR: what the encoder emits must be well-formed to it, and mean the same.
@@ -138,6 +140,7 @@ func wantError(t *testing.T, err error, kind Kind, parts ...string) {
 }
 
 func TestEachScalarMethodWritesTheBytesOfItsValue(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	for _, c := range []struct {
 		write func(*Encoder)
@@ -166,6 +169,7 @@ func TestEachScalarMethodWritesTheBytesOfItsValue(t *testing.T) {
 }
 
 func TestTheExampleOfThePackageCommentHolds(t *testing.T) {
+	leak.Check(t)
 	type Line struct{ SKU string }
 	type Order struct {
 		ID    int
@@ -182,6 +186,7 @@ func TestTheExampleOfThePackageCommentHolds(t *testing.T) {
 }
 
 func TestEachScalarMethodReadsWhatItsTwinWrote(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	now := time.Date(2024, 2, 29, 12, 0, 0, 7, time.FixedZone("", 3600))
 	data, err := b.encode(func(e *Encoder) {
@@ -261,6 +266,7 @@ func TestEachScalarMethodReadsWhatItsTwinWrote(t *testing.T) {
 }
 
 func TestAnArrayOfMoreThan23ItemsGetsALongerHead(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	for _, n := range []int{0, 1, 23, 24, 255, 256, 70000} {
 		data, err := b.encode(func(e *Encoder) {
@@ -311,6 +317,7 @@ type (
 )
 
 func TestScalarsKeepTheirValueAsElementsOfOthers(t *testing.T) {
+	leak.Check(t)
 	keeps(t, []bool{true, false}, nil, []bool{})
 	keeps(t, []int8{math.MinInt8, 0, math.MaxInt8})
 	keeps(t, []int{math.MinInt, -1, 0, 23, 24, math.MaxInt})
@@ -330,6 +337,7 @@ func TestScalarsKeepTheirValueAsElementsOfOthers(t *testing.T) {
 }
 
 func TestFloatsKeepEachBit(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	for _, bits := range []uint64{0x7ff8000000000001, 0x7ff0000000000001, 1 << 63} {
 		if got := roundTrip(b, []float64{math.Float64frombits(bits)}); math.Float64bits(got[0]) != bits {
@@ -355,6 +363,7 @@ func TestFloatsKeepEachBit(t *testing.T) {
 }
 
 func TestAStructKeepsItsFields(t *testing.T) {
+	leak.Check(t)
 	keeps(t, node{Name: "a", Next: &node{Name: "b"}, Kids: []*node{{Name: "c"}, nil, {}}, By: map[string]*node{"x": {Name: "d"}, "": nil}})
 	keeps(t, outer{Base: Base{1}, ID: "two", Shown: 3})
 	keeps(t, struct{}{})
@@ -367,6 +376,7 @@ func TestAStructKeepsItsFields(t *testing.T) {
 }
 
 func TestAStructIsAMapOfItsNonZeroFieldsToTheOracle(t *testing.T) {
+	leak.Check(t)
 	type order struct {
 		ID     int `cbor:"id,omitempty"`
 		Note   string
@@ -391,6 +401,7 @@ func TestAStructIsAMapOfItsNonZeroFieldsToTheOracle(t *testing.T) {
 }
 
 func TestUnexportedFieldsStayAtHome(t *testing.T) {
+	leak.Check(t)
 	got := roundTrip(newBench(t), outer{node: &node{}, hidden: 1, Shown: 2})
 	if want := (outer{Shown: 2}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -398,6 +409,7 @@ func TestUnexportedFieldsStayAtHome(t *testing.T) {
 }
 
 func TestPointersAreNullTheirValueOrAnArrayOfOne(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	one := 1
 	p := &one
@@ -426,6 +438,7 @@ func TestPointersAreNullTheirValueOrAnArrayOfOne(t *testing.T) {
 }
 
 func TestMapsAreSortedByTheBytesOfTheirKeys(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	strings := b.value(map[string]int{"b": 1, "aa": 2, "a": 3, "": 4, "\xff": 5})
 	if got, want := hex.EncodeToString(strings), "81a541ff056004616103616201626161"+"02"; got != want {
@@ -438,6 +451,7 @@ func TestMapsAreSortedByTheBytesOfTheirKeys(t *testing.T) {
 }
 
 func TestMapsKeepTheirPairs(t *testing.T) {
+	leak.Check(t)
 	keeps(t, map[string]string{"a": "1", "b": "2"}, nil, map[string]string{})
 	keeps(t, map[int]map[string][]int{1: {"a": {1}}, -1: nil, 300: {}})
 	keeps(t, map[bool]int{true: 1, false: 0})
@@ -456,6 +470,7 @@ func TestMapsKeepTheirPairs(t *testing.T) {
 }
 
 func TestTypesOfTheStandardLibraryKeepTheirState(t *testing.T) {
+	leak.Check(t)
 	huge, _ := new(big.Int).SetString("-123456789012345678901234567890", 10)
 	keeps(t, huge, new(big.Int).Neg(huge), big.NewInt(0), big.NewInt(-1), new(big.Int).SetUint64(math.MaxUint64),
 		new(big.Int).Lsh(big.NewInt(1), 64), new(big.Int).Neg(new(big.Int).Lsh(big.NewInt(1), 64)))
@@ -475,6 +490,7 @@ func TestTypesOfTheStandardLibraryKeepTheirState(t *testing.T) {
 }
 
 func TestATimeLosesItsZoneNameAndMonotonicReadingOnly(t *testing.T) {
+	leak.Check(t)
 	now := time.Now().In(time.FixedZone("NAME", 7200))
 	got := roundTrip(newBench(t), now)
 	if name, offset := got.Zone(); !got.Equal(now) || name != "" || offset != 7200 {
@@ -494,6 +510,7 @@ func (s *sealed) UnmarshalBinary(b []byte) error {
 }
 
 func TestAStructWithUnexportedStateTravelsThroughItsMarshaler(t *testing.T) {
+	leak.Check(t)
 	keeps(t, sealed{"state"}, sealed{})
 	keeps(t, map[string]*sealed{"a": {"x"}})
 	err := newBench(t).into(newBench(t).value(sealed{"panic"}), new(sealed))
@@ -537,6 +554,7 @@ func (o *own) UnmarshalText(b []byte) error {
 }
 
 func TestTheMarshalerOfAnEmbeddedFieldDoesNotSwallowTheOthers(t *testing.T) {
+	leak.Check(t)
 	at := time.Unix(5, 0).UTC()
 	keeps(t, stamped{at, "title", 0}, stamped{Title: "title"})
 	keeps(t, linked{"title", &url.URL{Host: "h"}, 0}, linked{Title: "title"})
@@ -549,6 +567,7 @@ func TestTheMarshalerOfAnEmbeddedFieldDoesNotSwallowTheOthers(t *testing.T) {
 }
 
 func TestTheSamePointerTwiceIsTwoValues(t *testing.T) {
+	leak.Check(t)
 	shared := &node{Name: "s"}
 	got := roundTrip(newBench(t), node{Kids: []*node{shared, shared}})
 	if got.Kids[0] == got.Kids[1] || got.Kids[1].Name != "s" {
@@ -557,6 +576,7 @@ func TestTheSamePointerTwiceIsTwoValues(t *testing.T) {
 }
 
 func TestValueNeedsATypeAndAPointer(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	_, err := b.encode(func(e *Encoder) { e.Value(nil) })
 	wantError(t, err, Marshal, "argument 1: a nil interface")
@@ -564,6 +584,7 @@ func TestValueNeedsATypeAndAPointer(t *testing.T) {
 }
 
 func TestAFailureLeavesTheTargetUntouched(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	data := b.value(false)
 	for _, target := range []*node{{}, {Name: "before"}} {
@@ -588,6 +609,7 @@ func TestAFailureLeavesTheTargetUntouched(t *testing.T) {
 }
 
 func TestADecoderCopiesAllThatItReturns(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	type all struct {
 		S string
@@ -608,6 +630,7 @@ func TestADecoderCopiesAllThatItReturns(t *testing.T) {
 }
 
 func TestRestIsWhatFollowsTheArray(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	var d Decoder
 	d.Reset(b.codec, b.table, nil, "result", []byte{0x81, 0x05, 0xf6, 0x01})
@@ -619,6 +642,7 @@ func TestRestIsWhatFollowsTheArray(t *testing.T) {
 }
 
 func TestTheCountOfItemsMustMatch(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	var n int
 	err := b.decode([]byte{0x81, 0x05}, func(d *Decoder) { d.Int(&n); d.Int(&n) })
@@ -628,6 +652,7 @@ func TestTheCountOfItemsMustMatch(t *testing.T) {
 }
 
 func TestScalarsAndWarmStructsDoNotAllocate(t *testing.T) {
+	leak.Check(t)
 	b := newBench(t)
 	buf := make([]byte, 0, 1024)
 	order := sampleOrder()
@@ -667,6 +692,7 @@ func TestScalarsAndWarmStructsDoNotAllocate(t *testing.T) {
 }
 
 func TestTheOffsetOfATimeIsText(t *testing.T) {
+	leak.Check(t)
 	for offset, want := range map[int]string{3600: "+01:00", -60: "-00:01", 5*3600 + 45*60: "+05:45", -(4*3600 + 56*60 + 2): "-04:56:02"} {
 		if got := offsetText(offset); got != want {
 			t.Errorf("%d seconds are %q, want %q", offset, got, want)
