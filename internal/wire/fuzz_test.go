@@ -144,9 +144,12 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// checkFrame fails unless a frame that parses is written again as it was.
+// checkFrame fails unless a frame that parses, and has neither extensions nor anything in reserved bytes, is written again as it was.
 func checkFrame(t *testing.T, kind FrameKind, frame []byte) {
 	var again []byte
+	if len(frame) > lengthBytes+1 && frame[lengthBytes+1]&hasMap != 0 {
+		kind = 0
+	}
 	switch kind {
 	case CallFrame:
 		h, body, err := ParseCall(frame)
@@ -166,6 +169,11 @@ func checkFrame(t *testing.T, kind FrameKind, frame []byte) {
 			return
 		}
 		again = AppendCancel(nil, h)
+	case 0: // it has extensions, which nobody writes yet: it must parse or not, and no more
+		ParseCall(frame)
+		ParseReply(frame)
+		ParseCancel(frame)
+		return
 	default:
 		return
 	}
