@@ -252,37 +252,14 @@ func (n *Node) answer(ctx context.Context, conn transport.Conn) error {
 	if err != nil {
 		return err
 	}
-	control, err := session.Accept()
+	control, hello, err := hearHello(session)
 	if err != nil {
 		return aboutEnd(ctx, err)
-	}
-	msg, err := wire.ReadControl(control)
-	if err != nil {
-		return aboutEnd(ctx, err)
-	}
-	hello, ok := msg.(wire.Hello)
-	if !ok {
-		return &wire.ControlError{Message: "HELLO", Says: fmt.Sprintf("%T came instead", msg)}
 	}
 	p := n.usePeer(greeting.Process)
 	defer n.releasePeer(p)
-	welcome, refusal := n.consider(p, greeting.Process, hello)
-	if refusal == nil {
-		welcome.Endpoints = n.offerTo(session)
-	}
-	b, err := wire.AppendControl(nil, welcome)
-	if err == nil {
-		_, err = control.Write(b)
-	}
-	if err != nil {
+	if err := n.sayWelcome(ctx, session, control, p, hello); err != nil {
 		return aboutEnd(ctx, err)
-	}
-	if refusal != nil {
-		select { // let the refusal arrive: the dialler closes when it has read it
-		case <-session.Done():
-		case <-ctx.Done():
-		}
-		return refusal
 	}
 	lane, err := session.Accept()
 	if err != nil {
@@ -293,6 +270,43 @@ func (n *Node) answer(ctx context.Context, conn transport.Conn) error {
 	}
 	_, err = n.startLink(p, established{session, control, lane, false, "", agree(n.cfg.Liveness, hello.Probe, hello.Dead), hello.MessageBytes})
 	return err
+}
+
+// hearHello takes the control stream in, and the HELLO on it.
+func hearHello(session transport.Session) (transport.Stream, wire.Hello, error) {
+	control, err := session.Accept()
+	if err != nil {
+		return nil, wire.Hello{}, err
+	}
+	msg, err := wire.ReadControl(control)
+	if err != nil {
+		return nil, wire.Hello{}, err
+	}
+	hello, ok := msg.(wire.Hello)
+	if !ok {
+		return nil, wire.Hello{}, &wire.ControlError{Message: "HELLO", Says: fmt.Sprintf("%T came instead", msg)}
+	}
+	return control, hello, nil
+}
+
+// sayWelcome answers the HELLO; an error if it is refused.
+func (n *Node) sayWelcome(ctx context.Context, session transport.Session, control transport.Stream, p *peer, hello wire.Hello) error {
+	welcome, refusal := n.consider(p, p.id, hello)
+	if refusal == nil {
+		welcome.Endpoints = n.offerTo(session)
+	}
+	b, err := wire.AppendControl(nil, welcome)
+	if err == nil {
+		_, err = control.Write(b)
+	}
+	if err != nil || refusal == nil {
+		return err
+	}
+	select { // let the refusal arrive: the dialler closes when it has read it
+	case <-session.Done():
+	case <-ctx.Done():
+	}
+	return refusal
 }
 
 // aboutEnd says that the time ran out where that is why a handshake failed.
