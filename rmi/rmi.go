@@ -22,7 +22,8 @@
 //  3. One connection joins two processes, whatever the number of objects, calls and directions.
 //  4. The context's deadline and cancellation reach the method, in whatever process it runs.
 //  5. A call runs at most once, and each error says whether it may have run: MayHaveRun.
-//  6. A method's error arrives so that errors.Is and errors.As hold for sentinels and error types of the interface's package;
+//  6. A method's error arrives so that errors.Is and errors.As hold for sentinels and error types of the interface's package, and
+//     keeps its text and what it wraps otherwise;
 //     the runtime's own errors are *Error, with sentinels of this package.
 //  7. A panic in a method is that call's error, and the process lives.
 //  8. Everything is safe for concurrent use, and nothing is shared between two nodes.
@@ -87,7 +88,8 @@ const (
 	Unexported   = refs.Unexported
 )
 
-// MayHaveRun reports whether the call that returned err may have started: false only if it certainly never did.
+// MayHaveRun reports whether the call that returned err may have started: false only if it certainly never did, so that it is safe to
+// make again whatever it does. Ask before wrapping: it is true for every error that is not, as it stands, the runtime's.
 func MayHaveRun(err error) bool { return refs.MayHaveRun(err) }
 
 // WithCode attaches an application's code to err, which travels with it.
