@@ -103,7 +103,8 @@ func (h *Handle) connect(ctx context.Context) (*link, error) {
 		return l, err
 	}
 	var e *Error
-	if !errors.As(err, &e) || e.Reason != Restarted {
+	var stranger *strangerError // at one endpoint is enough
+	if !errors.As(err, &stranger) && (!errors.As(err, &e) || e.Reason != Restarted) {
 		return nil, err
 	}
 	for _, endpoint := range h.peer.candidates() {

@@ -198,6 +198,7 @@ func (p *peer) remove(l *link, gone bool) {
 // connect returns a link to the peer, dialling it if there is none. All who want one at the same time share one attempt,
 // which goes on when ctx ends, within Options.HandshakeTimeout.
 func (p *peer) connect(ctx context.Context) (*link, error) {
+	var d *dialing // the one attempt that this caller waits for
 	for {
 		if l := p.usable(); l != nil {
 			return l, nil
@@ -217,10 +218,13 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 			p.mu.Unlock()
 			return nil, &Error{Op: "connect", Kind: ErrNoSuchObject, Reason: Restarted, NotRun: true}
 		}
-		if p.dial == nil {
-			p.startDial()
+		if d == nil {
+			if p.dial == nil {
+				p.startDial()
+			}
+			d = p.dial
 		}
-		d, changed := p.dial, p.wait()
+		changed := p.wait()
 		p.mu.Unlock()
 		select {
 		case <-d.done:

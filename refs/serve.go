@@ -30,7 +30,7 @@ type Incoming struct {
 	object  ObjectID
 	body    []byte
 	frame   []byte // the buffer that body is part of
-	size    int64  // of frame, counted in Node.pendingBytes
+	size    int64  // of that buffer, counted in Node.pendingBytes
 	begun   bool
 	courier courier
 	ctx     context.Context
@@ -116,14 +116,19 @@ var errGivenUp = fmt.Errorf("%w: the caller gave the call up", context.Canceled)
 
 // takeCall admits a call and starts serving it, or refuses it. It runs on the lane's reader: it never waits.
 func (l *link) takeCall(frame []byte) error {
+	n := l.node
+	if cap(frame) > 2*max(len(frame), smallBuffer) { // a call may last: it must not hold more than it needs
+		large := frame
+		frame = slices.Clone(large)
+		n.buffers.Put(large)
+	}
 	h, body, err := wire.ParseCall(frame)
 	if err != nil {
 		return err
 	}
-	n := l.node
 	l.touch()
 	in := &Incoming{Method: h.Method, link: l, number: h.Number, slot: h.Slot, depth: h.Depth, timeout: h.Timeout,
-		object: h.Object, body: body, frame: frame, size: int64(len(frame))}
+		object: h.Object, body: body, frame: frame, size: int64(cap(frame))}
 	in.courier = courier{n, l, Message{Call: h.Number, Caller: l.peer.id}}
 	in.ctx, in.cancel = context.WithCancelCause(n.base)
 	count, err := l.serving.add(in)

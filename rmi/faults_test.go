@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -397,5 +398,50 @@ func TestACallThatWaitsForAConnectionThatBreaksIsSentOverTheNext(t *testing.T) {
 		wg.Wait()
 		client.Close()
 		server.Close()
+	})
+}
+
+func TestACallDialsAProcessThatRefusesItOnce(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		id := [16]byte{0xee}
+		sessions := transport.NewSessions(w.network)
+		l, err := sessions.Listen(w.listen())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var dials atomic.Int64
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				dials.Add(1)
+				wg.Go(func() { // greets, and hangs up on HELLO
+					defer conn.Close()
+					if _, err := conn.Greet(ctx(t), transport.Greeting{Process: id}); err != nil {
+						return
+					}
+					if s, err := conn.Session(); err == nil {
+						s.Accept()
+					}
+				})
+			}
+		})
+		defer wg.Wait()
+		defer l.Close()
+		client := w.node(rmi.Options{})
+		text := fmt.Sprintf("rmi-ref:%x/%x?at=%s&as=%s", id, id, url.QueryEscape(l.Endpoint()), testobj.RemoteService.Path)
+		remote, err := rmi.Resolve(ctx(t), client, testobj.RemoteService, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := remote.Add(ctx(t), 1, 1); !errors.Is(err, rmi.ErrUnreachable) || rmi.MayHaveRun(err) {
+			t.Errorf("a call to a process that hangs up: %v; want ErrUnreachable, not run", err)
+		}
+		if n := dials.Load(); n != 1 {
+			t.Errorf("it was dialled %d times for one call", n)
+		}
 	})
 }

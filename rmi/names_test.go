@@ -228,3 +228,29 @@ func TestAMalformedURLIsRefusedBeforeAnythingIsDone(t *testing.T) {
 		t.Errorf("Lookup over TLS: %v; want it refused in words", err)
 	}
 }
+
+func TestTheRegistrysStubWorksOnThoughTheRegistryHasFewerEndpointsNow(t *testing.T) {
+	leak.Check(t)
+	w := tcpWorld(t)
+	first, at := registryAt(t, w)
+	if _, err := first.Listen(w.listen()); err != nil {
+		t.Fatal(err)
+	}
+	client := w.node(rmi.Options{})
+	reg, err := rmi.LocateRegistry(ctx(t), client, urlOf(at, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	hasLinks(t, client, 0)
+	second := w.node(rmi.Options{})
+	serveRegistry(t, second)
+	if _, err := second.Listen(at); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := reg.List(ctx(t), ""); err != nil {
+			t.Errorf("List through the old stub: %v", err)
+		}
+	}
+}

@@ -187,6 +187,9 @@ type muxStream struct {
 
 func (s *muxStream) Read(p []byte) (int, error) {
 	n, err := s.stream.Read(p)
+	if errors.Is(err, yamux.ErrTimeout) && s.session.hasEnded() {
+		n, err = s.stream.Read(p) // what came between its first look and the end; nothing comes any more
+	}
 	switch {
 	case err == nil:
 		return n, nil
