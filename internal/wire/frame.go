@@ -121,9 +121,6 @@ func AppendCancel(buf []byte, h CancelHeader) []byte {
 	return binary.BigEndian.AppendUint64(buf, h.Number)
 }
 
-// SetReplyFlags changes the flags of a buffer that starts with a REPLY: what a reply holds is known once it is written.
-func SetReplyFlags(frame []byte, flags ReplyFlags) { frame[lengthBytes+1] = byte(flags) }
-
 // FinishFrame sets the length of the frame that is the whole of buf. It fails where no length field can express it.
 func FinishFrame(buf []byte) error {
 	n := uint64(max(len(buf)-lengthBytes, 0))

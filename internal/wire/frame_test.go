@@ -59,8 +59,7 @@ func TestAParsedFrameIsWhatWasAppended(t *testing.T) {
 	if err != nil || h != want || string(body) != "body" {
 		t.Errorf("got %+v, %q, %v", h, body, err)
 	}
-	frame := AppendReplyHeader(nil, ReplyHeader{Slot: 9})
-	SetReplyFlags(frame, ReplyResults)
+	frame := AppendReplyHeader(nil, ReplyHeader{Flags: ReplyResults, Slot: 9})
 	if err := FinishFrame(frame); err != nil {
 		t.Fatal(err)
 	}
