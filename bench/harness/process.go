@@ -66,6 +66,7 @@ func start(command []string) (*process, worker.Hello, error) {
 func (p *process) ask(takes time.Duration, command string) (worker.Answer, error) {
 	var a worker.Answer
 	if _, err := io.WriteString(p.in, command+"\n"); err != nil {
+		p.end()
 		return a, p.told(err)
 	}
 	if err := p.hear(&a, takes+patience); err != nil {
@@ -81,6 +82,7 @@ func (p *process) hear(answer any, within time.Duration) error {
 	select {
 	case line, open := <-p.lines:
 		if !open {
+			p.end() // so that all it wrote has been read
 			return p.told(errors.New("the process ended"))
 		}
 		return json.Unmarshal(line, answer)
@@ -97,7 +99,7 @@ func (p *process) told(err error) error {
 	return err
 }
 
-// end has the process end, by force if need be.
+// end has the process end, by force if need be. It may be called again.
 func (p *process) end() {
 	p.in.Close()
 	force := time.AfterFunc(farewell, func() { p.cmd.Process.Kill() })
