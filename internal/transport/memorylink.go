@@ -89,7 +89,8 @@ type memoryEnd struct {
 	link          *memoryLink
 	side          int
 	local, remote memoryAddr
-	done          chan struct{} // closed when err is set
+	done          chan struct{}  // closed when err is set
+	reading       sync.WaitGroup // for receivers
 
 	started  bool
 	said     *Greeting       // to the other end
@@ -199,16 +200,18 @@ func (e *memoryEnd) Accept() (Stream, error) {
 }
 
 func (e *memoryEnd) Close() error {
-	e.close()
-	e.link.memory.forget(e.link)
+	e.fail(net.ErrClosed)
+	e.reading.Wait() // those of streams that are attached to later end by themselves
 	return nil
 }
 
-func (e *memoryEnd) close() {
+// fail ends this end, and so the other one.
+func (e *memoryEnd) fail(err error) {
 	e.link.mu.Lock()
-	defer e.link.mu.Unlock()
-	e.die(net.ErrClosed)
+	e.die(err)
 	e.link.settle()
+	e.link.mu.Unlock()
+	e.link.memory.forget(e.link)
 }
 
 func (e *memoryEnd) Done() <-chan struct{} { return e.done }

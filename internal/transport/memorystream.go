@@ -96,6 +96,38 @@ func (s *memoryStream) Read(b []byte) (int, error) {
 	}
 }
 
+// Attach has a goroutine read for r. It ends with the stream or the session, and the session's Close waits for it.
+func (s *memoryStream) Attach(r Receiver) {
+	s.pair.link.mu.Lock()
+	defer s.pair.link.mu.Unlock()
+	s.end().reading.Go(func() { s.feed(r) })
+}
+
+func (s *memoryStream) feed(r Receiver) {
+	defer r.End()
+	own := make([]byte, 4<<10)
+	for {
+		p := r.Room()
+		direct := p != nil
+		if !direct {
+			p = own
+		}
+		n, err := s.Read(p)
+		if err != nil {
+			return
+		}
+		if direct {
+			err = r.Filled(n)
+		} else {
+			err = r.Receive(p[:n])
+		}
+		if err != nil {
+			s.end().fail(err)
+			return
+		}
+	}
+}
+
 func (s *memoryStream) Write(b []byte) (n int, err error) {
 	s.pair.link.mu.Lock()
 	defer s.pair.link.mu.Unlock()

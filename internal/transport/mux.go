@@ -3,9 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,19 +11,18 @@ import (
 	"github.com/hashicorp/yamux"
 )
 
-// A session over yamux. yamux owns two goroutines, one reading and one writing the connection; they end when the session
-// does, and Close waits for them. Whatever ends a session is noted first (blame), then yamux is closed: the first cause
-// is the one that Err tells.
+// A session over yamux. yamux opens, accepts, closes and resets streams, numbers them and bounds those that wait; what they carry
+// passes it by (see muxConn), since on its way through yamux a frame is copied twice and handed over between goroutines four
+// times. On the wire all of it is yamux's protocol.
 //
-// A Write of yamux that returned late or failed may still be sent later, over memory that the next Write uses: so every
-// error that is not about the stream alone ends the session.
+// yamux owns two goroutines, one receiving and one sending its frames; they end when the session does, and Close waits for them.
+// Whatever ends a session is noted first (blame), then yamux is closed: the first cause is the one that Err tells.
 
 const (
-	// writeTimeout is how long bytes may wait for the connection. It is a last resort: liveness is probed above.
+	// writeTimeout is how long a frame of yamux's may wait for the connection. It is a last resort: liveness is probed above.
 	writeTimeout = time.Minute
 
-	// chunk is the most that goes into one frame: buffers keep the size of the largest frame they held, and what is small
-	// waits behind one frame of what is large.
+	// chunk is the most that goes into one frame: what is small waits behind one frame of what is large.
 	chunk = 64 << 10
 )
 
@@ -34,17 +31,17 @@ var errBroken = errors.New("the peer broke the session protocol")
 
 type muxSession struct {
 	mux   *yamux.Session
-	conn  *framed
+	conn  *muxConn
 	cause atomic.Pointer[error]
 
 	mu      sync.Mutex
-	ended   bool // nothing more will be received
-	streams map[*muxStream]struct{}
+	over    bool                  // nothing more is received
+	streams map[uint32]*muxStream // by id, from the frame that opens a stream to those that end it
 }
 
 func newMuxSession(conn net.Conn, dialled bool, buffers *buffers) *muxSession {
-	s := &muxSession{streams: map[*muxStream]struct{}{}}
-	s.conn = &framed{Conn: conn, buffers: buffers, blame: s.blame, ended: s.wake}
+	s := &muxSession{streams: map[uint32]*muxStream{}}
+	s.conn = &muxConn{Conn: conn, session: s, buffers: buffers, ready: make(chan struct{})}
 	start := yamux.Server
 	if dialled {
 		start = yamux.Client
@@ -54,6 +51,7 @@ func newMuxSession(conn net.Conn, dialled bool, buffers *buffers) *muxSession {
 		panic("transport: " + err.Error()) // the configuration is ours
 	}
 	s.mux = mux
+	close(s.conn.ready)
 	return s
 }
 
@@ -88,31 +86,6 @@ func (s *muxSession) Open() (Stream, error) {
 	return s.adopt(stream), nil
 }
 
-// adopt makes a stream of the session's.
-func (s *muxSession) adopt(stream *yamux.Stream) *muxStream {
-	m := &muxStream{session: s, stream: stream}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.streams[m] = struct{}{}
-	if s.ended {
-		stream.SetReadDeadline(longAgo())
-	}
-	return m
-}
-
-// wake makes those who wait for more find out that there is none. Left to yamux, they would run in circles from when it starts
-// to close until it has told each stream.
-func (s *muxSession) wake() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended = true
-	for m := range s.streams {
-		m.stream.SetReadDeadline(longAgo())
-	}
-}
-
-func longAgo() time.Time { return time.Unix(1, 0) }
-
 func (s *muxSession) Accept() (Stream, error) {
 	stream, err := s.mux.AcceptStream()
 	if err != nil {
@@ -121,24 +94,85 @@ func (s *muxSession) Accept() (Stream, error) {
 	return s.adopt(stream), nil
 }
 
+// opened makes the stream with the id, when the frame that opens it passes.
+func (s *muxSession) opened(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams[id] == nil {
+		s.streams[id] = newMuxStream(s, id)
+	}
+}
+
+// adopt returns the stream that yamux has opened or accepted. One that the peer has reset meanwhile is gone already.
+func (s *muxSession) adopt(stream *yamux.Stream) *muxStream {
+	s.mu.Lock()
+	m := s.streams[stream.StreamID()]
+	over := s.over
+	s.mu.Unlock()
+	if m == nil {
+		m = newMuxStream(s, stream.StreamID())
+		m.note(func() { m.reset = !over })
+	}
+	m.note(func() { m.stream, m.over = stream, m.over || over })
+	return m
+}
+
+// find returns the stream that a frame is about, or nil.
+func (s *muxSession) find(id uint32) *muxStream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.streams[id]
+}
+
+// forget drops a stream of which nothing more can come.
+func (s *muxSession) forget(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, id)
+}
+
+// end tells all streams that nothing more is received.
+func (s *muxSession) end() {
+	s.mu.Lock()
+	s.over = true
+	streams := make([]*muxStream, 0, len(s.streams))
+	for _, m := range s.streams {
+		streams = append(streams, m)
+	}
+	s.mu.Unlock()
+	for _, m := range streams {
+		m.note(func() { m.over = true })
+	}
+}
+
 func (s *muxSession) Close() error {
 	s.blame(net.ErrClosed)
 	if s.conn.finish() {
 		<-s.mux.CloseChan() // yamux closes when the other side has, or time is up
 	}
-	return s.mux.Close()
+	err := s.mux.Close()
+	s.conn.settle()
+	return err
 }
 
 func (s *muxSession) Done() <-chan struct{} { return s.mux.CloseChan() }
 
 func (s *muxSession) Err() error {
-	if !s.mux.IsClosed() {
+	s.mu.Lock()
+	over := s.over
+	s.mu.Unlock()
+	if !over && !s.mux.IsClosed() {
 		return nil
 	}
+	s.settleCause()
+	return *s.cause.Load()
+}
+
+// settleCause notes yamux's own reason to end where there is no other.
+func (s *muxSession) settleCause() {
 	if s.cause.Load() == nil {
 		s.blame(fmt.Errorf("%w: %w", errBroken, s.verdict()))
 	}
-	return *s.cause.Load()
 }
 
 // verdict is why yamux closed itself. Of all its methods only AcceptStream tells, and only when it does not happen upon a
@@ -169,7 +203,7 @@ func (s *muxSession) refusal() error {
 // blame notes why the session is about to end, if nothing has been noted yet.
 func (s *muxSession) blame(err error) { s.cause.CompareAndSwap(nil, &err) }
 
-// fail ends the session because of err, which yamux returned, unless it has ended already, and returns why it ended.
+// fail ends the session because of err, unless it has ended already, and returns why it ended. Not for the receiving goroutine.
 func (s *muxSession) fail(err error) error {
 	if !s.mux.IsClosed() {
 		s.blame(err)
@@ -177,90 +211,3 @@ func (s *muxSession) fail(err error) error {
 	}
 	return s.Err()
 }
-
-type muxStream struct {
-	session *muxSession
-	stream  *yamux.Stream
-
-	closed, drained bool // written, and read, to the end; guarded by session.mu
-}
-
-func (s *muxStream) Read(p []byte) (int, error) {
-	n, err := s.stream.Read(p)
-	if errors.Is(err, yamux.ErrTimeout) && s.session.hasEnded() {
-		n, err = s.stream.Read(p) // what came between its first look and the end; nothing comes any more
-	}
-	switch {
-	case err == nil:
-		return n, nil
-	case err == io.EOF:
-		s.session.leave(s, &s.drained)
-		return n, err
-	case errors.Is(err, yamux.ErrTimeout) && s.session.hasEnded():
-		<-s.session.mux.CloseChan()
-		return n, io.EOF
-	case errors.Is(err, yamux.ErrTimeout):
-		return n, os.ErrDeadlineExceeded
-	}
-	return n, s.explain(err)
-}
-
-func (s *muxStream) Write(p []byte) (n int, err error) {
-	if err := s.session.refusal(); err != nil {
-		return 0, err
-	}
-	for n < len(p) {
-		written, err := s.stream.Write(p[n:min(n+chunk, len(p))])
-		n += written
-		if err != nil {
-			return n, s.explain(err)
-		}
-	}
-	return n, nil
-}
-
-// explain turns an error of yamux into one of this package and ends the session if it must.
-func (s *muxStream) explain(err error) error {
-	if why := s.session.Err(); why != nil {
-		return why
-	}
-	switch {
-	case errors.Is(err, yamux.ErrStreamClosed):
-		return net.ErrClosed
-	case errors.Is(err, yamux.ErrConnectionReset):
-		return ErrReset
-	}
-	return s.session.fail(err)
-}
-
-func (s *muxSession) hasEnded() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended
-}
-
-func (s *muxStream) Close() error {
-	s.session.leave(s, &s.closed)
-	return s.stream.Close()
-}
-
-// leave notes that one half of a stream is done with; after both, the session forgets it.
-func (s *muxSession) leave(m *muxStream, half *bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	*half = true
-	if m.closed && m.drained {
-		delete(s.streams, m)
-	}
-}
-
-func (s *muxStream) SetReadDeadline(t time.Time) error {
-	s.session.mu.Lock()
-	defer s.session.mu.Unlock()
-	if s.session.ended {
-		return nil // there is nothing to wait for
-	}
-	return s.stream.SetReadDeadline(t)
-}
-
-func (s *muxStream) Shrink() { s.stream.Shrink() }

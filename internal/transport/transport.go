@@ -15,7 +15,7 @@
 // Guarantees:
 //
 //  1. Bytes of one stream arrive in order and once, or not at all; a stream whose reader does not read stops its own
-//     writer after [Window] bytes, and no other stream.
+//     writer after [Window] bytes, and no other stream. A [Receiver] reads at once, on the goroutine that receives.
 //  2. A session that dies in whatever way closes its Done channel, and every blocked call on it or on its streams
 //     returns.
 //  3. A failed or late write ends the whole session: nothing is ever written after bytes that may not have been.
@@ -126,6 +126,10 @@ type Session interface {
 
 // A Stream is an ordered, flow-controlled pipe in both directions. One goroutine may read while another writes.
 type Stream interface {
+	// Attach hands the stream's bytes to r from now on, as they arrive and on whichever goroutine receives them, beginning with
+	// those that have arrived. Read must not be used any more.
+	Attach(r Receiver)
+
 	// Read returns what has arrived, waiting for at least one byte; io.EOF once the other side closed the stream or the
 	// session ended (ask Session.Err which it was) and all that had arrived is read; os.ErrDeadlineExceeded when it had
 	// to wait past the read deadline; ErrReset.
@@ -145,4 +149,21 @@ type Stream interface {
 
 	// Shrink gives back the memory that a drained stream keeps for receiving. For streams that have been idle a while.
 	Shrink()
+}
+
+// A Receiver takes what arrives on a stream, so that nobody has to wait in Read for it. Receive, Room and Filled are called by
+// one goroutine at a time, End by any, once. All must return soon: while they run, nothing else of the session is received. They
+// may not close the session, nor wait for a write.
+type Receiver interface {
+	// Receive takes p, which is valid until it returns. An error ends the session, and is its cause.
+	Receive(p []byte) error
+
+	// Room returns memory for what comes next where the receiver is in the middle of something large; nil where not. Bytes put
+	// there need not be copied: Filled tells how many were.
+	Room() []byte
+	Filled(n int) error
+
+	// End says that nothing more comes: the other side closed or reset the stream, or the session ended. A call of Receive or
+	// Filled that is under way may outlast it.
+	End()
 }

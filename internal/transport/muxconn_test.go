@@ -2,7 +2,6 @@ package transport
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -13,7 +12,7 @@ import (
 	"github.com/rmigo/rmigo/internal/leak"
 )
 
-// What framed does to yamux's reads and writes.
+// What passes between a connection and yamux, and what does not.
 
 // A script is a connection that notes each Write and serves each Read from one portion.
 type script struct {
@@ -41,34 +40,41 @@ func (s *script) Write(p []byte) (int, error) {
 }
 
 func header(kind byte, length int) []byte {
-	h := make([]byte, headerSize)
-	h[1] = kind
-	binary.BigEndian.PutUint32(h[8:], uint32(length))
-	return h
+	h := newMuxHeader(kind, 0, uint32(length))
+	return h[:]
 }
 
-// frame is a data frame with a body of n bytes.
+// of makes a frame one of the stream's.
+func of(stream byte, frame []byte) []byte {
+	frame[7] = stream
+	return frame
+}
+
+// flagged sets a frame's flags.
+func flagged(flags byte, frame []byte) []byte {
+	frame[3] = flags
+	return frame
+}
+
+// frame is a data frame with a body of n bytes that look like pings.
 func frame(n int) []byte { return append(header(frameData, n), bytes.Repeat([]byte{framePing}, n)...) }
 
-func newFramed(conn net.Conn) (*framed, *error) {
-	blamed := new(error)
-	return &framed{Conn: conn, buffers: newBuffers(), ended: func() {}, blame: func(err error) {
-		if *blamed == nil {
-			*blamed = err
-		}
-	}}, blamed
+// newMuxConn returns a connection whose yamux is the test.
+func newMuxConn(conn net.Conn) *muxConn {
+	s := &muxSession{streams: map[uint32]*muxStream{}}
+	s.conn = &muxConn{Conn: conn, session: s, buffers: newBuffers(), ready: make(chan struct{})}
+	close(s.conn.ready)
+	return s.conn
 }
 
 func TestAHeaderLeavesTogetherWithItsBody(t *testing.T) {
 	leak.Check(t)
 	for _, test := range []struct{ body, writes int }{{1, 1}, {headerSize, 1}, {joinSize, 1}, {joinSize + 1, 2}} {
 		conn := new(script)
-		f, _ := newFramed(conn)
+		c := newMuxConn(conn)
 		whole := frame(test.body)
-		for _, part := range [][]byte{whole[:headerSize], whole[headerSize:]} {
-			if n, err := f.Write(part); n != len(part) || err != nil {
-				t.Fatalf("body of %d: got %d, %v, want all %d bytes taken", test.body, n, err, len(part))
-			}
+		if err := c.send(whole[:headerSize], whole[headerSize:]); err != nil {
+			t.Fatalf("body of %d: %v", test.body, err)
 		}
 		if got := bytes.Join(conn.writes, nil); !bytes.Equal(got, whole) {
 			t.Errorf("body of %d: got other bytes than were written", test.body)
@@ -79,39 +85,95 @@ func TestAHeaderLeavesTogetherWithItsBody(t *testing.T) {
 	}
 }
 
-func TestAHeaderWithoutABodyLeavesAtOnce(t *testing.T) {
+func TestCreditIsSentOnceAloneOrWithTheNextFrame(t *testing.T) {
 	leak.Check(t)
 	conn := new(script)
-	f, _ := newFramed(conn)
-	for _, h := range [][]byte{header(1, 500), header(3, 0), header(frameData, 0)} {
-		f.Write(h)
+	c := newMuxConn(conn)
+	c.owe(3, 1000)
+	c.owe(5, 2000)
+	next := of(7, frame(10))
+	if err := c.send(next[:headerSize], next[headerSize:]); err != nil {
+		t.Fatal(err)
 	}
-	if len(conn.writes) != 3 {
-		t.Errorf("got %d writes, want 3: no body follows these headers", len(conn.writes))
+	c.crediting.Wait()
+	got := bytes.Join(conn.writes, nil)
+	for _, want := range [][]byte{of(3, header(frameCredit, 1000)), of(5, header(frameCredit, 2000)), next} {
+		if bytes.Count(got, want) != 1 {
+			t.Errorf("got %x, want %x once", got, want)
+		}
+	}
+	if len(got) != 2*headerSize+len(next) {
+		t.Errorf("got %d bytes, want nothing besides", len(got))
 	}
 }
 
-func TestReadsGrowWhileBytesFlowAndHoldNoBufferOtherwise(t *testing.T) {
+// collect is a receiver that keeps what it gets, and wants large bodies in place.
+type collect struct {
+	got  []byte
+	room []byte
+	ends int
+}
+
+func (c *collect) Receive(p []byte) error {
+	c.got = append(c.got, p...)
+	return nil
+}
+
+func (c *collect) Room() []byte {
+	c.room = make([]byte, directRead)
+	return c.room
+}
+
+func (c *collect) Filled(n int) error { return c.Receive(c.room[:n]) }
+func (c *collect) End()               { c.ends++ }
+
+func TestBodiesReachTheirStreamsAndYamuxTheRestWhereverTheReadsAreCut(t *testing.T) {
 	leak.Check(t)
-	conn := &script{portions: [][]byte{frame(100), frame(50_000), frame(100)}}
-	f, _ := newFramed(conn)
-	var got []byte
-	p := make([]byte, 4096)
-	for {
-		n, err := f.Read(p)
+	open := flagged(flagSYN, of(1, header(frameCredit, 0)))
+	end := flagged(flagFIN, of(1, header(frameCredit, 0)))
+	goAway := header(3, 0)
+	stream := bytes.Join([][]byte{
+		open, of(1, frame(300)), of(9, frame(40)), of(1, header(frameCredit, 77)), of(1, frame(3*directRead)), of(1, frame(0)), end, goAway,
+	}, nil)
+	want := bytes.Repeat([]byte{framePing}, 300+3*directRead)
+	for size := 1; size <= len(stream); size += 1 + size/16 {
+		conn := new(script)
+		for rest := stream; len(rest) > 0; {
+			n := min(size, len(rest))
+			conn.portions, rest = append(conn.portions, bytes.Clone(rest[:n])), rest[n:]
+		}
+		c := newMuxConn(conn)
+		sink := new(collect)
+		c.session.opened(1)
+		m := c.session.find(1)
+		m.Attach(sink)
+		passed, err := io.ReadAll(c)
 		if err != nil {
+			t.Fatalf("reads of %d bytes: %v", size, err)
+		}
+		if rest := bytes.Join([][]byte{open, end, goAway}, nil); !bytes.Equal(passed, rest) {
+			t.Errorf("reads of %d bytes: yamux got %x, want %x", size, passed, rest)
+		}
+		if !bytes.Equal(sink.got, want) || sink.ends != 1 {
+			t.Errorf("reads of %d bytes: the stream got %d bytes and %d ends, want %d and one", size, len(sink.got), sink.ends, len(want))
+		}
+		if m.window != Window+77 {
+			t.Errorf("reads of %d bytes: a window of %d, want the credit of 77 in it", size, m.window)
+		}
+	}
+}
+
+func TestReadsGrowWhileBytesFlow(t *testing.T) {
+	leak.Check(t)
+	conn := &script{portions: [][]byte{frame(100), frame(50_000), frame(100), frame(100)}}
+	c := newMuxConn(conn)
+	for {
+		if _, err := c.Read(make([]byte, 4096)); err != nil {
 			break
 		}
-		got = append(got, p[:n]...)
 	}
-	if want := bytes.Join([][]byte{frame(100), frame(50_000), frame(100)}, nil); !bytes.Equal(got, want) {
-		t.Errorf("got %d bytes, want the %d that came, in order", len(got), len(want))
-	}
-	if conn.asked[0] != 4096 || conn.asked[2] != readSize {
-		t.Errorf("got reads of %v bytes, want small ones until one was filled, then large ones", conn.asked)
-	}
-	if f.ahead != nil {
-		t.Error("a buffer is held although nothing is unread")
+	if conn.asked[0] != 4096 || conn.asked[2] != readSize || conn.asked[len(conn.asked)-1] != 4096 {
+		t.Errorf("got reads of %v bytes, want small ones until one was filled, then large ones, then small ones", conn.asked)
 	}
 }
 
@@ -124,19 +186,11 @@ func TestAPingIsRefusedWhereverTheReadsAreCut(t *testing.T) {
 			n := min(size, len(rest))
 			conn.portions, rest = append(conn.portions, bytes.Clone(rest[:n])), rest[n:]
 		}
-		f, blamed := newFramed(conn)
-		_, err := io.Copy(io.Discard, f)
-		if !errors.Is(err, errPing) || !errors.Is(*blamed, errPing) {
-			t.Fatalf("reads of %d bytes: got error %v, blamed %v, want the ping refused", size, err, *blamed)
+		c := newMuxConn(conn)
+		_, err := io.Copy(io.Discard, c)
+		if cause := c.session.cause.Load(); !errors.Is(err, errPing) || cause == nil || !errors.Is(*cause, errPing) {
+			t.Fatalf("reads of %d bytes: got error %v, blamed %v, want the ping refused", size, err, cause)
 		}
-	}
-}
-
-func TestPingLookalikesInsideABodyPass(t *testing.T) {
-	leak.Check(t)
-	f, _ := newFramed(&script{portions: [][]byte{frame(5000), frame(5000)}})
-	if _, err := io.Copy(io.Discard, f); err != nil {
-		t.Errorf("got error %v, want bodies left alone", err)
 	}
 }
 
@@ -191,7 +245,7 @@ func TestAPeerThatBreaksTheSessionProtocolLosesItsSession(t *testing.T) {
 		{"an unknown frame", "invalid msg type", [][]byte{header(77, 0)}},
 		{"a ping", "a ping below the session", [][]byte{header(framePing, 0)}},
 		{"a stream opened twice", "duplicate stream", [][]byte{open, open}},
-		{"more than the window", "recv window exceeded", [][]byte{open, body(Window), body(1)}},
+		{"more than the window", "more data than the stream's window", [][]byte{open, body(Window), body(1)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			leak.Check(t)

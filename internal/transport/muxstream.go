@@ -1,0 +1,290 @@
+package transport
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+)
+
+// muxStream is a stream of a muxSession: what yamux has no part in, which is its bytes and windows.
+//
+// mu guards the fields below it and is a leaf, but for Attach, which hands over under it what has arrived. Whoever changes what a
+// reader or a writer may wait for pokes them; each of the two waits alone.
+type muxStream struct {
+	session *muxSession
+	id      uint32
+
+	writing  sync.Mutex // one Write at a time
+	readable chan struct{}
+	writable chan struct{}
+
+	mu       sync.Mutex
+	stream   *yamux.Stream // once yamux has handed it out
+	receiver Receiver
+	unread   []byte
+	expected uint32 // bytes that the peer may still send
+	taken    uint32 // bytes read, for which the peer has no credit yet
+	window   uint32 // bytes that may still be sent
+	deadline time.Time
+	closed   bool // here
+	finished bool // by the peer
+	reset    bool // by the peer
+	gaveUp   bool // by this side, which had closed it and waited for the peer to
+	over     bool // the session has ended
+	told     bool // the receiver knows of the end
+}
+
+func newMuxStream(s *muxSession, id uint32) *muxStream {
+	return &muxStream{
+		session: s, id: id, expected: Window, window: Window,
+		readable: make(chan struct{}, 1), writable: make(chan struct{}, 1),
+	}
+}
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// note changes the stream's state and tells those who wait for it.
+func (s *muxStream) note(change func()) {
+	s.mu.Lock()
+	change()
+	var end Receiver
+	if s.receiver != nil && !s.told && s.atEnd() {
+		s.told, end = true, s.receiver
+	}
+	s.mu.Unlock()
+	poke(s.readable)
+	poke(s.writable)
+	if end != nil {
+		end.End()
+	}
+}
+
+// atEnd reports whether nothing more arrives. mu is held.
+func (s *muxStream) atEnd() bool { return s.finished || s.reset || s.gaveUp || s.over }
+
+// ended notes that the peer has closed or reset the stream.
+func (s *muxStream) ended(reset bool) {
+	var last bool
+	s.note(func() {
+		s.reset, s.finished = s.reset || reset, true
+		last = s.closed || reset
+	})
+	if last {
+		s.session.forget(s.id)
+	}
+}
+
+// expect notes that the peer sends n bytes; it reports whether it may.
+func (s *muxStream) expect(n uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n > s.expected {
+		return false
+	}
+	s.expected -= n
+	return true
+}
+
+// grant notes that the peer takes n bytes more.
+func (s *muxStream) grant(n uint32) {
+	s.mu.Lock()
+	s.window += min(n, ^uint32(0)-s.window)
+	s.mu.Unlock()
+	poke(s.writable)
+}
+
+// deliver takes bytes that have arrived.
+func (s *muxStream) deliver(p []byte) error {
+	s.mu.Lock()
+	r := s.receiver
+	if r == nil {
+		s.unread = append(s.unread, p...)
+	}
+	s.mu.Unlock()
+	if r == nil {
+		poke(s.readable)
+		return nil
+	}
+	if err := r.Receive(p); err != nil {
+		return err
+	}
+	s.consumed(len(p))
+	return nil
+}
+
+// room returns where the receiver wants what comes next, or nil.
+func (s *muxStream) room() []byte {
+	s.mu.Lock()
+	r := s.receiver
+	s.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	return r.Room()
+}
+
+// filled notes that n bytes were put into room.
+func (s *muxStream) filled(n int) error {
+	if err := s.receiver.Filled(n); err != nil { // it does not change once it is there
+		return err
+	}
+	s.consumed(n)
+	return nil
+}
+
+// consumed gives the peer credit for bytes that are out of the way, once they are many.
+func (s *muxStream) consumed(n int) {
+	s.mu.Lock()
+	s.taken += uint32(n)
+	due := s.taken
+	if due < Window/2 || s.atEnd() {
+		due = 0
+	}
+	s.taken -= due
+	s.expected += due
+	s.mu.Unlock()
+	if due > 0 {
+		s.session.conn.owe(s.id, due)
+	}
+}
+
+func (s *muxStream) Attach(r Receiver) {
+	s.mu.Lock()
+	unread := s.unread
+	s.unread, s.receiver = nil, r
+	var err error
+	if len(unread) > 0 {
+		err = r.Receive(unread)
+	}
+	s.mu.Unlock()
+	s.note(func() {})
+	if err != nil {
+		s.session.fail(err)
+		return
+	}
+	s.consumed(len(unread))
+}
+
+func (s *muxStream) Read(p []byte) (int, error) {
+	for {
+		n, deadline, err := s.read(p)
+		if n > 0 {
+			s.consumed(n)
+		}
+		if n > 0 || err != nil || len(p) == 0 {
+			return n, err
+		}
+		s.wait(deadline)
+	}
+}
+
+// read returns what is there, or nothing and until when to wait for something.
+func (s *muxStream) read(p []byte) (n int, deadline time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.reset && !s.closed:
+		return 0, deadline, ErrReset
+	case len(s.unread) > 0:
+		n = copy(p, s.unread)
+		s.unread = s.unread[:copy(s.unread, s.unread[n:])]
+		return n, deadline, nil
+	case s.atEnd():
+		return 0, deadline, io.EOF
+	case !s.deadline.IsZero() && !time.Now().Before(s.deadline):
+		return 0, deadline, os.ErrDeadlineExceeded
+	}
+	return 0, s.deadline, nil
+}
+
+// wait returns when there may be something to read, or at the deadline.
+func (s *muxStream) wait(deadline time.Time) {
+	var late <-chan time.Time
+	if !deadline.IsZero() {
+		timer := time.NewTimer(time.Until(deadline))
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-s.readable:
+	case <-late:
+	}
+}
+
+func (s *muxStream) Write(p []byte) (n int, err error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	for n < len(p) {
+		size, err := s.reserve(min(len(p)-n, chunk))
+		if err != nil {
+			return n, err
+		}
+		header := newMuxHeader(frameData, s.id, uint32(size))
+		if err := s.session.conn.send(header[:], p[n:n+size]); err != nil {
+			return n, s.session.fail(err)
+		}
+		n += size
+	}
+	return n, nil
+}
+
+// reserve takes up to most bytes from the window, waiting until there is one.
+func (s *muxStream) reserve(most int) (int, error) {
+	for {
+		if err := s.session.refusal(); err != nil {
+			return 0, err
+		}
+		s.mu.Lock()
+		size := min(uint32(most), s.window)
+		closed, reset := s.closed, s.reset || s.gaveUp
+		if !closed && !reset {
+			s.window -= size
+		}
+		s.mu.Unlock()
+		switch {
+		case closed:
+			return 0, net.ErrClosed
+		case reset:
+			return 0, ErrReset
+		case size > 0:
+			return int(size), nil
+		}
+		<-s.writable
+	}
+}
+
+func (s *muxStream) Close() error {
+	var stream *yamux.Stream
+	var last bool
+	s.note(func() {
+		s.closed = true
+		stream, last = s.stream, s.finished || s.reset
+	})
+	err := stream.Close()
+	if last {
+		s.session.forget(s.id)
+	}
+	return err
+}
+
+func (s *muxStream) SetReadDeadline(t time.Time) error {
+	s.note(func() { s.deadline = t })
+	return nil
+}
+
+func (s *muxStream) Shrink() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.unread) == 0 {
+		s.unread = nil
+	}
+}
