@@ -33,6 +33,7 @@ import (
 
 	"github.com/rmigo/rmigo/internal/gen"
 	"github.com/rmigo/rmigo/internal/leak"
+	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/internal/wire"
 	"github.com/rmigo/rmigo/refs"
@@ -410,21 +411,16 @@ func call(h wire.CallHeader, extensions map[string]bool) hexCheck {
 // alone reads a frame as a lane does, and checks that it is one.
 func alone(t *testing.T, b []byte, want wire.FrameKind) []byte {
 	t.Helper()
-	frames := wire.NewFrameReader(bytes.NewReader(b), wire.Limits{}, plain{})
-	kind, frame, err := frames.Next()
+	r := bytes.NewReader(b)
+	kind, frame, err := testobj.ReadFrame(r)
 	if err != nil || kind != want {
 		t.Fatalf("the lane reads %v, %v; want %v", kind, err, want)
 	}
-	if _, _, err := frames.Next(); err != io.EOF {
-		t.Errorf("after the frame: %v", err)
+	if r.Len() > 0 {
+		t.Errorf("%d bytes follow the frame", r.Len())
 	}
 	return frame
 }
-
-type plain struct{}
-
-func (plain) Get(n int) []byte { return make([]byte, n) }
-func (plain) Put([]byte)       {}
 
 func bankTable(t *testing.T) *wire.Table {
 	t.Helper()
@@ -1037,7 +1033,7 @@ func TestBytesBehindTheArgumentsAreRefused(t *testing.T) {
 	if _, err := lane.Write(frame); err != nil {
 		t.Fatal(err)
 	}
-	_, frame, err = wire.NewFrameReader(lane, wire.Limits{}, plain{}).Next()
+	_, frame, err = testobj.ReadFrame(lane)
 	if err != nil {
 		t.Fatal(err)
 	}

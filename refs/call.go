@@ -10,7 +10,7 @@ import (
 )
 
 // Outgoing is one call from this process: generated stubs fill Args, Invoke, read Results and Finish. It is used by one
-// goroutine, once, and holds the object's handle until Finish.
+// goroutine, holds the object's handle until Finish, and is reused for later calls after that.
 //
 // Who may touch it: its own goroutine, except between Invoke's sending and the message on done, when whoever takes it out of
 // the link's slots fills in the outcome.
@@ -33,10 +33,13 @@ type Outgoing struct {
 	done  chan struct{} // receives once the outcome below is there
 	flags wire.ReplyFlags
 	body  []byte
-	frame []byte // the buffer that body is part of
+	frame []byte // the buffer that body is part of, where it has one of its own
 	broke *Error
 
 	failure error // what the method, or the runtime over there, returned
+
+	args   []byte // memory for small arguments
+	copied []byte // memory for small replies
 }
 
 var errNoResults = errors.New("the call returned no results")
@@ -44,8 +47,9 @@ var errNoResults = errors.New("the call returned no results")
 // Call begins a call of the method on the object, connecting to its process if there is no connection. Failures are kept for
 // Finish; until then, all else does nothing.
 func (h *Handle) Call(ctx context.Context, f *Face, method uint64) *Outgoing {
-	c := &Outgoing{handle: h, face: f, method: method, ctx: ctx, done: make(chan struct{}, 1)}
 	n := h.node
+	c := n.newOutgoing()
+	c.handle, c.face, c.method, c.ctx = h, f, method, ctx
 	if t := n.cfg.Timeout; t > 0 {
 		if _, bounded := ctx.Deadline(); !bounded {
 			c.ctx, c.cancel = context.WithTimeout(ctx, t)
@@ -66,8 +70,35 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64) *Outgoing {
 	}
 	c.number = n.number.Add(1)
 	c.courier = courier{n, c.link, Message{Call: c.number, Caller: n.id}}
-	c.Args.Reset(n.codec, f.table, &c.courier, "argument", n.buffers.Get(wire.CallHeaderBytes))
+	c.Args.Reset(n.codec, f.table, &c.courier, "argument", c.args[:wire.CallHeaderBytes])
 	return c
+}
+
+// newOutgoing returns a call to be filled in; drop takes it back.
+func (n *Node) newOutgoing() *Outgoing {
+	if c, ok := n.outgoing.Get().(*Outgoing); ok {
+		return c
+	}
+	return &Outgoing{done: make(chan struct{}, 1), args: make([]byte, 0, 512)}
+}
+
+// drop gives the call's memory back. Nothing of it is used any more, and nobody else knows it: it is in no slot.
+func (c *Outgoing) drop() {
+	n := c.handle.node
+	if c.frame != nil && !c.Results.Kept() {
+		n.buffers.Put(c.frame)
+	}
+	c.handle, c.face, c.ctx, c.cancel, c.depth, c.link, c.err = nil, nil, nil, nil, 0, nil, nil
+	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
+	c.courier = courier{}
+	c.Args.Err, c.Results.Err = nil, nil
+	if cap(c.args) > smallMessage {
+		c.args = make([]byte, 0, 512)
+	}
+	if cap(c.copied) > smallMessage {
+		c.copied = nil
+	}
+	n.outgoing.Put(c)
 }
 
 // asError returns err as an Error of the call's own, to be completed by give.
@@ -130,9 +161,8 @@ func (c *Outgoing) Invoke() {
 		c.give(&Error{Kind: kind, Reason: reason, NotRun: true, Err: err})
 		return
 	}
-	err = c.send(frame)
-	c.link.node.buffers.Put(frame)
-	if err != nil {
+	c.args = frame[:0]
+	if err = c.send(frame); err != nil {
 		e := asError(err)
 		e.NotRun = true
 		c.give(e)
@@ -183,14 +213,15 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	if body := len(frame) - wire.CallHeaderBytes; body > l.peerLimit {
 		return false, &Error{Kind: ErrLimit, Err: fmt.Errorf("the arguments take %d bytes, the peer takes at most %d (its Limits.MessageBytes)", body, l.peerLimit)}
 	}
-	if c.slot, err = l.waiting.add(c); err != nil {
+	var waiting int
+	if c.slot, waiting, err = l.waiting.add(c); err != nil {
 		return true, err
 	}
 	wire.AppendCallHeader(frame[:0], wire.CallHeader{Depth: c.depth, Number: c.number, Slot: c.slot, Timeout: left,
 		Object: c.handle.id.Object, Method: c.method})
 	if err = wire.FinishFrame(frame); err == nil {
 		l.touch()
-		err = l.out.send(c.ctx.Done(), frame, l.waiting.len() > 1)
+		err = l.out.send(c.ctx.Done(), frame, waiting > 1)
 	}
 	switch {
 	case err == nil:
@@ -222,8 +253,13 @@ func (c *Outgoing) abandon() {
 	c.give(&Error{Err: contextError(c.ctx)})
 }
 
-// answered fills in the reply; whoever took the call out of the slots calls it, once. The call owns frame from then on.
+// answered fills in the reply; whoever took the call out of the slots calls it, once. The call owns frame from then on; without
+// one, body is lent.
 func (c *Outgoing) answered(flags wire.ReplyFlags, body, frame []byte) {
+	if frame == nil {
+		c.copied = append(c.copied[:0], body...)
+		body = c.copied
+	}
 	c.flags, c.body, c.frame = flags, body, frame
 	c.done <- struct{}{}
 }
@@ -258,6 +294,9 @@ func (c *Outgoing) outcome() {
 	}
 	if c.flags&wire.ReplyResults != 0 {
 		c.Results.Reset(n.codec, c.face.table, &c.courier, "result", body)
+		if c.frame != nil {
+			c.Results.Lend()
+		}
 		return
 	}
 	c.Results.Err = errNoResults
@@ -282,10 +321,7 @@ func (c *Outgoing) Finish() error {
 		c.cancel()
 	}
 	err := c.finish()
-	if c.frame != nil {
-		c.link.node.buffers.Put(c.frame)
-		c.frame, c.body = nil, nil
-	}
+	c.drop()
 	return err
 }
 

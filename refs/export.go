@@ -137,16 +137,17 @@ func tableOf(faces []*Face) (*wire.Table, error) {
 	return wire.NewTable(builtinTypes(), types)
 }
 
-// acquire finds the object and counts a call on it, to be ended by release.
-func (t *exports) acquire(id ObjectID) (*export, Reason) {
+// acquire finds the object and counts a call on it, to be ended by release. It returns with it the interface that has the method,
+// or nil, and the object's table.
+func (t *exports) acquire(id ObjectID, method uint64) (*export, *Face, *wire.Table, Reason) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	e := t.byID[id]
 	if e == nil {
-		return nil, t.graves.reason(id)
+		return nil, nil, nil, t.graves.reason(id)
 	}
 	e.active.Add(1)
-	return e, 0
+	return e, e.methods[method], e.table, 0
 }
 
 func (e *export) release() {
@@ -160,13 +161,6 @@ func (e *export) floorIfGone() int64 {
 		return e.floor
 	}
 	return -1
-}
-
-// face returns the interface that has the method, or nil, and the object's table.
-func (t *exports) face(e *export, method uint64) (*Face, *wire.Table) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return e.methods[method], e.table
 }
 
 // interfaces returns the names of the object's interfaces, in the order in which they were exported.

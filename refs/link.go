@@ -15,10 +15,10 @@ import (
 // link is one live connection to a peer: a session with its first two streams, the control stream (HELLO, liveness, BYE) and
 // the lane, on which all calls of both directions travel.
 //
-// Its goroutines: readControl, readLane and watch, which end when the session does; flushers while something is queued; a
-// timer for liveness. The readers never run user code and never wait for the writers. fail ends the link, once, from
-// wherever the trouble was noticed; the lane's reader notices the end of the session last, after the replies that had
-// arrived before it.
+// Its goroutines: readControl and watch, which end when the session does; flushers while something is queued; a timer for
+// liveness. The lane's frames are taken on the session's own goroutine, as they arrive. Whoever receives never runs user code
+// and never waits for the writers. fail ends the link, once, from wherever the trouble was noticed; the lane notices the end of
+// the session after the replies that had arrived before it.
 type link struct {
 	node      *Node
 	peer      *peer
@@ -69,7 +69,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 		peerLimit: peerLimit(e.messageBytes),
 		gone:      make(chan struct{}), ready: make(chan struct{}),
 	}
-	l.serving.running = map[uint64]*Incoming{}
+	l.serving.running = map[uint64]*callContext{}
 	for w, stream := range map[*writer]transport.Stream{&l.out: e.lane, &l.ctl: e.control} {
 		w.stream, w.start, w.tasks = stream, l.start, &n.tasks
 		w.fail = func(err error) { l.fail(l.broken(err)) }
@@ -87,9 +87,9 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	p.add(l)
 	n.tasks.run(l.watch)
 	n.tasks.run(l.readControl)
-	n.tasks.run(l.readLane)
 	l.timer = time.AfterFunc(l.probe, l.tick)
 	close(l.ready)
+	l.lane.Attach(&lane{l, wire.NewFrames(n.cfg.Limits.codec(), &n.buffers, l.handle)})
 	n.report(n.cfg.log.Debug, "connected", "peer", p.id.String(), "at", l.session.RemoteAddr().String(), "dialled", l.dialled)
 	return l, nil
 }
@@ -150,26 +150,25 @@ func (l *link) watch() {
 	}
 }
 
-// hearing stamps the time at which the peer was heard.
+// hear stamps the time at which the peer was heard.
+func (l *link) hear() { l.heard.Store(int64(time.Since(l.start))) }
+
+// hearing is a reader of what the peer says.
 type hearing struct {
 	io.Reader
-	l    *link
-	lane bool
+	l *link
 }
 
 func (h hearing) Read(b []byte) (int, error) {
 	n, err := h.Reader.Read(b)
 	if n > 0 {
-		h.l.heard.Store(int64(time.Since(h.l.start)))
-		if h.lane {
-			h.l.out.unheard.Store(0)
-		}
+		h.l.hear()
 	}
 	return n, err
 }
 
 func (l *link) readControl() {
-	r := hearing{l.control, l, false}
+	r := hearing{l.control, l}
 	for {
 		msg, err := wire.ReadControl(r)
 		if err != nil {
@@ -241,7 +240,7 @@ func (l *link) noteIdle() {
 	l.control.Shrink()
 	l.out.shrink()
 	switch {
-	case l.dialled && !l.peer.lent.Load() && l.waiting.len() == 0 && l.serving.len() == 0 && !l.retiring.Load():
+	case l.dialled && !l.peer.lent.Load() && l.waiting.len() == 0 && l.serving.count.Load() == 0 && !l.retiring.Load():
 		l.node.idle.Touch(l, l.retire)
 		if l.ended() {
 			l.node.idle.Remove(l)
@@ -282,19 +281,29 @@ func (l *link) bye(side *bool) {
 	}
 }
 
-func (l *link) readLane() {
-	frames := wire.NewFrameReader(hearing{l.lane, l, true}, l.node.cfg.Limits.codec(), &l.node.buffers)
-	for {
-		kind, frame, err := frames.Next()
-		if err == nil {
-			err = l.handle(kind, frame)
-		}
-		if err != nil {
-			l.fail(l.broken(err))
-			return
-		}
-	}
+// lane receives the frames of the lane, on the session's receiving goroutine.
+type lane struct {
+	l *link
+	*wire.Frames
 }
+
+// Receive implements transport.Receiver.
+func (r *lane) Receive(p []byte) error { return r.took(r.Frames.Receive(p)) }
+
+// Filled implements transport.Receiver.
+func (r *lane) Filled(n int) error { return r.took(r.Frames.Filled(n)) }
+
+func (r *lane) took(err error) error {
+	r.l.hear()
+	r.l.out.unheard.Store(0)
+	if err != nil {
+		r.l.fail(r.l.broken(err))
+	}
+	return err
+}
+
+// End implements transport.Receiver.
+func (r *lane) End() { r.l.fail(r.l.broken(io.EOF)) }
 
 // broken says what an error of the session's streams means.
 func (l *link) broken(err error) *Error {
@@ -314,24 +323,30 @@ func (l *link) broken(err error) *Error {
 }
 
 // handle takes one frame; an error is the peer's breach of the protocol.
-func (l *link) handle(kind wire.FrameKind, frame []byte) error {
+func (l *link) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 	switch kind {
 	case wire.CallFrame:
-		return l.takeCall(frame)
+		return l.takeCall(frame, lent)
 	case wire.ReplyFrame:
 		h, body, err := wire.ParseReply(frame)
 		if err != nil {
 			return err
 		}
-		if c := l.waiting.take(h.Slot); c != nil {
+		c := l.waiting.take(h.Slot)
+		switch {
+		case c != nil && lent:
+			c.answered(h.Flags, body, nil)
+		case c != nil:
 			c.answered(h.Flags, body, frame)
-		} else {
+		case !lent:
 			l.node.buffers.Put(frame) // the reply to a call that was given up
 		}
 		return nil
 	case wire.CancelFrame:
 		h, err := wire.ParseCancel(frame)
-		l.node.buffers.Put(frame)
+		if !lent {
+			l.node.buffers.Put(frame)
+		}
 		if err == nil {
 			l.serving.cancel(h.Number)
 		}

@@ -31,6 +31,8 @@ type Node struct {
 	exports      exports
 	imports      imports
 	buffers      buffers
+	outgoing     sync.Pool   // *Outgoing
+	incoming     sync.Pool   // *Incoming
 	runtimeTable *wire.Table // for errors that belong to no interface
 	pending      *transport.Pending
 	idle         *transport.Idle

@@ -13,48 +13,81 @@ import (
 )
 
 // Incoming is one call that this process serves: generated skeletons read Args, Begin, run the method and fill Results. It
-// is used by the goroutine that serves it; others may only cancel it.
+// is used by the goroutine that serves it, and reused for later calls; what outlives the call, and what others may touch, is in
+// its context.
 type Incoming struct {
 	Method  uint64
 	Args    wire.Decoder
 	Results wire.Encoder
 
-	link    *link
+	node    *Node
+	ctx     *callContext
+	run     func()      // serve, for go
 	face    *Face       // that has the method; nil for the runtime's
 	types   *wire.Table // what its messages may carry by name
-	export  atomic.Pointer[export]
-	number  uint64
 	slot    uint64
-	depth   uint16
-	timeout time.Duration
 	object  ObjectID
-	body    []byte
-	frame   []byte // the buffer that body is part of
-	size    int64  // of that buffer, counted in Node.pendingBytes
+	body    []byte // the arguments
+	frame   []byte // the buffer that body is part of, where it has one of its own
+	size    int64  // of that memory, counted in Node.pendingBytes
 	begun   bool
-	courier courier
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
+	arrives courier // references among the arguments
+	leaves  courier // and among the results
+
+	copied []byte // memory for small arguments
+	reply  []byte // memory for small replies
+}
+
+// smallMessage is how large the memory may be that calls keep for those after them.
+const smallMessage = 8 << 10
+
+// newIncoming returns a call to be filled in; drop takes it back.
+func (n *Node) newIncoming() *Incoming {
+	if in, ok := n.incoming.Get().(*Incoming); ok {
+		return in
+	}
+	in := &Incoming{node: n, reply: make([]byte, 0, 512)}
+	in.run = in.serve
+	return in
+}
+
+// drop gives the call's memory back. Nothing of it is used any more.
+func (in *Incoming) drop() {
+	n := in.node
+	if in.frame != nil && !in.Args.Kept() {
+		n.buffers.Put(in.frame)
+	}
+	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
+	if cap(in.copied) > smallMessage {
+		in.copied = nil
+	}
+	if cap(in.reply) > smallMessage {
+		in.reply = make([]byte, 0, 512)
+	}
+	n.incoming.Put(in)
 }
 
 // serving is the table of calls that a link's peer waits for. mu guards running; cancellation happens outside it.
 type serving struct {
+	count atomic.Int64 // of running, for who need not have it exactly
+
 	mu      sync.Mutex
-	running map[uint64]*Incoming
+	running map[uint64]*callContext
 	shut    bool // the link has ended: what its reader still has is not served
 }
 
 // add takes the call in and returns how many are running; an error ends the link.
-func (s *serving) add(in *Incoming) (count int, err error) {
+func (s *serving) add(c *callContext) (count int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.shut:
 		return 0, errors.New("the connection has ended")
-	case s.running[in.number] != nil:
-		return 0, &wire.FrameError{Kind: wire.CallFrame, Says: fmt.Sprintf("number %d is running already", in.number)}
+	case s.running[c.number] != nil:
+		return 0, &wire.FrameError{Kind: wire.CallFrame, Says: fmt.Sprintf("number %d is running already", c.number)}
 	}
-	s.running[in.number] = in
+	s.running[c.number] = c
+	s.count.Store(int64(len(s.running)))
 	return len(s.running), nil
 }
 
@@ -62,21 +95,16 @@ func (s *serving) remove(number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.running, number)
-}
-
-func (s *serving) len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.running)
+	s.count.Store(int64(len(s.running)))
 }
 
 // cancel ends the call's context because the caller gave it up.
 func (s *serving) cancel(number uint64) {
 	s.mu.Lock()
-	in := s.running[number]
+	c := s.running[number]
 	s.mu.Unlock()
-	if in != nil {
-		in.cancel(errGivenUp)
+	if c != nil {
+		c.end(errGivenUp)
 	}
 }
 
@@ -85,20 +113,20 @@ func (s *serving) end(why error) {
 	s.mu.Lock()
 	s.shut = true
 	s.mu.Unlock()
-	s.cancelIf(func(*Incoming) bool { return true }, why)
+	s.cancelIf(func(*callContext) bool { return true }, why)
 }
 
-func (s *serving) cancelIf(which func(*Incoming) bool, why error) {
+func (s *serving) cancelIf(which func(*callContext) bool, why error) {
 	s.mu.Lock()
-	var calls []*Incoming
-	for _, in := range s.running {
-		if which(in) {
-			calls = append(calls, in)
+	var calls []*callContext
+	for _, c := range s.running {
+		if which(c) {
+			calls = append(calls, c)
 		}
 	}
 	s.mu.Unlock()
-	for _, in := range calls {
-		in.cancel(why)
+	for _, c := range calls {
+		c.end(why)
 	}
 }
 
@@ -108,59 +136,77 @@ func (n *Node) cancelCalls(e *export, why error) {
 	links := n.liveLinks()
 	n.mu.Unlock()
 	for _, l := range links {
-		l.serving.cancelIf(func(in *Incoming) bool { return in.export.Load() == e }, why)
+		l.serving.cancelIf(func(c *callContext) bool { return c.export.Load() == e }, why)
 	}
 }
 
 var errGivenUp = fmt.Errorf("%w: the caller gave the call up", context.Canceled)
 
-// takeCall admits a call and starts serving it, or refuses it. It runs on the lane's reader: it never waits.
-func (l *link) takeCall(frame []byte) error {
+// takeCall admits a call and starts serving it, or refuses it. It runs where the lane's bytes are received: it never waits.
+func (l *link) takeCall(frame []byte, lent bool) error {
 	n := l.node
-	if cap(frame) > 2*max(len(frame), smallBuffer) { // a call may last: it must not hold more than it needs
-		large := frame
-		frame = slices.Clone(large)
-		n.buffers.Put(large)
-	}
 	h, body, err := wire.ParseCall(frame)
 	if err != nil {
 		return err
 	}
 	l.touch()
-	in := &Incoming{Method: h.Method, link: l, number: h.Number, slot: h.Slot, depth: h.Depth, timeout: h.Timeout,
-		object: h.Object, body: body, frame: frame, size: int64(cap(frame))}
-	in.courier = courier{n, l, Message{Call: h.Number, Caller: l.peer.id}}
-	in.ctx, in.cancel = context.WithCancelCause(n.base)
-	count, err := l.serving.add(in)
+	in := n.newIncoming()
+	in.keep(frame, body, lent)
+	in.Method, in.slot, in.object = h.Method, h.Slot, h.Object
+	in.arrives = courier{n, l, Message{Call: h.Number, Caller: l.peer.id}}
+	in.leaves = courier{n, l, Message{Call: h.Number, Caller: l.peer.id, Result: true}}
+	in.ctx = &callContext{link: l, number: h.Number, depth: h.Depth}
+	if h.Timeout > 0 {
+		in.ctx.deadline = time.Now().Add(h.Timeout)
+	}
+	count, err := l.serving.add(in.ctx)
 	if err != nil {
-		in.cancel(nil)
+		in.ctx.end(nil)
 		return err
 	}
-	if in.depth == 0 {
+	if h.Depth == 0 {
 		n.rootCalls.Add(1)
 	}
 	n.pendingBytes.Add(in.size)
 	if refusal := in.admit(count); refusal != nil {
 		l.out.post(in.refusal(refusal))
 		in.done()
+		in.drop()
 		return nil
 	}
-	n.calls.run(in.serve) // ends when the method returns
+	n.calls.begin()
+	go in.run() // ends when the method returns
 	return nil
+}
+
+// keep takes the arguments out of a frame that is lent, or over with a frame that is not. A call may last: it must not hold more
+// memory than it needs.
+func (in *Incoming) keep(frame, body []byte, lent bool) {
+	switch {
+	case lent:
+		in.copied = append(in.copied[:0], body...)
+		in.body = in.copied
+	case cap(frame) > 2*max(len(frame), smallBuffer):
+		in.body = slices.Clone(body)
+		in.node.buffers.Put(frame)
+	default:
+		in.body, in.frame = body, frame
+	}
+	in.size = int64(max(len(in.body), cap(in.frame)))
 }
 
 // admit decides whether the call may run now.
 func (in *Incoming) admit(ofPeer int) *Error {
-	n := in.link.node
+	n := in.node
 	overloaded := func(format string, args ...any) *Error {
 		return &Error{Kind: ErrOverloaded, Err: fmt.Errorf(format, args...)}
 	}
 	switch {
-	case in.depth == 0 && n.draining.Load():
+	case in.ctx.depth == 0 && n.draining.Load():
 		return &Error{Kind: ErrNodeClosed, Err: errors.New("the process is shutting down")}
-	case in.depth == 0 && n.rootCalls.Load() > int64(n.cfg.MaxCalls):
+	case in.ctx.depth == 0 && n.rootCalls.Load() > int64(n.cfg.MaxCalls):
 		return overloaded("%d calls are running (Options.MaxCalls)", n.cfg.MaxCalls)
-	case int(in.depth) > n.cfg.MaxCallDepth:
+	case int(in.ctx.depth) > n.cfg.MaxCallDepth:
 		return &Error{Kind: ErrLimit, Err: fmt.Errorf("the chain of calls is nested more than %d deep (Options.MaxCallDepth)", n.cfg.MaxCallDepth)}
 	case ofPeer > n.cfg.Limits.CallsPerPeer:
 		return overloaded("%d calls of this peer are running (Limits.CallsPerPeer)", n.cfg.Limits.CallsPerPeer)
@@ -172,60 +218,46 @@ func (in *Incoming) admit(ofPeer int) *Error {
 
 // done ends the accounting of the call.
 func (in *Incoming) done() {
-	n := in.link.node
-	in.cancel(nil)
-	in.link.serving.remove(in.number)
-	if in.depth == 0 {
+	n, c := in.node, in.ctx
+	c.end(nil)
+	c.link.serving.remove(c.number)
+	if c.depth == 0 {
 		n.rootCalls.Add(-1)
 	}
 	n.pendingBytes.Add(-in.size)
-	if e := in.export.Load(); e != nil {
+	if e := c.export.Load(); e != nil {
 		e.release()
 	}
-	n.buffers.Put(in.frame)
-}
-
-type incomingKey struct{}
-
-// incomingFrom returns the call that ctx belongs to, or nil.
-func incomingFrom(ctx context.Context) *Incoming {
-	in, _ := ctx.Value(incomingKey{}).(*Incoming)
-	return in
 }
 
 // serve runs the call and replies.
 func (in *Incoming) serve() {
-	l, n := in.link, in.link.node
+	n, l := in.node, in.ctx.link
 	returned := false
 	defer func() {
 		if !returned { // the method called runtime.Goexit
 			l.out.post(in.refusal(&Error{Kind: ErrPanic, Err: errors.New("the method ended its goroutine")}))
+			in.done()
 		}
-		in.done()
+		n.calls.done()
 	}()
-	if in.timeout > 0 {
-		var stop context.CancelFunc
-		in.ctx, stop = context.WithTimeout(in.ctx, in.timeout)
-		defer stop()
-	}
-	err := in.run(context.WithValue(in.ctx, incomingKey{}, in))
+	err := in.call()
 	returned = true
-	reply := in.reply(err)
-	l.out.send(l.gone, reply, l.serving.len() > 1)
-	n.buffers.Put(reply)
+	l.out.send(l.gone, in.answer(err), l.serving.count.Load() > 1)
+	in.done()
+	in.drop()
 }
 
-// run finds the object and the method, and runs it.
-func (in *Incoming) run(ctx context.Context) error {
-	n := in.link.node
-	e, why := n.exports.acquire(in.object)
+// call finds the object and the method, and runs it.
+func (in *Incoming) call() error {
+	n := in.node
+	e, f, table, why := n.exports.acquire(in.object, in.Method)
 	if e == nil {
 		return &Error{Kind: ErrNoSuchObject, Reason: why}
 	}
-	in.export.Store(e)
-	f, table := n.exports.face(e, in.Method)
+	in.ctx.export.Store(e)
 	if in.Method == methodInterfaces {
-		in.Args.Reset(n.codec, nil, &in.courier, "argument", in.body)
+		in.Args.Reset(n.codec, nil, &in.arrives, "argument", in.body)
 		in.startResults(nil)
 		if err := in.Begin(); err != nil {
 			return err
@@ -237,16 +269,16 @@ func (in *Incoming) run(ctx context.Context) error {
 		return &Error{Kind: ErrNoSuchMethod, Err: n.exports.signatures(e)}
 	}
 	in.face, in.types = f, table
-	in.Args.Reset(n.codec, table, &in.courier, "argument", in.body)
+	in.Args.Reset(n.codec, table, &in.arrives, "argument", in.body)
+	if in.frame != nil {
+		in.Args.Lend()
+	}
 	in.startResults(table)
-	return f.Serve(ctx, e.impl, in)
+	return f.Serve(in.ctx, e.impl, in)
 }
 
 func (in *Incoming) startResults(t *wire.Table) {
-	n := in.link.node
-	results := in.courier
-	results.in.Result = true
-	in.Results.Reset(n.codec, t, &results, "result", n.buffers.Get(wire.ReplyHeaderBytes))
+	in.Results.Reset(in.node.codec, t, &in.leaves, "result", in.reply[:wire.ReplyHeaderBytes])
 }
 
 // Begin checks that the arguments were read; after it, the call counts as begun. Without it the method must not be run.
@@ -272,8 +304,8 @@ func (in *Incoming) NoSuchMethod() error { return &Error{Kind: ErrNoSuchMethod} 
 // Panicked logs a panic of the method and returns the error for the caller, who is told what was panicked with; the stack
 // stays in the log.
 func (in *Incoming) Panicked(value any, stack []byte) error {
-	n := in.link.node
-	n.report(n.cfg.log.Error, "panic in remote method", "method", in.face.methodName(in.Method), "caller", in.link.peer.id.String(),
+	n := in.node
+	n.report(n.cfg.log.Error, "panic in remote method", "method", in.face.methodName(in.Method), "caller", in.ctx.link.peer.id.String(),
 		"panic", fmt.Sprint(value), "stack", string(stack))
 	return &panicked{fmt.Sprint(value)}
 }
@@ -282,8 +314,8 @@ type panicked struct{ text string }
 
 func (p *panicked) Error() string { return p.text }
 
-// reply builds the reply frame.
-func (in *Incoming) reply(err error) []byte {
+// answer builds the reply frame, in in.reply.
+func (in *Incoming) answer(err error) []byte {
 	if !in.begun || err != nil && in.panicked(err) != nil {
 		e := in.panicked(err)
 		if e == nil {
@@ -293,8 +325,8 @@ func (in *Incoming) reply(err error) []byte {
 	}
 	flags := wire.ReplyResults
 	frame, bad := in.Results.Finish()
-	if size := len(frame) - wire.ReplyHeaderBytes; bad == nil && size > in.link.peerLimit {
-		bad = &Error{Kind: ErrLimit, Err: fmt.Errorf("the results take %d bytes, the caller takes at most %d (its Limits.MessageBytes)", size, in.link.peerLimit)}
+	if size := len(frame) - wire.ReplyHeaderBytes; bad == nil && size > in.ctx.link.peerLimit {
+		bad = &Error{Kind: ErrLimit, Err: fmt.Errorf("the results take %d bytes, the caller takes at most %d (its Limits.MessageBytes)", size, in.ctx.link.peerLimit)}
 	}
 	if bad != nil {
 		if err == nil {
@@ -304,11 +336,11 @@ func (in *Incoming) reply(err error) []byte {
 			}
 			return in.refusal(&Error{Kind: kind, Reason: reason, Err: bad})
 		}
-		flags, frame = 0, in.link.node.buffers.Get(wire.ReplyHeaderBytes)
+		flags, frame = 0, in.reply[:wire.ReplyHeaderBytes]
 	}
 	if err != nil { // it stands before the results: it can be read even where they cannot
 		flags |= wire.ReplyError
-		item := wire.AppendError(in.link.node.codec, in.table(), in.resultCourier(), nil, err)
+		item := wire.AppendError(in.node.codec, in.table(), &in.leaves, nil, err)
 		frame = slices.Insert(frame, wire.ReplyHeaderBytes, item...)
 	}
 	return in.finishReply(frame, flags)
@@ -327,8 +359,7 @@ func (in *Incoming) refusal(e *Error) []byte {
 	if !in.begun {
 		flags |= wire.ReplyNotStarted
 	}
-	n := in.link.node
-	frame := wire.AppendError(n.codec, n.runtimeTable, nil, n.buffers.Get(wire.ReplyHeaderBytes), e)
+	frame := wire.AppendError(in.node.codec, in.node.runtimeTable, nil, in.reply[:wire.ReplyHeaderBytes], e)
 	return in.finishReply(frame, flags)
 }
 
@@ -337,13 +368,8 @@ func (in *Incoming) finishReply(frame []byte, flags wire.ReplyFlags) []byte {
 	if err := wire.FinishFrame(frame); err != nil {
 		return in.refusal(&Error{Kind: ErrLimit, Err: err})
 	}
+	in.reply = frame[:0]
 	return frame
-}
-
-func (in *Incoming) resultCourier() *courier {
-	c := in.courier
-	c.in.Result = true
-	return &c
 }
 
 // table is what the reply may carry by name.
@@ -351,7 +377,7 @@ func (in *Incoming) table() *wire.Table {
 	if in.types != nil {
 		return in.types
 	}
-	return in.link.node.runtimeTable
+	return in.node.runtimeTable
 }
 
 // Peer is who calls.
@@ -364,10 +390,10 @@ type Peer struct {
 // Caller returns who made the remote call that ctx belongs to; a zero Peer if it belongs to none. A local call that is made with
 // such a context belongs to that remote call too.
 func Caller(ctx context.Context) Peer {
-	in := incomingFrom(ctx)
-	if in == nil {
+	c := incomingFrom(ctx)
+	if c == nil {
 		return Peer{}
 	}
-	l := in.link
+	l := c.link
 	return Peer{Process: l.peer.id, Address: l.session.RemoteAddr().String(), SameHost: l.vantage.sameHost}
 }

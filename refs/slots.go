@@ -21,12 +21,12 @@ type slot struct {
 	gen  uint32
 }
 
-// add reserves a slot; it fails with the reason once the table is shut.
-func (s *slots) add(c *Outgoing) (uint64, error) {
+// add reserves a slot, and returns with it how many calls wait now; it fails with the reason once the table is shut.
+func (s *slots) add(c *Outgoing) (number uint64, waiting int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shut != nil {
-		return 0, s.shut
+		return 0, 0, s.shut
 	}
 	var i uint32
 	if n := len(s.free); n > 0 {
@@ -37,7 +37,7 @@ func (s *slots) add(c *Outgoing) (uint64, error) {
 	}
 	s.table[i].call = c
 	s.active++
-	return uint64(s.table[i].gen)<<32 | uint64(i), nil
+	return uint64(s.table[i].gen)<<32 | uint64(i), s.active, nil
 }
 
 // take removes and returns the call that waits in the slot, or nil if none does (any more).

@@ -11,14 +11,14 @@ func TestAReplyNeverReachesTheNextUserOfASlot(t *testing.T) {
 	leak.Check(t)
 	var s slots
 	first, second := &Outgoing{}, &Outgoing{}
-	a, err := s.add(first)
+	a, _, err := s.add(first)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.take(a) != first {
 		t.Fatal("the call is not in its slot")
 	}
-	b, _ := s.add(second)
+	b, _, _ := s.add(second)
 	if uint32(a) != uint32(b) || a == b {
 		t.Errorf("slots %#x and %#x: want the same index in another generation", a, b)
 	}
@@ -39,10 +39,10 @@ func TestARetiredTableTakesNoCallsAndSaysWhenTheLastIsAnswered(t *testing.T) {
 	leak.Check(t)
 	var s slots
 	why := errors.New("retired")
-	slot, _ := s.add(&Outgoing{})
+	slot, _, _ := s.add(&Outgoing{})
 	drained := 0
 	s.retire(why, func() { drained++ })
-	if _, err := s.add(&Outgoing{}); err != why || drained != 0 {
+	if _, _, err := s.add(&Outgoing{}); err != why || drained != 0 {
 		t.Errorf("add after retire: %v; drained %d times with a call under way", err, drained)
 	}
 	s.take(slot)
@@ -58,7 +58,7 @@ func TestARetiredTableTakesNoCallsAndSaysWhenTheLastIsAnswered(t *testing.T) {
 func TestAFailedTableGivesAllItsCallsBack(t *testing.T) {
 	leak.Check(t)
 	var s slots
-	slot, _ := s.add(&Outgoing{})
+	slot, _, _ := s.add(&Outgoing{})
 	s.add(&Outgoing{})
 	if calls := s.fail(errors.New("broken")); len(calls) != 2 {
 		t.Errorf("%d calls came out, want 2", len(calls))
@@ -72,7 +72,7 @@ func BenchmarkSlots(b *testing.B) {
 	var s slots
 	c := &Outgoing{}
 	for b.Loop() {
-		slot, _ := s.add(c)
+		slot, _, _ := s.add(c)
 		s.take(slot)
 	}
 }

@@ -11,13 +11,18 @@ type tasks struct {
 }
 
 func (t *tasks) run(f func()) {
-	t.mu.Lock()
-	t.running++
-	t.mu.Unlock()
+	t.begin()
 	go func() {
 		defer t.done()
 		f()
 	}()
+}
+
+// begin counts a goroutine that the caller starts, and that ends with done.
+func (t *tasks) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.running++
 }
 
 func (t *tasks) done() {

@@ -253,12 +253,12 @@ func TestANewerConnectionLetsCallsOnTheOlderOneFinish(t *testing.T) {
 	if welcome.Status == wire.StatusRefused {
 		t.Fatalf("the second connection: %v", welcome.Reason)
 	}
-	kind, _, err := wire.NewFrameReader(first.lane, wire.Limits{}, plainBuffers{}).Next()
+	kind, _, err := testobj.ReadFrame(first.lane)
 	if err != nil || kind != wire.ReplyFrame {
 		t.Errorf("the call on the first connection: %v, %v; want its reply", kind, err)
 	}
 	second.lane.Write(call)
-	if kind, _, err := wire.NewFrameReader(second.lane, wire.Limits{}, plainBuffers{}).Next(); err != nil || kind != wire.ReplyFrame {
+	if kind, _, err := testobj.ReadFrame(second.lane); err != nil || kind != wire.ReplyFrame {
 		t.Errorf("a call on the second: %v, %v; want its reply", kind, err)
 	}
 }

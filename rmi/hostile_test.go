@@ -199,7 +199,7 @@ func TestAPeerThatBreaksTheProtocolLosesItsConnectionOnly(t *testing.T) {
 		wire.FinishFrame(reply)
 		i.lane.Write(append(reply, wire.AppendCancel(nil, wire.CancelHeader{Number: 77})...))
 		i.lane.Write(call(1))
-		kind, frame, err := wire.NewFrameReader(i.lane, wire.Limits{}, plainBuffers{}).Next()
+		kind, frame, err := testobj.ReadFrame(i.lane)
 		if err != nil || kind != wire.ReplyFrame {
 			t.Fatalf("the call after them: %v, %v; want its reply", kind, err)
 		}
@@ -208,11 +208,6 @@ func TestAPeerThatBreaksTheProtocolLosesItsConnectionOnly(t *testing.T) {
 		}
 	})
 }
-
-type plainBuffers struct{}
-
-func (plainBuffers) Get(n int) []byte { return make([]byte, n) }
-func (plainBuffers) Put([]byte)       {}
 
 func TestAnotherTokenIsRefusedWhileTheRealPeerIsKnown(t *testing.T) {
 	leak.Check(t)

@@ -38,6 +38,7 @@ var edges = []edge{
 	{"refs", "internal/transport", "peers talk over sessions"},
 
 	// for tests
+	{"internal/testobj", "internal/wire", "tests that speak the protocol by hand read frames"},
 	{"internal/testobj", "stub", "a signature of the test interfaces takes an object of any type"},
 }
 

@@ -38,6 +38,9 @@ type Decoder struct {
 	unseen   int // levels beyond Limits.Depth of what is passed over
 	failures errorReader
 
+	lent bool // data is the message's own
+	kept bool // and a value has kept it
+
 	zoneMade   *time.Location // for zoneOffset: the last that this message needed
 	zoneOffset int
 }
@@ -62,6 +65,13 @@ func (d *Decoder) reset(c *Codec, t *Table, o Objects, what string, data []byte)
 		unseen:  unseenLevels,
 	}
 }
+
+// Lend tells, after Reset, that the data is not used for anything else: a byte string that makes up most of it may keep it instead
+// of a copy. Kept reports whether one does; then the data must not be reused.
+func (d *Decoder) Lend() { d.lent = true }
+
+// Kept: see Lend.
+func (d *Decoder) Kept() bool { return d.kept }
 
 // Rest returns the bytes after the array; it is valid once all items have been read.
 func (d *Decoder) Rest() []byte { return d.data[d.pos:] }
@@ -595,5 +605,12 @@ func (d *Decoder) bytes() []byte {
 	if b == nil || !d.charge(int64(n)) {
 		return nil
 	}
+	if d.lent && n >= keepable && 2*n >= cap(d.data) {
+		d.kept = true
+		return b[:n:n]
+	}
 	return append(make([]byte, 0, n), b...)
 }
+
+// keepable is the length from which on a byte string may keep the message that it came in.
+const keepable = 4 << 10

@@ -44,7 +44,7 @@
 //     of an embedded field do not marshal a struct with exported fields beside it. Two keys of a map that would become one
 //     are refused too.
 //
-// Frames ([FrameReader]) carry calls and replies; their fixed parts are read by accessors, and their bodies are not looked
+// Frames ([Frames]) carry calls and replies; their fixed parts are read by accessors, and their bodies are not looked
 // into here. Control messages ([ReadControl]) are few and small, and are plain CBOR through a general library in its
 // strictest mode.
 package wire

@@ -1,11 +1,8 @@
 package wire
 
 import (
-	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 )
@@ -131,7 +128,7 @@ func FinishFrame(buf []byte) error {
 	return nil
 }
 
-// ParseCall splits a whole CALL, as [FrameReader.Next] returns it, into its header and the arguments, which are part of
+// ParseCall splits a whole CALL, as a [FrameHandler] gets it, into its header and the arguments, which are part of
 // frame.
 func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
 	_, rest, err := parseFrame(frame, CallFrame, CallHeaderBytes, 0)
@@ -198,7 +195,7 @@ func parseFrame(frame []byte, kind FrameKind, header int, known byte) (flags byt
 	return flags &^ hasMap, rest, nil
 }
 
-// Buffers lends the memory that frames are read into.
+// Buffers lends the memory that frames are received into.
 type Buffers interface {
 	// Get returns a slice of length n, whose contents are arbitrary.
 	Get(n int) []byte
@@ -206,70 +203,130 @@ type Buffers interface {
 	Put([]byte)
 }
 
-// FrameReader reads the frames of a lane. It is used by one goroutine. However long a frame claims to be, memory is taken
-// only as its bytes arrive.
-type FrameReader struct {
-	r       *bufio.Reader
+// A FrameHandler takes a whole frame, its length field included. One that is lent is valid until the handler returns; any other
+// is the handler's, from the Buffers. An error ends the reading of frames.
+type FrameHandler func(kind FrameKind, frame []byte, lent bool) error
+
+// Frames puts the frames of a lane together from the bytes that arrive. It is used by one goroutine. However long a frame claims
+// to be, memory is taken only as its bytes arrive; one that arrives in one piece takes none. After an error it must not be used
+// again; a length out of bounds is a *FrameSizeError.
+type Frames struct {
+	handle  FrameHandler
 	buffers Buffers
 	most    int
+
+	length [lengthBytes]byte
+	known  int    // bytes of length that have arrived
+	frame  []byte // the memory granted to a frame that is incomplete; nil between frames
+	have   int    // bytes of it that have arrived
+	need   int    // bytes of the whole
 }
 
-const (
-	readAhead  = 16 << 10 // what the reader buffers, so that small frames cost less than a read each
-	firstGrant = 64 << 10 // the memory granted to a frame before any of it has arrived
-)
+// firstGrant is the memory granted to a frame before any of it has arrived.
+const firstGrant = 64 << 10
 
-// NewFrameReader returns a reader of frames whose length the limits bound.
-func NewFrameReader(r io.Reader, limits Limits, buffers Buffers) *FrameReader {
-	return &FrameReader{
-		r:       bufio.NewReaderSize(r, readAhead),
-		buffers: buffers,
-		most:    limits.WithDefaults().MessageBytes + frameRoom,
-	}
+// NewFrames returns frames for handle, whose length the limits bound.
+func NewFrames(limits Limits, buffers Buffers, handle FrameHandler) *Frames {
+	return &Frames{handle: handle, buffers: buffers, most: limits.WithDefaults().MessageBytes + frameRoom}
 }
 
-// Next returns the next frame, its length field included, and its kind. The caller owns the frame, and gives it back to the
-// Buffers when it is done. At the end between two frames the error is io.EOF, within one io.ErrUnexpectedEOF; a length out
-// of bounds is a *FrameSizeError. After an error the reader must not be used again.
-func (f *FrameReader) Next() (FrameKind, []byte, error) {
-	var length [lengthBytes]byte
-	if _, err := io.ReadFull(f.r, length[:]); err != nil {
-		return 0, nil, err
-	}
-	n := binary.BigEndian.Uint32(length[:])
-	if n == 0 || uint64(n) > uint64(f.most) {
-		return 0, nil, &FrameSizeError{Length: uint64(n), Least: 1, Most: uint64(f.most)}
-	}
-	frame, err := f.read(length, lengthBytes+int(n))
-	if err != nil {
-		return 0, nil, err
-	}
-	return FrameKind(frame[lengthBytes]), frame, nil
-}
+// Between reports whether what has arrived ends with a whole frame.
+func (f *Frames) Between() bool { return f.frame == nil && f.known == 0 }
 
-// read fills a buffer of n bytes that starts with the length field, doubling it as bytes arrive.
-func (f *FrameReader) read(length [lengthBytes]byte, n int) ([]byte, error) {
-	frame := f.buffers.Get(min(n, firstGrant))
-	have := copy(frame, length[:])
-	for {
-		if _, err := io.ReadFull(f.r, frame[have:]); err != nil {
-			f.buffers.Put(frame)
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
+// Receive takes the next bytes, and hands on the frames that are complete with them.
+func (f *Frames) Receive(p []byte) error {
+	for len(p) > 0 {
+		if f.frame != nil {
+			n := copy(f.room(), p)
+			p = p[n:]
+			if err := f.Filled(n); err != nil {
+				return err
 			}
-			return nil, err
-		}
-		if have = len(frame); have == n {
-			return frame, nil
-		}
-		if cap(frame) > have { // memory that is there already is not granted
-			frame = frame[:min(n, cap(frame))]
 			continue
 		}
-		grown := f.buffers.Get(min(n, 2*have))
-		copy(grown, frame)
-		f.buffers.Put(frame)
-		frame = grown
+		if f.known == 0 && len(p) >= lengthBytes { // as a rule
+			n, err := f.bound(p)
+			if err != nil {
+				return err
+			}
+			if n <= len(p) {
+				if err := f.handle(FrameKind(p[lengthBytes]), p[:n:n], true); err != nil {
+					return err
+				}
+				p = p[n:]
+				continue
+			}
+		}
+		n := copy(f.length[f.known:], p)
+		p = p[n:]
+		if f.known += n; f.known < lengthBytes {
+			return nil
+		}
+		if err := f.begin(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bound returns the length of the frame that starts with length, its length field included.
+func (f *Frames) bound(length []byte) (int, error) {
+	n := binary.BigEndian.Uint32(length)
+	if n == 0 || uint64(n) > uint64(f.most) {
+		return 0, &FrameSizeError{Length: uint64(n), Least: 1, Most: uint64(f.most)}
+	}
+	return lengthBytes + int(n), nil
+}
+
+// begin makes room for the frame whose length has arrived.
+func (f *Frames) begin() (err error) {
+	if f.need, err = f.bound(f.length[:]); err != nil {
+		return err
+	}
+	f.frame = f.buffers.Get(min(f.need, firstGrant))
+	f.have = copy(f.frame, f.length[:])
+	f.known = 0
+	return nil
+}
+
+// Room returns memory for what comes next of a frame that is incomplete, or nil.
+func (f *Frames) Room() []byte {
+	if f.frame == nil {
+		return nil
+	}
+	return f.room()
+}
+
+// room returns the memory for what comes next, doubling it where it is full: memory that is there already is not granted.
+func (f *Frames) room() []byte {
+	if f.have == len(f.frame) {
+		if n := min(f.need, cap(f.frame)); n > f.have {
+			f.frame = f.frame[:n]
+		} else {
+			grown := f.buffers.Get(min(f.need, 2*f.have))
+			copy(grown, f.frame)
+			f.buffers.Put(f.frame)
+			f.frame = grown
+		}
+	}
+	return f.frame[f.have:]
+}
+
+// Filled takes n bytes that were put into Room.
+func (f *Frames) Filled(n int) error {
+	if f.have += n; f.have < f.need {
+		return nil
+	}
+	frame := f.frame
+	f.frame = nil
+	return f.handle(FrameKind(frame[lengthBytes]), frame, false)
+}
+
+// Drop gives back the memory of a frame that will not be completed.
+func (f *Frames) Drop() {
+	if f.frame != nil {
+		f.buffers.Put(f.frame)
+		f.frame = nil
 	}
 }
 

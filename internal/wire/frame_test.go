@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
-	"io"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/rmigo/rmigo/internal/leak"
@@ -149,50 +147,109 @@ func TestFramesThatBreakTheProtocolAreRefused(t *testing.T) {
 	}
 }
 
-func TestAReaderReturnsFrameAfterFrame(t *testing.T) {
+// received is what a handler got.
+type received struct {
+	kinds  []FrameKind
+	frames [][]byte
+}
+
+func (r *received) handler(buffers Buffers) FrameHandler {
+	return func(kind FrameKind, frame []byte, lent bool) error {
+		r.kinds, r.frames = append(r.kinds, kind), append(r.frames, bytes.Clone(frame))
+		if !lent {
+			buffers.Put(frame)
+		}
+		return nil
+	}
+}
+
+func TestFramesArriveWholeHoweverTheirBytesDo(t *testing.T) {
 	leak.Check(t)
 	large := sampleCall(t, strings.Repeat("x", 300_000))
 	frames := [][]byte{sampleCall(t, "one"), AppendCancel(nil, CancelHeader{1}), large, sampleCall(t, "")}
 	stream := bytes.Join(frames, nil)
-	for _, source := range []io.Reader{bytes.NewReader(stream), iotest.OneByteReader(bytes.NewReader(stream)), iotest.DataErrReader(bytes.NewReader(stream))} {
-		buffers := &countedBuffers{}
-		r := NewFrameReader(source, Limits{}, buffers)
-		for i, want := range frames {
-			kind, got, err := r.Next()
-			if err != nil || !bytes.Equal(got, want) || kind != FrameKind(want[4]) {
-				t.Fatalf("frame %d: got %v of %d bytes, %v", i, kind, len(got), err)
+	for _, size := range []int{1, 3, 7, 100, 70_000, len(stream)} {
+		for _, direct := range []bool{false, true} {
+			buffers, got := &countedBuffers{}, &received{}
+			f := NewFrames(Limits{}, buffers, got.handler(buffers))
+			for rest := stream; len(rest) > 0; {
+				n := min(size, len(rest))
+				room := f.Room()
+				var err error
+				if direct && room != nil {
+					n = copy(room, rest[:n])
+					err = f.Filled(n)
+				} else {
+					err = f.Receive(rest[:n])
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				rest = rest[n:]
 			}
-			buffers.Put(got)
+			for i, want := range frames {
+				if i >= len(got.frames) || !bytes.Equal(got.frames[i], want) || got.kinds[i] != FrameKind(want[4]) {
+					t.Fatalf("portions of %d: frame %d did not arrive as it is", size, i)
+				}
+			}
+			if len(got.frames) != len(frames) || buffers.out != 0 || !f.Between() {
+				t.Errorf("portions of %d: %d frames, %d buffers out, want %d and none, and nothing half", size, len(got.frames), buffers.out, len(frames))
+			}
 		}
-		if _, _, err := r.Next(); err != io.EOF || buffers.out != 0 {
-			t.Errorf("at the end: got %v, %d buffers out", err, buffers.out)
-		}
+	}
+}
+
+func TestAFrameInOnePieceTakesNoMemory(t *testing.T) {
+	leak.Check(t)
+	buffers, got := &countedBuffers{}, &received{}
+	f := NewFrames(Limits{}, buffers, got.handler(buffers))
+	if err := f.Receive(slices.Concat(sampleCall(t, "one"), sampleCall(t, "two"))); err != nil || len(got.frames) != 2 || buffers.largest != 0 {
+		t.Errorf("%d frames, %v, a buffer of %d bytes; want both lent", len(got.frames), err, buffers.largest)
 	}
 }
 
 func TestAClaimedLengthTakesNoMemoryAheadOfItsBytes(t *testing.T) {
 	leak.Check(t)
 	buffers := &countedBuffers{}
-	stream := append([]byte{0x03, 0xff, 0xff, 0xff, byte(CallFrame)}, make([]byte, 100_000)...)
-	_, _, err := NewFrameReader(bytes.NewReader(stream), Limits{}, buffers).Next()
-	if !errors.Is(err, io.ErrUnexpectedEOF) || buffers.largest > 2*firstGrant || buffers.out != 0 {
-		t.Errorf("got %v, a buffer of %d bytes asked for, %d out", err, buffers.largest, buffers.out)
+	f := NewFrames(Limits{}, buffers, nil)
+	if err := f.Receive(append([]byte{0x00, 0xff, 0xff, 0xff, byte(CallFrame)}, make([]byte, 100_000)...)); err != nil {
+		t.Fatal(err)
+	}
+	if buffers.largest > 2*firstGrant || f.Between() {
+		t.Errorf("a buffer of %d bytes was asked for when 100,000 had arrived", buffers.largest)
+	}
+	if f.Drop(); buffers.out != 0 {
+		t.Errorf("%d buffers are out when the frame was dropped", buffers.out)
 	}
 }
 
 func TestALengthOutOfBoundsIsTyped(t *testing.T) {
 	leak.Check(t)
 	for _, head := range [][]byte{{0, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}, {0, 0x03, 0, 1}} {
-		_, _, err := NewFrameReader(bytes.NewReader(head), Limits{MessageBytes: 1 << 16}, &countedBuffers{}).Next()
-		var typed *FrameSizeError
-		if !errors.As(err, &typed) || typed.Most != 1<<16+frameRoom {
-			t.Errorf("%x: got %v, want a FrameSizeError", head, err)
+		for _, portions := range [][][]byte{{head}, {head[:1], head[1:]}} {
+			f := NewFrames(Limits{MessageBytes: 1 << 16}, &countedBuffers{}, nil)
+			var err error
+			for _, p := range portions {
+				err = f.Receive(p)
+			}
+			var typed *FrameSizeError
+			if !errors.As(err, &typed) || typed.Most != 1<<16+frameRoom {
+				t.Errorf("%x: got %v, want a FrameSizeError", head, err)
+			}
 		}
 	}
-	for n, want := range map[int]error{0: io.EOF, 2: io.ErrUnexpectedEOF, 4: io.ErrUnexpectedEOF, 20: io.ErrUnexpectedEOF} {
-		if _, _, err := NewFrameReader(bytes.NewReader(sampleCall(t, "")[:n]), Limits{}, &countedBuffers{}).Next(); err != want {
-			t.Errorf("after %d bytes: got %v, want %v", n, err, want)
-		}
+}
+
+func TestAHandlersErrorEndsTheReading(t *testing.T) {
+	leak.Check(t)
+	broken := errors.New("broken")
+	calls := 0
+	f := NewFrames(Limits{}, &countedBuffers{}, func(FrameKind, []byte, bool) error {
+		calls++
+		return broken
+	})
+	if err := f.Receive(slices.Concat(sampleCall(t, "one"), sampleCall(t, "two"))); err != broken || calls != 1 {
+		t.Errorf("got %v after %d frames, want %v after one", err, calls, broken)
 	}
 }
 
@@ -211,11 +268,11 @@ func TestTheLargestMessageAndErrorFitInAFrame(t *testing.T) {
 	if err := FinishFrame(frame); err != nil {
 		t.Fatal(err)
 	}
-	_, got, err := NewFrameReader(bytes.NewReader(frame), limits, &countedBuffers{}).Next()
-	if err != nil || len(got) != len(frame) {
-		t.Errorf("got %d of %d bytes, %v", len(got), len(frame), err)
+	got := &received{}
+	if err := NewFrames(limits, &countedBuffers{}, got.handler(&countedBuffers{})).Receive(frame); err != nil || len(got.frames) != 1 {
+		t.Errorf("got %d frames, %v, want the one", len(got.frames), err)
 	}
-	if r := NewFrameReader(nil, Limits{MessageBytes: math.MaxInt}, nil); r.most != math.MaxInt32-lengthBytes {
+	if r := NewFrames(Limits{MessageBytes: math.MaxInt}, nil, nil); r.most != math.MaxInt32-lengthBytes {
 		t.Errorf("the bound is %d, want what a frame has room for", r.most)
 	}
 }

@@ -126,15 +126,18 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		buffers := &countedBuffers{}
-		r := NewFrameReader(bytes.NewReader(data), Limits{MessageBytes: 1 << 20}, buffers)
-		for {
-			kind, frame, err := r.Next()
-			if err != nil {
-				break
-			}
+		frames := NewFrames(Limits{MessageBytes: 1 << 20}, buffers, func(kind FrameKind, frame []byte, lent bool) error {
 			checkFrame(t, kind, frame)
-			buffers.Put(frame)
+			if !lent {
+				buffers.Put(frame)
+			}
+			return nil
+		})
+		cut := len(data) / 3
+		if frames.Receive(data[:cut]) == nil {
+			frames.Receive(data[cut:])
 		}
+		frames.Drop()
 		if buffers.out != 0 {
 			t.Fatalf("%d buffers were not given back", buffers.out)
 		}
