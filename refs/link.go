@@ -239,6 +239,7 @@ func (l *link) noteIdle() {
 	l.lane.Shrink()
 	l.control.Shrink()
 	l.out.shrink()
+	l.node.workers.trim()
 	switch {
 	case l.dialled && !l.peer.lent.Load() && l.waiting.len() == 0 && l.serving.count.Load() == 0 && !l.retiring.Load():
 		l.node.idle.Touch(l, l.retire)

@@ -41,7 +41,9 @@ type Node struct {
 	base   context.Context // the parent of every served call's context; ends with the node
 	cancel context.CancelCauseFunc
 	tasks  tasks // the node's own goroutines
-	calls  tasks // those that serve calls
+	calls  tasks // calls being served
+
+	workers workers // serve them
 
 	number       atomic.Uint64 // of the last call made: to each peer they grow, and none is used twice
 	rootCalls    atomic.Int64  // calls being served that began a chain
@@ -198,6 +200,7 @@ func (n *Node) Close() error {
 		l.fail(closed)
 	}
 	n.tasks.wait()
+	n.workers.close()
 	return errors.Join(errs...)
 }
 

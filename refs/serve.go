@@ -22,7 +22,6 @@ type Incoming struct {
 
 	node    *Node
 	ctx     *callContext
-	run     func()      // serve, for go
 	face    *Face       // that has the method; nil for the runtime's
 	types   *wire.Table // what its messages may carry by name
 	slot    uint64
@@ -46,9 +45,7 @@ func (n *Node) newIncoming() *Incoming {
 	if in, ok := n.incoming.Get().(*Incoming); ok {
 		return in
 	}
-	in := &Incoming{node: n, reply: make([]byte, 0, 512)}
-	in.run = in.serve
-	return in
+	return &Incoming{node: n, reply: make([]byte, 0, 512)}
 }
 
 // drop gives the call's memory back. Nothing of it is used any more.
@@ -175,7 +172,7 @@ func (l *link) takeCall(frame []byte, lent bool) error {
 		return nil
 	}
 	n.calls.begin()
-	go in.run() // ends when the method returns
+	n.workers.serve(in)
 	return nil
 }
 
