@@ -153,6 +153,9 @@ func (l *link) watch() {
 // hear stamps the time at which the peer was heard.
 func (l *link) hear() { l.heard.Store(int64(time.Since(l.start))) }
 
+// lately is the time at which the peer was heard last. Where its bytes are received, that is now.
+func (l *link) lately() time.Time { return l.start.Add(time.Duration(l.heard.Load())) }
+
 // hearing is a reader of what the peer says.
 type hearing struct {
 	io.Reader
@@ -289,14 +292,24 @@ type lane struct {
 }
 
 // Receive implements transport.Receiver.
-func (r *lane) Receive(p []byte) error { return r.took(r.Frames.Receive(p)) }
+func (r *lane) Receive(p []byte) error {
+	r.hear()
+	return r.checked(r.Frames.Receive(p))
+}
 
 // Filled implements transport.Receiver.
-func (r *lane) Filled(n int) error { return r.took(r.Frames.Filled(n)) }
+func (r *lane) Filled(n int) error {
+	r.hear()
+	return r.checked(r.Frames.Filled(n))
+}
 
-func (r *lane) took(err error) error {
+func (r *lane) hear() {
 	r.l.hear()
 	r.l.out.unheard.Store(0)
+}
+
+// checked ends the link at an error.
+func (r *lane) checked(err error) error {
 	if err != nil {
 		r.l.fail(r.l.broken(err))
 	}

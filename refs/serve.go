@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/rmigo/rmigo/internal/wire"
 )
@@ -154,7 +153,7 @@ func (l *link) takeCall(frame []byte, lent bool) error {
 	in.leaves = courier{n, l, Message{Call: h.Number, Caller: l.peer.id, Result: true}}
 	in.ctx = &callContext{link: l, number: h.Number, depth: h.Depth}
 	if h.Timeout > 0 {
-		in.ctx.deadline = time.Now().Add(h.Timeout)
+		in.ctx.deadline = l.lately().Add(h.Timeout)
 	}
 	count, err := l.serving.add(in.ctx)
 	if err != nil {

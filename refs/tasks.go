@@ -1,13 +1,17 @@
 package refs
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // tasks are goroutines that somebody owns: whoever starts one here can wait for it. Unlike a sync.WaitGroup, run may race
 // with wait; what runs then ends by itself, for its owner is closed.
 type tasks struct {
-	mu      sync.Mutex
-	running int
-	none    chan struct{} // closed when running falls to zero; nil while nobody waits
+	running atomic.Int64
+
+	mu   sync.Mutex
+	none chan struct{} // closed when running falls to zero; nil while nobody waits
 }
 
 func (t *tasks) run(f func()) {
@@ -18,18 +22,20 @@ func (t *tasks) run(f func()) {
 	}()
 }
 
-// begin counts a goroutine that the caller starts, and that ends with done.
-func (t *tasks) begin() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.running++
-}
+// begin counts what ends with done.
+func (t *tasks) begin() { t.running.Add(1) }
 
 func (t *tasks) done() {
+	if t.running.Add(-1) == 0 {
+		t.settle()
+	}
+}
+
+// settle tells those who wait, if nothing runs.
+func (t *tasks) settle() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.running--
-	if t.running == 0 && t.none != nil {
+	if t.none != nil && t.running.Load() == 0 {
 		close(t.none)
 		t.none = nil
 	}
@@ -38,15 +44,12 @@ func (t *tasks) done() {
 // idle returns a channel that is closed once nothing runs.
 func (t *tasks) idle() <-chan struct{} {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.none == nil {
 		t.none = make(chan struct{})
 	}
 	none := t.none
-	if t.running == 0 {
-		close(t.none)
-		t.none = nil
-	}
+	t.mu.Unlock()
+	t.settle() // it may have been the last that ended meanwhile
 	return none
 }
 
