@@ -71,6 +71,7 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64) *Outgoing {
 	c.number = n.number.Add(1)
 	c.courier = courier{n, c.link, Message{Call: c.number, Caller: n.id}}
 	c.Args.Reset(n.codec, f.table, &c.courier, "argument", c.args[:wire.CallHeaderBytes])
+	c.Args.Borrow(&n.buffers)
 	return c
 }
 
@@ -93,6 +94,10 @@ func (c *Outgoing) drop() {
 	c.courier = courier{}
 	c.Args.Err, c.Results.Err = nil, nil
 	if cap(c.args) > smallMessage {
+		n.buffers.Put(c.args)
+		c.args = nil
+	}
+	if c.args == nil {
 		c.args = make([]byte, 0, 512)
 	}
 	if cap(c.copied) > smallMessage {
@@ -221,6 +226,10 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		Object: c.handle.id.Object, Method: c.method})
 	if err = wire.FinishFrame(frame); err == nil {
 		l.touch()
+		if b := l.wide(frame); b != nil {
+			c.sendWide(b, frame)
+			return false, nil
+		}
 		err = l.out.send(c.ctx.Done(), frame, waiting > 1)
 	}
 	switch {
@@ -229,7 +238,7 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	case errors.Is(err, errNotQueued):
 		err = &Error{Err: fmt.Errorf("%w: %w", errNotQueued, contextError(c.ctx))}
 	default:
-		broken := l.broken(err)
+		broken := l.broken(l.session, err)
 		l.fail(broken) // returns when the link is out of the way, whoever failed it first
 		gaveWay, err = true, broken
 	}
@@ -238,6 +247,16 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		c.broke = nil
 	}
 	return gaveWay, err
+}
+
+// sendWide has the frame sent by the bulk session, which may take a while. The frame belongs to that.
+func (c *Outgoing) sendWide(b *bulk, frame []byte) {
+	n, done := c.link.node, c.ctx.Done()
+	c.args = nil
+	n.tasks.run(func() { // ends with the link at the latest
+		b.send(done, frame)
+		n.buffers.Put(frame)
+	})
 }
 
 // touch notes that the link is in use.

@@ -23,6 +23,8 @@ const (
 	protocolVersion = 1
 	oldestVersion   = 1
 	lastGeneration  = 1<<62 - 1 // none grows so far by itself
+
+	ownFeatures = featureBulk
 )
 
 // greet makes a link of a connection that this node dialled, or returns the one that exists.
@@ -87,7 +89,7 @@ func (n *Node) hello(ctx context.Context, conn transport.Conn, p *peer, endpoint
 	p.mu.Unlock()
 	hello, err := wire.AppendControl(nil, wire.Hello{
 		VersionMin: oldestVersion, VersionMax: protocolVersion, Process: n.id, Token: n.token(p.id), Generation: gen,
-		Endpoints: n.offerTo(session), Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead,
+		Endpoints: n.offerTo(session), Features: ownFeatures, Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead,
 		MessageBytes: uint64(n.cfg.Limits.MessageBytes),
 	})
 	if err == nil {
@@ -112,7 +114,7 @@ func (n *Node) hello(ctx context.Context, conn transport.Conn, p *peer, endpoint
 		return nil, err
 	}
 	return n.startLink(p, established{session, control, lane, true, endpoint,
-		agree(n.cfg.Liveness, welcome.Probe, welcome.Dead), welcome.MessageBytes})
+		agree(n.cfg.Liveness, welcome.Probe, welcome.Dead), welcome.MessageBytes, welcome.Features})
 }
 
 // accept checks the WELCOME, and notes what it says of the peer.
@@ -252,41 +254,57 @@ func (n *Node) answer(ctx context.Context, conn transport.Conn) error {
 	if err != nil {
 		return err
 	}
-	control, hello, err := hearHello(session)
+	control, msg, err := hearFirst(session)
 	if err != nil {
 		return aboutEnd(ctx, err)
 	}
-	p := n.usePeer(greeting.Process)
-	defer n.releasePeer(p)
-	if err := n.sayWelcome(ctx, session, control, p, hello); err != nil {
-		return aboutEnd(ctx, err)
+	inTime := func() error {
+		if !stop() {
+			return context.Canceled
+		}
+		return nil
 	}
-	lane, err := session.Accept()
+	switch m := msg.(type) {
+	case wire.Hello:
+		err = n.answerHello(ctx, session, control, greeting.Process, m, inTime)
+	case wire.Join:
+		err = n.answerJoin(session, control, greeting.Process, m, inTime)
+	default:
+		err = &wire.ControlError{Message: "HELLO", Says: fmt.Sprintf("%T came instead", msg)}
+	}
 	if err != nil {
 		return aboutEnd(ctx, err)
 	}
-	if !stop() {
-		return aboutEnd(ctx, context.Canceled)
-	}
-	_, err = n.startLink(p, established{session, control, lane, false, "", agree(n.cfg.Liveness, hello.Probe, hello.Dead), hello.MessageBytes})
-	return err
+	return nil
 }
 
-// hearHello takes the control stream in, and the HELLO on it.
-func hearHello(session transport.Session) (transport.Stream, wire.Hello, error) {
+// hearFirst takes the control stream in, and the first message on it.
+func hearFirst(session transport.Session) (transport.Stream, any, error) {
 	control, err := session.Accept()
 	if err != nil {
-		return nil, wire.Hello{}, err
+		return nil, nil, err
 	}
 	msg, err := wire.ReadControl(control)
+	return control, msg, err
+}
+
+// answerHello answers the HELLO, takes the lane in and makes a link of the session, if that is in time.
+func (n *Node) answerHello(ctx context.Context, session transport.Session, control transport.Stream, process ProcessID, hello wire.Hello, inTime func() error) error {
+	p := n.usePeer(process)
+	defer n.releasePeer(p)
+	if err := n.sayWelcome(ctx, session, control, p, hello); err != nil {
+		return err
+	}
+	lane, err := session.Accept()
+	if err == nil {
+		err = inTime()
+	}
 	if err != nil {
-		return nil, wire.Hello{}, err
+		return err
 	}
-	hello, ok := msg.(wire.Hello)
-	if !ok {
-		return nil, wire.Hello{}, &wire.ControlError{Message: "HELLO", Says: fmt.Sprintf("%T came instead", msg)}
-	}
-	return control, hello, nil
+	_, err = n.startLink(p, established{session, control, lane, false, "",
+		agree(n.cfg.Liveness, hello.Probe, hello.Dead), hello.MessageBytes, hello.Features})
+	return err
 }
 
 // sayWelcome answers the HELLO; an error if it is refused.
@@ -320,7 +338,7 @@ func aboutEnd(ctx context.Context, err error) error {
 // consider decides on a HELLO: the WELCOME to answer with, and why if it is a refusal.
 func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, error) {
 	w := wire.Welcome{
-		Version: min(protocolVersion, h.VersionMax), Process: n.id,
+		Version: min(protocolVersion, h.VersionMax), Process: n.id, Features: ownFeatures,
 		Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead, MessageBytes: uint64(n.cfg.Limits.MessageBytes),
 	}
 	refuse := func(kind Kind, why string) (wire.Welcome, error) {

@@ -31,7 +31,8 @@ type link struct {
 	probe     time.Duration
 	dead      time.Duration
 	start     time.Time
-	peerLimit int // bytes of arguments or results that the peer takes
+	peerLimit int    // bytes of arguments or results that the peer takes
+	features  uint64 // in force
 
 	out     writer // of the lane
 	ctl     writer // of the control stream
@@ -42,6 +43,13 @@ type link struct {
 	used     atomic.Bool  // since the last tick
 	retiring atomic.Bool  // new calls take another way
 	timer    *time.Timer
+
+	bulk     atomic.Pointer[bulk] // the session for what is large; nil: none, or it is being closed
+	widening atomic.Bool          // one has been asked for
+	joining  atomic.Bool          // one is being dialled
+	bulkMu   sync.Mutex
+	bulks    map[*bulk]struct{} // that have not been closed
+	key      ObjectID           // by which the dialler joins one; guarded by Node.mu
 
 	byeMu       sync.Mutex
 	byeSent     bool
@@ -59,6 +67,7 @@ type established struct {
 	endpoint      string
 	liveness      Liveness
 	messageBytes  uint64 // that the peer takes
+	features      uint64 // of the peer
 }
 
 // startLink makes a greeted session the peer's link and starts it. It fails if the node is closed.
@@ -66,13 +75,13 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	l := &link{
 		node: n, peer: p, session: e.session, control: e.control, lane: e.lane, dialled: e.dialled, endpoint: e.endpoint,
 		vantage: vantageOf(e.session), probe: e.liveness.Probe, dead: e.liveness.Dead, start: time.Now(),
-		peerLimit: peerLimit(e.messageBytes),
-		gone:      make(chan struct{}), ready: make(chan struct{}),
+		peerLimit: peerLimit(e.messageBytes), features: e.features & ownFeatures, bulks: map[*bulk]struct{}{},
+		gone: make(chan struct{}), ready: make(chan struct{}),
 	}
 	l.serving.running = map[uint64]*callContext{}
 	for w, stream := range map[*writer]transport.Stream{&l.out: e.lane, &l.ctl: e.control} {
 		w.stream, w.start, w.tasks = stream, l.start, &n.tasks
-		w.fail = func(err error) { l.fail(l.broken(err)) }
+		w.fail = func(err error) { l.fail(l.broken(l.session, err)) }
 	}
 	n.mu.Lock()
 	if n.shut || !e.dialled && (n.draining.Load() || len(n.links) >= n.cfg.Limits.Connections) {
@@ -89,7 +98,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	n.tasks.run(l.readControl)
 	l.timer = time.AfterFunc(l.probe, l.tick)
 	close(l.ready)
-	l.lane.Attach(&lane{l, wire.NewFrames(n.cfg.Limits.codec(), &n.buffers, l.handle)})
+	l.lane.Attach(&lane{l, wire.NewFrames(n.cfg.Limits.codec(), &n.buffers, l.handle), nil})
 	n.report(n.cfg.log.Debug, "connected", "peer", p.id.String(), "at", l.session.RemoteAddr().String(), "dialled", l.dialled)
 	return l, nil
 }
@@ -114,6 +123,7 @@ func (l *link) fail(why *Error) {
 		n.idle.Remove(l)
 		n.mu.Lock()
 		delete(n.links, l)
+		delete(n.joins, l.key)
 		for endpoint, o := range n.byAddress {
 			if o == l {
 				delete(n.byAddress, endpoint)
@@ -126,6 +136,7 @@ func (l *link) fail(why *Error) {
 		}
 		l.serving.end(why)
 		close(l.gone)
+		l.closeBulks()
 		n.tasks.run(func() { // Close waits for the session's own goroutines
 			l.session.Close()
 			n.report(n.cfg.log.Debug, "disconnected", "peer", l.peer.id.String(), "why", why.Error())
@@ -187,6 +198,11 @@ func (l *link) readControl() {
 		case wire.Pong:
 		case wire.Bye:
 			l.hearBye()
+		case wire.Widen:
+			if err := l.hearWiden(m); err != nil {
+				l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: err})
+				return
+			}
 		default:
 			l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: fmt.Errorf("%T in the middle of a session", m)})
 			return
@@ -211,6 +227,9 @@ func (l *link) tick() {
 	}
 	silent := time.Since(l.start) - time.Duration(l.heard.Load())
 	stalled := max(l.out.stalled(), l.ctl.stalled())
+	if b := l.bulk.Load(); b != nil {
+		stalled = max(stalled, b.stalled())
+	}
 	switch {
 	case silent >= l.dead:
 		l.fail(&Error{Kind: ErrUnreachable, Err: fmt.Errorf("nothing was heard from the peer for %v", silent.Round(time.Millisecond))})
@@ -221,6 +240,7 @@ func (l *link) tick() {
 	case silent >= l.probe:
 		l.say(wire.Ping{Nonce: uint64(time.Since(l.start))})
 	}
+	l.noteBulk()
 	l.noteIdle()
 	next := l.dead - max(silent, stalled)
 	if silent < l.probe {
@@ -229,6 +249,17 @@ func (l *link) tick() {
 		next = min(next, l.probe)
 	}
 	l.timer.Reset(next)
+}
+
+// noteBulk retires a bulk session that went unused for a probe's time; where there is none, one may be asked for again.
+func (l *link) noteBulk() {
+	b := l.bulk.Load()
+	switch {
+	case b == nil:
+		l.widening.Store(false)
+	case !b.used.Swap(false) && l.dialled:
+		b.retire()
+	}
 }
 
 // noteIdle gives back the buffers of a connection that went unused for a probe's time, and offers it to the bounded set of
@@ -285,10 +316,11 @@ func (l *link) bye(side *bool) {
 	}
 }
 
-// lane receives the frames of the lane, on the session's receiving goroutine.
+// lane receives frames, those of the lane or those of a stream of the bulk session, on the session's receiving goroutine.
 type lane struct {
 	l *link
 	*wire.Frames
+	b *bulk // nil: the lane
 }
 
 // Receive implements transport.Receiver.
@@ -305,29 +337,40 @@ func (r *lane) Filled(n int) error {
 
 func (r *lane) hear() {
 	r.l.hear()
-	r.l.out.unheard.Store(0)
+	if r.b == nil {
+		r.l.out.unheard.Store(0)
+	} else {
+		r.b.used.Store(true)
+	}
 }
 
 // checked ends the link at an error.
 func (r *lane) checked(err error) error {
 	if err != nil {
-		r.l.fail(r.l.broken(err))
+		r.l.fail(r.l.broken(r.l.session, err))
 	}
 	return err
 }
 
-// End implements transport.Receiver.
-func (r *lane) End() { r.l.fail(r.l.broken(io.EOF)) }
+// End implements transport.Receiver. The end of a bulk session is told by who accepts its streams.
+func (r *lane) End() {
+	switch {
+	case r.b == nil:
+		r.l.fail(r.l.broken(r.l.session, io.EOF))
+	case r.b.session.Err() == nil:
+		r.l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: errors.New("the peer closed a single stream of a bulk connection")})
+	}
+}
 
-// broken says what an error of the session's streams means.
-func (l *link) broken(err error) *Error {
+// broken says what an error of a session's streams means.
+func (l *link) broken(session transport.Session, err error) *Error {
 	var size *wire.FrameSizeError
 	var bad *wire.FrameError
 	switch {
 	case errors.As(err, &size), errors.As(err, &bad):
 		return &Error{Kind: ErrProtocol, Remote: true, Err: err}
 	case errors.Is(err, io.EOF):
-		if why := l.session.Err(); why == nil || errors.Is(why, io.EOF) {
+		if why := session.Err(); why == nil || errors.Is(why, io.EOF) {
 			return &Error{Kind: ErrUnreachable, Err: errors.New("the peer closed the connection")}
 		} else {
 			err = why

@@ -58,6 +58,7 @@ type Node struct {
 	peers     map[ProcessID]*peer
 	links     map[*link]struct{}
 	byAddress map[string]*link    // live links by the endpoints at which their processes were found
+	joins     map[ObjectID]*link  // links whose diallers may join a bulk session, by key
 	dials     map[string]*dialing // to endpoints whose process is not known yet
 }
 
@@ -78,6 +79,7 @@ func New(o Options, collect func(*Node) Collector) (*Node, error) {
 		peers:     map[ProcessID]*peer{},
 		links:     map[*link]struct{}{},
 		byAddress: map[string]*link{},
+		joins:     map[ObjectID]*link{},
 		dials:     map[string]*dialing{},
 	}
 	if n.runtimeTable, err = wire.NewTable(builtinTypes(), nil); err != nil {

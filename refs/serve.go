@@ -58,6 +58,7 @@ func (in *Incoming) drop() {
 		in.copied = nil
 	}
 	if cap(in.reply) > smallMessage {
+		n.buffers.Put(in.reply)
 		in.reply = make([]byte, 0, 512)
 	}
 	n.incoming.Put(in)
@@ -69,11 +70,25 @@ type serving struct {
 
 	mu      sync.Mutex
 	running map[uint64]*callContext
+	early   earlyCancels
 	shut    bool // the link has ended: what its reader still has is not served
 }
 
-// add takes the call in and returns how many are running; an error ends the link.
-func (s *serving) add(c *callContext) (count int, err error) {
+// earlyCancels remembers the latest cancellations of calls that were not running: that of a large call may overtake it.
+type earlyCancels struct {
+	numbers [64]uint64 // no call has the number 0
+	next    int
+}
+
+func (e *earlyCancels) add(number uint64) {
+	e.numbers[e.next] = number
+	e.next = (e.next + 1) % len(e.numbers)
+}
+
+func (e *earlyCancels) has(number uint64) bool { return slices.Contains(e.numbers[:], number) }
+
+// add takes the call in and returns how many are running; an error ends the link. A large one may have been cancelled already.
+func (s *serving) add(c *callContext, large bool) (count int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -84,6 +99,9 @@ func (s *serving) add(c *callContext) (count int, err error) {
 	}
 	s.running[c.number] = c
 	s.count.Store(int64(len(s.running)))
+	if large && s.early.has(c.number) {
+		c.end(errGivenUp)
+	}
 	return len(s.running), nil
 }
 
@@ -98,6 +116,9 @@ func (s *serving) remove(number uint64) {
 func (s *serving) cancel(number uint64) {
 	s.mu.Lock()
 	c := s.running[number]
+	if c == nil {
+		s.early.add(number)
+	}
 	s.mu.Unlock()
 	if c != nil {
 		c.end(errGivenUp)
@@ -155,7 +176,7 @@ func (l *link) takeCall(frame []byte, lent bool) error {
 	if h.Timeout > 0 {
 		in.ctx.deadline = l.lately().Add(h.Timeout)
 	}
-	count, err := l.serving.add(in.ctx)
+	count, err := l.serving.add(in.ctx, len(frame) >= largeFrame)
 	if err != nil {
 		in.ctx.end(nil)
 		return err
@@ -239,9 +260,28 @@ func (in *Incoming) serve() {
 	}()
 	err := in.call()
 	returned = true
-	l.out.send(l.gone, in.answer(err), l.serving.count.Load() > 1)
+	in.respond(in.answer(err))
 	in.done()
 	in.drop()
+}
+
+// respond sends the reply. What waits to be sent counts as what waits to be served does: a peer that reads nothing must not make
+// this process hold more and more.
+func (in *Incoming) respond(frame []byte) {
+	n, l := in.node, in.ctx.link
+	if size := int64(len(frame)); size > smallMessage {
+		total := n.pendingBytes.Add(size)
+		defer n.pendingBytes.Add(-size)
+		if total > n.cfg.Limits.PendingBytes && total > size+in.size {
+			frame = in.refusal(&Error{Kind: ErrOverloaded, Err: fmt.Errorf(
+				"the results that wait to be sent take more than %d bytes (Limits.PendingBytes)", n.cfg.Limits.PendingBytes)})
+		}
+	}
+	if b := l.wide(frame); b != nil {
+		b.send(l.gone, frame)
+		return
+	}
+	l.out.send(l.gone, frame, l.serving.count.Load() > 1)
 }
 
 // call finds the object and the method, and runs it.
@@ -275,6 +315,7 @@ func (in *Incoming) call() error {
 
 func (in *Incoming) startResults(t *wire.Table) {
 	in.Results.Reset(in.node.codec, t, &in.leaves, "result", in.reply[:wire.ReplyHeaderBytes])
+	in.Results.Borrow(&in.node.buffers)
 }
 
 // Begin checks that the arguments were read; after it, the call counts as begun. Without it the method must not be run.

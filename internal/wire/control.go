@@ -77,6 +77,16 @@ type Bye struct {
 	Leaving bool // its sender ends altogether, not only this connection
 }
 
+// Widen is about a bulk connection beside this one. The dialler asks for one without a key; the acceptor offers one with the key
+// by which the dialler joins it.
+type Widen struct{ Key [16]byte } // zero: none
+
+// Join is what the dialling side says first on a bulk connection.
+type Join struct{ Key [16]byte }
+
+// Joined answers a Join.
+type Joined struct{}
+
 // The first element of each message. 3, a batch for the collector, is reserved: it is refused as unknown.
 const (
 	controlHello   = 1
@@ -84,6 +94,9 @@ const (
 	controlPing    = 4
 	controlPong    = 5
 	controlBye     = 6
+	controlWiden   = 7
+	controlJoin    = 8
+	controlJoined  = 9
 )
 
 const (
@@ -99,7 +112,7 @@ type ControlError struct {
 
 func (e *ControlError) Error() string { return e.Message + ": " + e.Says }
 
-// AppendControl appends a message, a Hello, Welcome, Ping, Pong or Bye, with its length in front. It fails where the message
+// AppendControl appends a message, a Hello, Welcome, Ping, Pong, Bye, Widen, Join or Joined, with its length in front. It fails where the message
 // is out of the protocol's bounds.
 func AppendControl(buf []byte, msg any) ([]byte, error) {
 	var fields []any
@@ -120,6 +133,12 @@ func AppendControl(buf []byte, msg any) ([]byte, error) {
 			leaving = 1
 		}
 		fields = []any{controlBye, leaving}
+	case Widen:
+		fields = []any{controlWiden, m.Key}
+	case Join:
+		fields = []any{controlJoin, m.Key}
+	case Joined:
+		fields = []any{controlJoined}
 	default:
 		return buf, fmt.Errorf("%T is no control message", msg)
 	}
@@ -205,6 +224,14 @@ func parseControl(body []byte) (any, error) {
 	case controlBye:
 		f.message = "BYE"
 		msg = Bye{f.uint(1) == 1}
+	case controlWiden:
+		f.message = "WIDEN"
+		msg = Widen{f.identity()}
+	case controlJoin:
+		f.message = "JOIN"
+		msg = Join{f.identity()}
+	case controlJoined:
+		msg = Joined{}
 	default:
 		f.fail(fmt.Sprintf("kind %d is unknown", kind))
 	}

@@ -28,6 +28,8 @@ type Encoder struct {
 	table   *Table
 	objects Objects
 	what    string
+	buffers Buffers // for memory beyond what it was given; nil: the heap
+	lent    bool    // buf is from buffers
 
 	fault    *Error  // Err while its path is still being put together
 	trail    []visit // what the current path has passed through, below cycleDepth
@@ -50,6 +52,10 @@ func (e *Encoder) Reset(c *Codec, t *Table, o Objects, what string, buf []byte) 
 		scratch: spare(e.scratch),
 	}
 }
+
+// Borrow has the encoder take memory for what is large from b, after Reset. What it borrows and outgrows goes back to b; what Finish
+// returns is the caller's.
+func (e *Encoder) Borrow(b Buffers) { e.buffers = b }
 
 // spare returns the memory of a list for the next message, unless one large message has left it too long to keep.
 func spare[E any](list []E) []E {
@@ -319,9 +325,21 @@ func (e *Encoder) bytes(v []byte) {
 	e.buf = append(e.buf, v...)
 }
 
+const (
+	borrowed    = 16 << 10 // from this length on, memory for a string is borrowed
+	longestHead = 9
+)
+
 // fits fails where n more bytes make the message too long.
 func (e *Encoder) fits(n int) bool {
 	if n <= e.most-len(e.buf) {
+		if n >= borrowed && e.buffers != nil && cap(e.buf)-len(e.buf) < n+longestHead {
+			grown := append(e.buffers.Get(len(e.buf) + n + longestHead)[:0], e.buf...)
+			if e.lent {
+				e.buffers.Put(e.buf)
+			}
+			e.buf, e.lent = grown, true
+		}
 		return true
 	}
 	e.tooLong()

@@ -223,7 +223,7 @@ type Frames struct {
 }
 
 // firstGrant is the memory granted to a frame before any of it has arrived.
-const firstGrant = 64 << 10
+const firstGrant = 68 << 10
 
 // NewFrames returns frames for handle, whose length the limits bound.
 func NewFrames(limits Limits, buffers Buffers, handle FrameHandler) *Frames {
@@ -297,13 +297,13 @@ func (f *Frames) Room() []byte {
 	return f.room()
 }
 
-// room returns the memory for what comes next, doubling it where it is full: memory that is there already is not granted.
+// room returns the memory for what comes next, four times as much where it is full: memory that is there already is not granted.
 func (f *Frames) room() []byte {
 	if f.have == len(f.frame) {
 		if n := min(f.need, cap(f.frame)); n > f.have {
 			f.frame = f.frame[:n]
 		} else {
-			grown := f.buffers.Get(min(f.need, 2*f.have))
+			grown := f.buffers.Get(min(f.need, 4*f.have))
 			copy(grown, f.frame)
 			f.buffers.Put(f.frame)
 			f.frame = grown

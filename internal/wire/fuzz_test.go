@@ -141,7 +141,7 @@ func FuzzFrames(f *testing.F) {
 		if buffers.out != 0 {
 			t.Fatalf("%d buffers were not given back", buffers.out)
 		}
-		if most := len(data) + 2*firstGrant + 2*len(data); buffers.largest > most {
+		if most := 4 * (len(data) + firstGrant); buffers.largest > most {
 			t.Fatalf("%d bytes were asked for when %d had arrived", buffers.largest, len(data))
 		}
 	})
