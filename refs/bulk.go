@@ -42,6 +42,7 @@ type bulk struct {
 const (
 	largeFrame      = 32 << 10 // from this size on a frame is better off on the bulk session
 	mostBulkStreams = 16
+	bulkChunk       = 256 << 10
 	featureBulk     = 1 << 0
 )
 
@@ -98,10 +99,12 @@ func (l *link) hearWiden(w wire.Widen) error {
 	case !l.joining.Swap(true):
 		l.widening.Store(true)
 		l.node.tasks.run(func() { // ends within HandshakeTimeout, or with the node
-			defer l.joining.Store(false)
-			if err := l.join(w.Key); err != nil {
+			err := l.join(w.Key)
+			if err != nil {
 				l.node.report(l.node.cfg.log.Debug, "no bulk connection", "peer", l.peer.id.String(), "err", err)
 			}
+			l.unjoined.Store(err != nil) // for a while there is no further attempt
+			l.joining.Store(err != nil)
 		})
 	}
 	return nil
@@ -249,7 +252,7 @@ func (b *bulk) send(done <-chan struct{}, frame []byte) {
 		return
 	}
 	for rest := frame; len(rest) > 0; {
-		n := min(len(rest), writeChunk)
+		n := min(len(rest), bulkChunk)
 		if _, err := stream.Write(rest[:n]); err != nil {
 			b.fail(err)
 			return

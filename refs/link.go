@@ -46,7 +46,8 @@ type link struct {
 
 	bulk     atomic.Pointer[bulk] // the session for what is large; nil: none, or it is being closed
 	widening atomic.Bool          // one has been asked for
-	joining  atomic.Bool          // one is being dialled
+	joining  atomic.Bool          // one is being dialled, or that has failed
+	unjoined atomic.Bool          // it has failed
 	bulkMu   sync.Mutex
 	bulks    map[*bulk]struct{} // that have not been closed
 	key      ObjectID           // by which the dialler joins one; guarded by Node.mu
@@ -257,6 +258,9 @@ func (l *link) noteBulk() {
 	switch {
 	case b == nil:
 		l.widening.Store(false)
+		if l.unjoined.Swap(false) {
+			l.joining.Store(false)
+		}
 	case !b.used.Swap(false) && l.dialled:
 		b.retire()
 	}
@@ -274,6 +278,7 @@ func (l *link) noteIdle() {
 	l.control.Shrink()
 	l.out.shrink()
 	l.node.workers.trim()
+	l.node.buffers.trim()
 	switch {
 	case l.dialled && !l.peer.lent.Load() && l.waiting.len() == 0 && l.serving.count.Load() == 0 && !l.retiring.Load():
 		l.node.idle.Touch(l, l.retire)

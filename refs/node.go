@@ -319,3 +319,15 @@ func (n *Node) Links() int {
 	defer n.mu.Unlock()
 	return len(n.links)
 }
+
+// Bulks returns how many of the connections have another one beside them for what is large.
+func (n *Node) Bulks() (count int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for l := range n.links {
+		if l.bulk.Load() != nil {
+			count++
+		}
+	}
+	return count
+}

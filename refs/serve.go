@@ -74,18 +74,25 @@ type serving struct {
 	shut    bool // the link has ended: what its reader still has is not served
 }
 
-// earlyCancels remembers the latest cancellations of calls that were not running: that of a large call may overtake it.
+// earlyCancels remembers the latest cancellations of calls that were not running: that of a large call may overtake it, since the
+// two take different connections.
 type earlyCancels struct {
-	numbers [64]uint64 // no call has the number 0
+	numbers []uint64
 	next    int
 }
 
+const mostEarly = 1024
+
 func (e *earlyCancels) add(number uint64) {
+	if len(e.numbers) < mostEarly {
+		e.numbers = append(e.numbers, number)
+		return
+	}
 	e.numbers[e.next] = number
-	e.next = (e.next + 1) % len(e.numbers)
+	e.next = (e.next + 1) % mostEarly
 }
 
-func (e *earlyCancels) has(number uint64) bool { return slices.Contains(e.numbers[:], number) }
+func (e *earlyCancels) has(number uint64) bool { return slices.Contains(e.numbers, number) }
 
 // add takes the call in and returns how many are running; an error ends the link. A large one may have been cancelled already.
 func (s *serving) add(c *callContext, large bool) (count int, err error) {

@@ -2,3 +2,6 @@ package rmi
 
 // LinksOf returns how many connections a node has, for tests.
 func LinksOf(n *Node) int { return n.refs.Links() }
+
+// BulksOf returns how many of them have a second one for what is large.
+func BulksOf(n *Node) int { return n.refs.Bulks() }

@@ -22,8 +22,8 @@ const (
 	// writeTimeout is how long a frame of yamux's may wait for the connection. It is a last resort: liveness is probed above.
 	writeTimeout = time.Minute
 
-	// chunk is the most that goes into one frame: what is small waits behind one frame of what is large.
-	chunk = 64 << 10
+	// chunk is the most that goes into one frame: whoever else writes waits for no more than that.
+	chunk = 256 << 10
 )
 
 // errBroken begins the cause of an end for which nothing here was to blame: yamux gave up on what the peer sent.

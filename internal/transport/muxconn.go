@@ -22,6 +22,7 @@ const (
 	readSize   = 32 << 10
 	joinSize   = 48 << 10 // bodies up to this size are copied behind their header; larger ones go out by writev
 	directRead = 8 << 10  // for so much room, a body is received where it belongs
+	smallRead  = 256
 
 	linger = 500 * time.Millisecond // how long a closing side waits for the other; as a rule it takes a round trip
 
@@ -128,7 +129,10 @@ func (c *muxConn) receive(p []byte) error {
 			return c.receiveDirect(room[:min(uint64(len(room)), uint64(c.body))])
 		}
 	}
-	if c.flowing {
+	large := c.stream != nil && c.body == 0 && len(c.stream.room()) >= directRead
+	if large { // next comes the header of what is received directly
+		p = p[:min(len(p), smallRead)]
+	} else if c.flowing {
 		ahead := c.buffers.read.Get().(*[readSize]byte)
 		defer c.buffers.read.Put(ahead)
 		p = ahead[:]
@@ -137,7 +141,7 @@ func (c *muxConn) receive(p []byte) error {
 	if n == 0 {
 		return err // one that comes with bytes is left for the next read to find again
 	}
-	c.flowing = n == len(p) || c.flowing && n >= readSize/4
+	c.flowing = n == len(p) && !large || c.flowing && n >= readSize/4
 	return c.take(p[:n])
 }
 

@@ -28,6 +28,7 @@ type muxStream struct {
 	unread   []byte
 	expected uint32 // bytes that the peer may still send
 	taken    uint32 // bytes read, for which the peer has no credit yet
+	due      uint32 // credit is given for so many
 	window   uint32 // bytes that may still be sent
 	deadline time.Time
 	closed   bool // here
@@ -38,9 +39,12 @@ type muxStream struct {
 	told     bool // the receiver knows of the end
 }
 
+// wideWindow is the window of a stream whose bytes are taken as they arrive, once they are many.
+const wideWindow = 4 << 20
+
 func newMuxStream(s *muxSession, id uint32) *muxStream {
 	return &muxStream{
-		session: s, id: id, expected: Window, window: Window,
+		session: s, id: id, expected: Window, window: Window, due: Window / 2,
 		readable: make(chan struct{}, 1), writable: make(chan struct{}, 1),
 	}
 }
@@ -141,15 +145,20 @@ func (s *muxStream) filled(n int) error {
 	return nil
 }
 
-// consumed gives the peer credit for bytes that are out of the way, once they are many.
+// consumed gives the peer credit for bytes that are out of the way, once they are many. A stream with a receiver, where nothing
+// piles up, gets a wider window with the first credit, so that much of it needs little.
 func (s *muxStream) consumed(n int) {
 	s.mu.Lock()
 	s.taken += uint32(n)
 	due := s.taken
-	if due < Window/2 || s.atEnd() {
+	if due < s.due || s.atEnd() {
 		due = 0
 	}
 	s.taken -= due
+	if due > 0 && s.receiver != nil && s.due < wideWindow/2 {
+		s.due = wideWindow / 2
+		due += wideWindow - Window
+	}
 	s.expected += due
 	s.mu.Unlock()
 	if due > 0 {
