@@ -20,12 +20,16 @@ type writer struct {
 	fail   func(error) // told of a failed write, once; must not block
 	tasks  *tasks      // runs flushers
 
-	mu   sync.Mutex
-	buf  []byte        // frames not yet taken by a write
-	free []byte        // the buffer of the last write, to be filled next
-	room chan struct{} // closed when buf is taken; non-nil while senders wait for that
-	busy bool
-	err  error
+	mu     sync.Mutex
+	buf    []byte        // frames not yet taken by a write
+	free   []byte        // the buffer of the last write, to be filled next
+	room   chan struct{} // closed when buf is taken; non-nil while senders wait for that
+	busy   bool
+	err    error
+
+	frames   int    // in buf
+	yielding uint64 // the turn of the sender that has set busy and lets others in first; 0: none does
+	turn     uint64 // of the last that did
 
 	since   atomic.Int64 // when the write under way began, in nanoseconds since start; 0: none
 	unheard atomic.Int64 // bytes written since the peer was last heard on the stream
@@ -41,6 +45,8 @@ const (
 	// peer was heard not long ago. A flusher may block, a caller with a deadline may not.
 	inlineBatch   = 16 << 10
 	inlineUnheard = 128 << 10
+	// eager is how many frames are enough to write, without letting more senders in: the peer begins with them meanwhile.
+	eager = 16
 )
 
 var (
@@ -71,19 +77,40 @@ func (w *writer) send(done <-chan struct{}, frame []byte, company bool) error {
 		return w.err
 	}
 	w.buf = append(w.buf, frame...)
-	if w.busy {
-		w.mu.Unlock()
-		return nil
-	}
-	w.busy = true
+	mine := w.claim(company)
 	w.mu.Unlock()
-	if company {
-		runtime.Gosched()
-	}
-	if w.round(true) {
+	if mine && w.round(true) {
 		w.tasks.run(w.drain)
 	}
 	return nil
+}
+
+// claim decides whether it is for this sender to write: for the first one in, unless enough come while it lets others in; then for
+// the last of those. mu is held, but not all the time.
+func (w *writer) claim(company bool) bool {
+	w.frames++
+	if w.busy {
+		enough := w.yielding != 0 && w.frames >= eager
+		if enough {
+			w.yielding = 0
+		}
+		return enough
+	}
+	w.busy = true
+	if !company {
+		return true
+	}
+	w.turn++
+	turn := w.turn
+	w.yielding = turn
+	w.mu.Unlock()
+	runtime.Gosched()
+	w.mu.Lock()
+	if w.yielding != turn {
+		return false
+	}
+	w.yielding = 0
+	return true
 }
 
 // post queues the frame without ever waiting, for goroutines that read and must not depend on the peer's reading. Where the
@@ -124,6 +151,7 @@ func (w *writer) round(sender bool) (more bool) {
 		return true
 	}
 	out := w.buf
+	w.frames = 0
 	w.buf, w.free = w.free[:0], nil
 	if w.room != nil {
 		close(w.room)

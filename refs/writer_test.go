@@ -57,6 +57,32 @@ func TestWhatIsSentWhileOneWritesLeavesTogetherInOrder(t *testing.T) {
 	}
 }
 
+func TestManySendersAtOnceLoseNoFrameWhoeverWrites(t *testing.T) {
+	leak.Check(t)
+	g, w, ts := gated()
+	g.enter = make(chan struct{}, 100_000) // nobody looks
+	g.open = make(chan error)
+	close(g.open) // and no write waits
+	const senders, each = 64, 100
+	var wg sync.WaitGroup
+	for range senders {
+		wg.Go(func() {
+			for range each {
+				if err := w.send(nil, []byte("0123456789"), true); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	ts.wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := g.got.Len(); n != senders*each*10 || w.busy || w.yielding != 0 || len(w.buf) > 0 {
+		t.Errorf("%d bytes were written, want %d; busy %v, yielding %d, %d bytes queued", n, senders*each*10, w.busy, w.yielding, len(w.buf))
+	}
+}
+
 func TestASenderThatWaitsForRoomGivesUpWithItsContextAndSendsNothing(t *testing.T) {
 	leak.Check(t)
 	g, w, ts := gated()
