@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 )
 
@@ -61,6 +62,18 @@ type Peer interface {
 type Server interface {
 	Addr() string // for Dial
 	Close() error
+}
+
+// A Noder is a runtime whose sessions belong to nodes. A process needs no more than one; a client of the benchmark has its own.
+type Noder interface {
+	// Node makes one that has no session.
+	Node() (io.Closer, error)
+}
+
+// An Exporter is a server that can have more objects than the one that is called.
+type Exporter interface {
+	// Export exports n more.
+	Export(n int) error
 }
 
 // A Session joins a client and a server: by one connection, or by one a caller where the runtime has it so. Its methods are not

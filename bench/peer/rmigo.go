@@ -3,6 +3,7 @@ package peer
 import (
 	"bytes"
 	"context"
+	"io"
 
 	"github.com/rmigo/rmigo/bench/payload"
 	"github.com/rmigo/rmigo/bench/remote"
@@ -12,6 +13,9 @@ import (
 // Rmigo is rmigo with its defaults: one connection for all callers. A session is a node of its own, and finds the object by its
 // reference, without a registry.
 type Rmigo struct{}
+
+// Node implements Noder.
+func (Rmigo) Node() (io.Closer, error) { return rmi.NewNode(rmi.Options{}) }
 
 type rmigoServer struct {
 	node *rmi.Node
@@ -37,6 +41,16 @@ func (Rmigo) Serve() (Server, error) {
 
 func (s *rmigoServer) Addr() string { return s.ref }
 func (s *rmigoServer) Close() error { return s.node.Close() }
+
+// Export implements Exporter.
+func (s *rmigoServer) Export(n int) error {
+	for range n {
+		if _, err := rmi.Export(s.node, remote.RemoteCounter.Of(new(remote.Count))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 type rmigoSession struct {
 	node     *rmi.Node

@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -177,34 +179,62 @@ func (o *observer) Sent() bool {
 
 func (o *observer) Answered() { o.hist.Record(time.Since(<-o.pending)) }
 
-// idlers are sessions that do nothing.
+// idlers are sessions that do nothing, or nothing most of the time.
 type idlers struct {
 	mu       sync.Mutex
 	sessions []peer.Session
+	nodes    []io.Closer
 }
 
-const dialling = 32 // sessions dialled at once
-
-// idle adds n sessions and calls each once.
-func (c *client) idle(n int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), grace+time.Duration(n)*10*time.Millisecond)
-	defer cancel()
-	var dials sync.WaitGroup
-	errs := make([]error, dialling)
-	for i := range dialling {
-		dials.Go(func() {
-			for j := i; j < n && errs[i] == nil; j += dialling {
-				errs[i] = c.add(ctx, c.peer, c.addr)
-			}
-		})
+// addNodes adds n nodes without sessions.
+func (c *client) addNodes(n int) error {
+	noder, has := c.peer.(peer.Noder)
+	if !has {
+		return peer.ErrNone
 	}
-	dials.Wait()
-	for _, err := range errs {
+	for range n {
+		node, err := noder.Node()
 		if err != nil {
 			return err
 		}
+		c.nodes = append(c.nodes, node)
 	}
 	return nil
+}
+
+// idle adds n sessions and calls each once.
+func (c *client) idle(n int) error {
+	return abreast(n, func(ctx context.Context, _ int) error { return c.add(ctx, c.peer, c.addr) })
+}
+
+// burst has each session echo 1 MiB so many times.
+func (d *idlers) burst(calls int) error {
+	return abreast(len(d.sessions), func(ctx context.Context, i int) error {
+		call, err := d.sessions[i].Caller(peer.Bytes1M, 0)
+		for n := 0; n < calls && err == nil; n++ {
+			err = call(ctx, n == 0)
+		}
+		return err
+	})
+}
+
+const ranks = 32 // how many sessions are dealt with at once
+
+// abreast does something to each of n sessions, and returns the first error.
+func abreast(n int, do func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace+time.Duration(n)*10*time.Millisecond)
+	defer cancel()
+	var ranked sync.WaitGroup
+	errs := make([]error, ranks)
+	for rank := range ranks {
+		ranked.Go(func() {
+			for i := rank; i < n && errs[rank] == nil; i += ranks {
+				errs[rank] = do(ctx, i)
+			}
+		})
+	}
+	ranked.Wait()
+	return cmp.Or(errs...)
 }
 
 func (d *idlers) add(ctx context.Context, p peer.Peer, addr string) error {
@@ -223,6 +253,9 @@ func (d *idlers) close() {
 	for _, s := range d.sessions {
 		closing.Go(func() { s.Close() })
 	}
+	for _, n := range d.nodes {
+		closing.Go(func() { n.Close() })
+	}
 	closing.Wait()
-	d.sessions = nil
+	d.sessions, d.nodes = nil, nil
 }

@@ -9,12 +9,18 @@
 //	usage                      {"cpu":…,"allocs":…,"rss":…} since the process began
 //	trim                       the same, when garbage has been collected and memory given back
 //
+// To a server:
+//
+//	export N                   {} when it exports N more objects
+//
 // To a client:
 //
 //	open LOAD CALLERS MS       {} when it has warmed up for so long
 //	run MS                     {"calls":…,"seconds":…,"p50":…,"p99":…,"large":…,"usage":{…}} of the load, for so long
 //	close                      {}
-//	idle N                     {} when N sessions have each been called
+//	nodes N                    {} when it has N nodes without sessions, of a peer whose clients are nodes
+//	idle N                     {} when N sessions have each been called; they stay
+//	burst N                    {} when each of those that stayed has echoed 1 MiB N times
 //
 // LOAD is a kind of call of package peer, or one of:
 //
@@ -119,7 +125,17 @@ func serve(name string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer server.Close()
-	return commands{}.obey(Hello{Addr: server.Addr()}, in, out)
+	return commands{
+		"export": func(n []int, _ string) (any, error) { return struct{}{}, export(server, n[0]) },
+	}.obey(Hello{Addr: server.Addr()}, in, out)
+}
+
+func export(s peer.Server, n int) error {
+	e, can := s.(peer.Exporter)
+	if !can {
+		return peer.ErrNone
+	}
+	return e.Export(n)
 }
 
 func call(name, addr string, in io.Reader, out io.Writer) error {
@@ -130,9 +146,11 @@ func call(name, addr string, in io.Reader, out io.Writer) error {
 	c := &client{peer: p, addr: addr}
 	defer c.close()
 	return commands{
-		"open": func(n []int, load string) (any, error) { return struct{}{}, c.open(load, n[0], millis(n[1])) },
-		"run":  func(n []int, _ string) (any, error) { return c.run(millis(n[0])) },
-		"idle": func(n []int, _ string) (any, error) { return struct{}{}, c.idle(n[0]) },
+		"open":  func(n []int, load string) (any, error) { return struct{}{}, c.open(load, n[0], millis(n[1])) },
+		"run":   func(n []int, _ string) (any, error) { return c.run(millis(n[0])) },
+		"nodes": func(n []int, _ string) (any, error) { return struct{}{}, c.addNodes(n[0]) },
+		"idle":  func(n []int, _ string) (any, error) { return struct{}{}, c.idle(n[0]) },
+		"burst": func(n []int, _ string) (any, error) { return struct{}{}, c.burst(n[0]) },
 		"close": func([]int, string) (any, error) {
 			c.close()
 			return struct{}{}, nil
@@ -147,7 +165,7 @@ func arguments(name string) int {
 	switch name {
 	case "open":
 		return 2
-	case "run", "idle":
+	case "run", "nodes", "idle", "burst", "export":
 		return 1
 	}
 	return 0

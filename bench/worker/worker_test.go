@@ -1,9 +1,12 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rmigo/rmigo/bench/peer"
@@ -33,6 +36,48 @@ func TestAClientObeysItsCommands(t *testing.T) {
 	}
 }
 
+func TestAServerExportsMoreObjects(t *testing.T) {
+	for name, can := range map[string]bool{"rmigo": true, "raw": false} {
+		answers := converse(t, func(in io.Reader, out io.Writer) error { return serve(name, in, out) }, "export 3")
+		if got := answers[1].Error == ""; got != can {
+			t.Errorf("%s: error %q, but whether it can is %v", name, answers[1].Error, can)
+		}
+	}
+}
+
+func TestIdleSessionsMakeABurstOfLargeCalls(t *testing.T) {
+	server, err := peer.Rmigo{}.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	answers := converse(t, func(in io.Reader, out io.Writer) error { return call("rmigo", server.Addr(), in, out) },
+		"nodes 2", "idle 3", "usage", "burst 2", "usage")
+	for i, a := range answers {
+		if a.Error != "" {
+			t.Errorf("answer %d: %s", i, a.Error)
+		}
+	}
+	if quiet, busy := answers[3].Allocs, answers[5].Allocs; busy-quiet < 3*2 {
+		t.Errorf("%d objects were allocated by six large calls", busy-quiet)
+	}
+}
+
+func TestTheFirstErrorOfManySessionsIsTold(t *testing.T) {
+	bad := errors.New("bad")
+	var done atomic.Int32
+	err := abreast(100, func(_ context.Context, i int) error {
+		done.Add(1)
+		if i == 40 {
+			return bad
+		}
+		return nil
+	})
+	if err != bad || done.Load() < 97 { // those of its rank after it are not tried
+		t.Errorf("%v after %d sessions, want %v after 98", err, done.Load(), bad)
+	}
+}
+
 func TestCommandsThatCannotBeObeyedAreErrors(t *testing.T) {
 	server, err := peer.Raw{}.Serve()
 	if err != nil {
@@ -40,7 +85,7 @@ func TestCommandsThatCannotBeObeyedAreErrors(t *testing.T) {
 	}
 	defer server.Close()
 	answers := converse(t, func(in io.Reader, out io.Writer) error { return call("raw", server.Addr(), in, out) },
-		"", "dance", "run", "run x", "run 5", "open refs 1 1", "open null 1")
+		"", "dance", "run", "run x", "run 5", "open refs 1 1", "open null 1", "nodes 1")
 	for i, a := range answers[1:] {
 		if a.Error == "" {
 			t.Errorf("command %d: no error", i)
