@@ -124,7 +124,7 @@ func TestAQuickRunPrintsRatiosAndWritesResults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"- commit: c0ffee\n", "- date: 2001-02-03\n", "(results.svg)", "## Growth\n"} {
+	for _, want := range []string{"- commit: c0ffee\n", "- date: 2001-02-03\n", "(results.svg)", "## Growth\n", "## Targets\n"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("RESULTS.md has no %q", want)
 		}

@@ -75,6 +75,32 @@ func TestOursAloneIsAskedHowItGrows(t *testing.T) {
 	}
 }
 
+func TestTargetsAreAboutWhatIsMeasured(t *testing.T) {
+	workloads, peers := map[string]Workload{}, map[string]Peer{}
+	for _, w := range Workloads() {
+		workloads[w.Name] = w
+	}
+	for _, p := range Peers() {
+		peers[p.Name] = p
+	}
+	for _, target := range Targets() {
+		w, known := workloads[target.Workload]
+		if !known {
+			t.Errorf("%+v: there is no such workload", target)
+		}
+		p, known := peers[target.Peer]
+		if known != (target.Figure == Ratio) || known && p.Without(w) != "" {
+			t.Errorf("%+v: the peer is not measured", target)
+		}
+		if target.Hold == 0 && target.Aim == 0 {
+			t.Errorf("%+v: neither hold nor aim", target)
+		}
+		if target.Hold != 0 && target.Aim != 0 && (target.Aim > target.Hold) != target.Figure.More() {
+			t.Errorf("%+v: the aim is not beyond the hold", target)
+		}
+	}
+}
+
 func TestEachPeerOfGoCanBeMade(t *testing.T) {
 	for _, p := range Peers() {
 		if _, ok := peer.Named(p.Name); ok == p.Java {

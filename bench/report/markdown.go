@@ -37,6 +37,7 @@ func (r Report) WriteMarkdown(out io.Writer) error {
 		r.writePairs(w, plan.Workload.Rests, clientRSS, serverRSS, kibibytes, true)
 	}
 	r.writeGrowth(w)
+	r.writeTargets(w)
 	r.writeOmissions(w)
 	return w.Flush()
 }

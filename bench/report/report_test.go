@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -98,9 +97,53 @@ func TestGrowthIsDividedByItsFirstStep(t *testing.T) {
 		{"clients-1", Stat{1, 1, 1}, true},
 		{"null-c1", Stat{}, false},
 	} {
-		w := r.Workloads[slices.IndexFunc(r.Workloads, func(w plan.Workload) bool { return w.Name == c.workload })]
+		w, _ := r.workload(c.workload)
 		if got, is := r.Growth(w); is != c.is || math.Abs(got.Median-c.want.Median) > 1e-9 || got.Min != c.want.Min || got.Max != c.want.Max {
 			t.Errorf("%s: got %+v, %v; want %+v, %v", c.workload, got, is, c.want, c.is)
+		}
+	}
+}
+
+func TestVerdictsAreOfTheNumbersAsTheyAreWritten(t *testing.T) {
+	ratio := plan.Target{Figure: plan.Ratio, Hold: 1.7, Aim: 2.3}
+	aimOnly := plan.Target{Figure: plan.Ratio, Aim: 14}
+	holdOnly := plan.Target{Figure: plan.Growing, Hold: 0.8}
+	allocs := plan.Target{Figure: plan.ClientAllocs, Hold: 3, Aim: 2}
+	mostTime := plan.Target{Figure: plan.P50, Hold: 400e-6, Aim: 200e-6}
+	for _, c := range []struct {
+		target plan.Target
+		median float64
+		want   string
+	}{
+		{ratio, 1.694, "**missed**"}, {ratio, 1.696, "held"}, {ratio, 2.29, "held"}, {ratio, 2.3, "aim reached"}, {ratio, 9, "aim reached"},
+		{aimOnly, 13.9, "short of the aim"}, {aimOnly, 14, "aim reached"},
+		{holdOnly, 0.79, "**missed**"}, {holdOnly, 1.2, "held"},
+		{allocs, 3.06, "**missed**"}, {allocs, 3.04, "held"}, {allocs, 2.04, "aim reached"}, {allocs, 0, "aim reached"},
+		{mostTime, 401e-6, "**missed**"}, {mostTime, 400.4e-6, "held"}, {mostTime, 199e-6, "aim reached"},
+	} {
+		if got := verdict(c.target, c.median); got != c.want {
+			t.Errorf("%v of %+v: %s, want %s", c.median, c.target, got, c.want)
+		}
+	}
+}
+
+func TestTargetsAreOfWhatTheRunWasToMeasure(t *testing.T) {
+	all := Report{Workloads: plan.Workloads(), Peers: plan.Peers()}
+	if got, want := len(all.targets()), len(plan.Targets()); got != want {
+		t.Errorf("a run of everything has %d targets of %d", got, want)
+	}
+	r := Report{Workloads: []plan.Workload{{Name: "null-c16"}}, Peers: plan.Peers()[:2]}
+	got := r.targets()
+	if len(got) != 1 || got[0].Workload != "null-c16" || got[0].Peer != "grpc" {
+		t.Errorf("a run of null-c16 and grpc has the targets %+v", got)
+	}
+}
+
+func TestEachFigureOfATargetIsKnown(t *testing.T) {
+	for _, target := range plan.Targets() {
+		f, known := figures[target.Figure]
+		if !known || f.unit == 0 || (f.of == nil) != target.Figure.More() {
+			t.Errorf("%+v: the report has no such figure", target)
 		}
 	}
 }
