@@ -7,6 +7,7 @@
 //
 //	go run . -workloads 'null-*,small-c16' -peers grpc,drpc -rounds 5 -seconds 1
 //	go run . -growth
+//	go run . -workloads null-c128 -peers grpc -profiles /tmp/profiles
 //	go run . -list
 //
 // The program runs itself as the servers and clients that it measures; package worker says how. The system must let a process have
@@ -55,7 +56,7 @@ type options struct {
 	seconds, warm, javaWarm     float64
 	settle, grown               float64
 	budget                      time.Duration
-	out, commit, date           string
+	out, commit, date, profiles string
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -70,7 +71,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.pinned, "pinned", true, "measure one caller also on one core, where the system lets processes be pinned")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds (5; 3 if quick)")
 	f.IntVar(&o.few, "few", 0, "rounds of idle, burst and growth, which take long (what -rounds says; 3, and 1 if quick, if it says nothing)")
-	f.Float64Var(&o.seconds, "seconds", 0, "seconds of each measurement (0.6; 0.3 if quick)")
+	f.Float64Var(&o.seconds, "seconds", 0, "seconds of each measurement (0.5; 0.3 if quick)")
 	f.Float64Var(&o.warm, "warm", 0, "seconds of warming up before each measurement (0.15; 0.1 if quick)")
 	f.Float64Var(&o.javaWarm, "javawarm", 0, "seconds of warming Java up before the first measurement of each workload (2; 0.7 if quick)")
 	f.IntVar(&o.sessions, "sessions", 0, "sessions of idle (5000; 500 if quick)")
@@ -78,6 +79,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.Float64Var(&o.grown, "grown", 5.5, "seconds of each measurement of growth: more than one probe of the idle clients' liveness")
 	f.DurationVar(&o.budget, "budget", 0, "begin no round that would not end within it (19m; 3m30s if quick: the rest is for building)")
 	f.StringVar(&o.out, "out", "", "directory for RESULTS.md and results.svg; none if empty")
+	f.StringVar(&o.profiles, "profiles", "", "directory for pprof's profiles: of the processor, WORKLOAD-PEER-client.cpu and -server.cpu, and of the heaps of sessions at rest; the figures suffer")
 	f.StringVar(&o.commit, "commit", "", "commit to name in the results (git's)")
 	f.StringVar(&o.date, "date", "", "date to name in the results (the commit's)")
 	if err := f.Parse(args); err != nil {
@@ -92,7 +94,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 
 // complete fills in what depends on whether the run is quick.
 func (o *options) complete() {
-	rounds, few, sessions, seconds, warm, javaWarm, budget := 5, 3, 5000, 0.6, 0.15, 2.0, 19*time.Minute
+	rounds, few, sessions, seconds, warm, javaWarm, budget := 5, 3, 5000, 0.5, 0.15, 2.0, 19*time.Minute
 	if o.quick {
 		rounds, few, sessions, seconds, warm, javaWarm, budget = 3, 1, 500, 0.3, 0.1, 0.7, 210*time.Second
 	}
@@ -187,7 +189,7 @@ func list(w io.Writer, workloads []plan.Workload, peers []plan.Peer) error {
 	for _, load := range workloads {
 		fmt.Fprintf(w, "workload %s: %s\n", load.Name, plan.About(load))
 		for _, p := range peers {
-			if why := p.Without(load); why != "" {
+			if why := p.Without(load); why != "" && !load.Alone() {
 				fmt.Fprintf(w, "\tnot %s, which %s\n", p.Name, why)
 			}
 		}
@@ -196,8 +198,10 @@ func list(w io.Writer, workloads []plan.Workload, peers []plan.Peer) error {
 }
 
 func (o options) measure(workloads []plan.Workload, peers []plan.Peer, stdout, stderr io.Writer) error {
-	if err := os.MkdirAll(cmp.Or(o.out, "."), 0o755); err != nil { // rather now than after all is measured
-		return err
+	for _, dir := range []string{o.out, o.profiles} { // rather now than after all is measured
+		if err := os.MkdirAll(cmp.Or(dir, "."), 0o755); err != nil {
+			return err
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -206,7 +210,7 @@ func (o options) measure(workloads []plan.Workload, peers []plan.Peer, stdout, s
 	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	c := harness.Config{
 		Self: self, Workloads: workloads, Peers: peers, Rounds: o.rounds, Few: o.few, Warm: seconds(o.warm), JavaWarm: seconds(o.javaWarm),
-		Measure: seconds(o.seconds), Sessions: o.sessions, Settle: seconds(o.settle), Grown: seconds(o.grown), Budget: o.budget, Log: stderr,
+		Measure: seconds(o.seconds), Sessions: o.sessions, Settle: seconds(o.settle), Grown: seconds(o.grown), Budget: o.budget, Profiles: o.profiles, Log: stderr,
 	}
 	r := report.Report{
 		Machine: report.ThisMachine(), Workloads: workloads, Peers: peers, Measure: c.Measure, Sessions: o.sessions, Settle: c.Settle, Grown: c.Grown, Few: c.Few, Chart: chart,

@@ -39,6 +39,7 @@ type Config struct {
 	Grown     time.Duration // instead of Measure, for Growth
 	Budget    time.Duration // no round begins that would not end within it, judged by the last one; zero: no bound
 	Java      *javarmi.Java // nil: Java's peers are left out
+	Profiles  string        // directory for profiles of the last round's processes, which slow them down; none if empty, and none of Java's
 	Log       io.Writer     // what is being done, for people who wait
 }
 
@@ -236,6 +237,9 @@ func (r *runner) load(w plan.Workload, p plan.Peer, pr pair, measure time.Durati
 	if _, err := pr.client.ask(warm, fmt.Sprintf("open %s %d %d", w.Load(), w.Callers, warm.Milliseconds())); err != nil {
 		return Sample{}, err
 	}
+	if err := r.profile(w, p, pr); err != nil {
+		return Sample{}, err
+	}
 	before, err := pr.server.ask(0, "usage")
 	if err != nil {
 		return Sample{}, err
@@ -246,6 +250,9 @@ func (r *runner) load(w plan.Workload, p plan.Peer, pr pair, measure time.Durati
 	}
 	after, err := pr.server.ask(0, "usage")
 	if err != nil {
+		return Sample{}, err
+	}
+	if err := r.profiled(p, pr); err != nil {
 		return Sample{}, err
 	}
 	if _, err := pr.client.ask(0, "close"); err != nil {

@@ -2,6 +2,8 @@ package harness
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +83,25 @@ func TestSessionsRestBesideOthersThatFailed(t *testing.T) {
 		key := Key{"idle", name}
 		if got := results.Failures[key] != nil; got != fails || len(results.Samples[key]) == 0 != fails {
 			t.Errorf("%s: samples %v, error %v", name, results.Samples[key], results.Failures[key])
+		}
+	}
+}
+
+func TestProfilesAreWritten(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "with space")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	results, err := Run(Config{
+		Self: self(t), Peers: []plan.Peer{{Name: "raw"}}, Rounds: 2, Few: 1, Measure: time.Millisecond, Sessions: 3, Profiles: dir, Log: io.Discard,
+		Workloads: []plan.Workload{{Name: "null-c1", Op: peer.Null, Callers: 1}, {Name: "idle", Shape: plan.Idle}},
+	})
+	if err != nil || len(results.Failures) != 0 {
+		t.Fatalf("%v, %v", err, results.Failures)
+	}
+	for _, name := range []string{"null-c1-raw-client.cpu", "null-c1-raw-server.cpu", "idle-raw-client.heap", "idle-raw-server.heap"} {
+		if f, err := os.Stat(filepath.Join(dir, name)); err != nil || f.Size() == 0 {
+			t.Errorf("%s: %v, want a profile", name, err)
 		}
 	}
 }

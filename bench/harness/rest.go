@@ -81,6 +81,9 @@ func (r *runner) wake(resting []*rest) {
 	time.Sleep(r.Settle)
 	for _, s := range resting {
 		sample, err := s.sample()
+		if err == nil {
+			err = r.heaps(s.w, s.p, s.pr)
+		}
 		r.note(s.w, s.p, sample, err)
 	}
 	for _, s := range resting {

@@ -8,6 +8,9 @@
 //
 //	usage                      {"cpu":…,"allocs":…,"rss":…} since the process began
 //	trim                       the same, when garbage has been collected and memory given back
+//	profile FILE               {} when it has begun to profile the processor
+//	profiled                   {} when the profile is in its file
+//	heap FILE                  {} when the file has a profile of what is allocated; FILE is escaped as in a URL
 //
 // To a server:
 //
@@ -113,7 +116,7 @@ func pinned(core string, command []string) error {
 }
 
 // commands carries out the commands that it reads.
-type commands map[string]func(args []int, load string) (any, error)
+type commands map[string]func(numbers []int, word string) (any, error)
 
 func serve(name string, in io.Reader, out io.Writer) error {
 	p, known := peer.Named(name)
@@ -160,21 +163,28 @@ func call(name, addr string, in io.Reader, out io.Writer) error {
 
 func millis(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// arguments returns how many numbers a command takes.
-func arguments(name string) int {
+// arguments returns whether a command takes a word, and how many numbers after it.
+func arguments(name string) (word bool, numbers int) {
 	switch name {
 	case "open":
-		return 2
+		return true, 2
+	case "profile", "heap":
+		return true, 0
 	case "run", "nodes", "idle", "burst", "export":
-		return 1
+		return false, 1
 	}
-	return 0
+	return false, 0
 }
 
 // obey greets, and carries out commands until in ends.
 func (c commands) obey(hello Hello, in io.Reader, out io.Writer) error {
 	c["usage"] = func([]int, string) (any, error) { return usage(), nil }
 	c["trim"] = func([]int, string) (any, error) { return trim(), nil }
+	var p profiler
+	defer p.stop()
+	c["profile"] = func(_ []int, file string) (any, error) { return struct{}{}, p.start(file) }
+	c["profiled"] = func([]int, string) (any, error) { return struct{}{}, p.stop() }
+	c["heap"] = func(_ []int, file string) (any, error) { return struct{}{}, heap(file) }
 	answers := json.NewEncoder(out)
 	if err := answers.Encode(hello); err != nil {
 		return err
@@ -196,9 +206,10 @@ func (c commands) carryOut(words []string) (any, error) {
 		return nil, fmt.Errorf("no such command: %q", words)
 	}
 	name, words := words[0], words[1:]
-	load := ""
-	if name == "open" && len(words) > 0 {
-		load, words = words[0], words[1:]
+	takesWord, want := arguments(name)
+	word := ""
+	if takesWord && len(words) > 0 {
+		word, words = words[0], words[1:]
 	}
 	numbers := make([]int, len(words))
 	for i, word := range words {
@@ -207,10 +218,10 @@ func (c commands) carryOut(words []string) (any, error) {
 			return nil, err
 		}
 	}
-	if want := arguments(name); len(numbers) != want {
+	if len(numbers) != want {
 		return nil, fmt.Errorf("%s takes %d numbers, not %d", name, want, len(numbers))
 	}
-	return c[name](numbers, load)
+	return c[name](numbers, word)
 }
 
 // client is a process that calls: it has at most one load, and idle sessions.

@@ -85,7 +85,8 @@ func TestCommandsThatCannotBeObeyedAreErrors(t *testing.T) {
 	}
 	defer server.Close()
 	answers := converse(t, func(in io.Reader, out io.Writer) error { return call("raw", server.Addr(), in, out) },
-		"", "dance", "run", "run x", "run 5", "open refs 1 1", "open null 1", "nodes 1")
+		"", "dance", "run", "run x", "run 5", "open refs 1 1", "open null 1", "nodes 1",
+		"heap /nowhere/heap", "profile /nowhere/cpu", "profile %zz")
 	for i, a := range answers[1:] {
 		if a.Error == "" {
 			t.Errorf("command %d: no error", i)
