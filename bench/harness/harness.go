@@ -53,7 +53,6 @@ type Sample struct {
 	ServerAllocs float64
 	ClientRSS    float64 // bytes; of Idle and Burst, a session's share
 	ServerRSS    float64
-	NodeRSS      float64 // of a node without sessions, of which each client of Idle and Burst has one; not part of ClientRSS
 }
 
 // Key names a cell of the results.
@@ -272,7 +271,6 @@ func sample(w plan.Workload, r worker.Result, before, after worker.Usage) Sample
 		CPU:          (r.Usage.CPU + after.CPU - before.CPU).Seconds() / calls,
 		ClientAllocs: known(r.Usage.Allocs) / calls,
 		ServerAllocs: (known(after.Allocs) - known(before.Allocs)) / calls,
-		NodeRSS:      math.NaN(),
 		ClientRSS:    known(r.Usage.RSS),
 		ServerRSS:    known(after.RSS),
 	}
@@ -307,7 +305,7 @@ func (r *runner) grown(w plan.Workload, p plan.Peer, pr pair) (Sample, error) {
 			return Sample{}, fmt.Errorf("idle clients: %w", err)
 		}
 		defer crowd.end()
-		if _, err := crowd.ask(dialling(w.Clients), fmt.Sprint("idle ", w.Clients)); err != nil {
+		if _, err := crowd.ask(dialling(w.Clients), fmt.Sprintf("idle %s %d", pr.addr, w.Clients)); err != nil {
 			return Sample{}, err
 		}
 	}

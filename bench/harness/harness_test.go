@@ -74,15 +74,44 @@ func TestAPeerWithoutObjectsCannotGrow(t *testing.T) {
 func TestSessionsRestBesideOthersThatFailed(t *testing.T) {
 	results, err := Run(Config{
 		Self: self(t), Workloads: []plan.Workload{{Name: "idle", Shape: plan.Idle}}, Rounds: 1, Few: 1, Sessions: 3, Log: io.Discard,
-		Peers: []plan.Peer{{Name: "nobody"}, {Name: "raw"}, {Name: "drpc", Nodes: true}}, // drpc has no nodes
+		Peers: []plan.Peer{{Name: "nobody"}, {Name: "raw"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, fails := range map[string]bool{"nobody": true, "raw": false, "drpc": true} {
+	for name, fails := range map[string]bool{"nobody": true, "raw": false} {
 		key := Key{"idle", name}
 		if got := results.Failures[key] != nil; got != fails || len(results.Samples[key]) == 0 != fails {
 			t.Errorf("%s: samples %v, error %v", name, results.Samples[key], results.Failures[key])
+		}
+	}
+}
+
+func TestSessionsThatCannotBeLaidAreAnError(t *testing.T) {
+	r := &runner{Config: Config{Self: self(t), Sessions: 2}}
+	_, err := r.lay(plan.Workload{Name: "burst", Shape: plan.Burst}, plan.Peer{Name: "rawpipe"}) // which has no callers
+	if err == nil || !strings.Contains(err.Error(), peer.ErrNone.Error()) {
+		t.Errorf("got %v, want %v", err, peer.ErrNone)
+	}
+}
+
+func TestSessionsOfNodesAreSharedOut(t *testing.T) {
+	r := &runner{Config: Config{Self: self(t), Sessions: 2*plan.RestServers + 1}}
+	for _, c := range []struct {
+		p        plan.Peer
+		servers  int
+		sessions int
+	}{
+		{plan.Peer{Name: "raw"}, 1, r.Sessions},
+		{plan.Peer{Name: "raw", Nodes: true}, plan.RestServers, 3 * plan.RestServers},
+	} {
+		s, err := r.lay(plan.Workload{Name: "idle", Shape: plan.Idle}, c.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.pr.end()
+		if len(s.addrs) != c.servers || s.n != c.sessions {
+			t.Errorf("%+v: %d sessions with %d servers, want %d with %d", c.p, s.n, len(s.addrs), c.sessions, c.servers)
 		}
 	}
 }

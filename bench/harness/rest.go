@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/rmigo/rmigo/bench/plan"
@@ -14,9 +15,9 @@ type rest struct {
 	w      plan.Workload
 	p      plan.Peer
 	pr     pair
-	n      int // sessions
+	addrs  []string // each client has sessions with all of these
+	n      int      // sessions that are measured
 	before memory
-	node   float64 // what a node of the client's without sessions holds
 }
 
 // memory is what both sides have resident.
@@ -28,45 +29,68 @@ func (r *runner) lay(w plan.Workload, p plan.Peer) (*rest, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &rest{w: w, p: p, pr: pr, n: r.Sessions}
+	s := &rest{w: w, p: p, pr: pr, addrs: []string{pr.addr}}
+	n := r.Sessions
 	if w.Shape == plan.Burst {
-		s.n = min(s.n, plan.BurstSessions)
+		n = min(n, plan.BurstSessions)
 	}
-	if err := s.lay(); err != nil {
+	if err := s.lay(n); err != nil {
 		pr.end()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *rest) lay() error {
-	// One session first: what the first one brings in is not the sessions' own.
-	err := s.bring(1)
+// lay starts at least n sessions. What the first ones of their kind bring in is not the sessions' own: it is there before.
+func (s *rest) lay(n int) error {
+	if s.p.Nodes {
+		more, err := s.pr.server.ask(0, fmt.Sprint("more ", min(n, plan.RestServers)-1))
+		if err != nil {
+			return err
+		}
+		s.addrs = append(s.addrs, more.Addrs...)
+	}
+	err := s.rehearse()
 	if err != nil {
 		return err
 	}
 	if s.before, err = s.pr.memory(); err != nil {
 		return err
 	}
-	if s.p.Nodes {
-		bare := s.before
-		if _, err := s.pr.client.ask(dialling(s.n), fmt.Sprint("nodes ", s.n)); err != nil {
-			return err
-		}
-		if s.before, err = s.pr.memory(); err != nil {
-			return err
-		}
-		s.node = (s.before.client - bare.client) / float64(s.n)
+	clients := (n + len(s.addrs) - 1) / len(s.addrs)
+	s.n = clients * len(s.addrs)
+	if err := s.bring(clients, s.addrs); err != nil {
+		return err
 	}
-	return s.bring(s.n)
+	return s.burst()
 }
 
-// bring adds n sessions, and has all do what is to be done before they rest.
-func (s *rest) bring(n int) error {
-	_, err := s.pr.client.ask(dialling(n), fmt.Sprint("idle ", n))
-	if err == nil && s.w.Shape == plan.Burst {
-		_, err = s.pr.client.ask(0, fmt.Sprint("burst ", plan.BurstCalls))
+// rehearse does with a session what is to be done with all and ends it, and leaves a client that does nothing.
+func (s *rest) rehearse() error {
+	if err := s.bring(1, s.addrs[:1]); err != nil {
+		return err
 	}
+	if err := s.burst(); err != nil {
+		return err
+	}
+	if _, err := s.pr.client.ask(0, "close"); err != nil {
+		return err
+	}
+	return s.bring(1, s.addrs)
+}
+
+// bring adds clients.
+func (s *rest) bring(clients int, addrs []string) error {
+	_, err := s.pr.client.ask(dialling(clients*len(addrs)), fmt.Sprintf("idle %s %d", strings.Join(addrs, ","), clients))
+	return err
+}
+
+// burst has those that were added last make large calls, if that is what is measured.
+func (s *rest) burst() error {
+	if s.w.Shape != plan.Burst {
+		return nil
+	}
+	_, err := s.pr.client.ask(0, fmt.Sprint("burst ", plan.BurstCalls))
 	return err
 }
 
@@ -95,16 +119,11 @@ func (r *runner) wake(resting []*rest) {
 func (s *rest) sample() (Sample, error) {
 	now, err := s.pr.memory()
 	none := math.NaN()
-	sample := Sample{
+	return Sample{
 		Rate: none, P50: none, P99: none, Large: none, CPU: none, ClientAllocs: none, ServerAllocs: none,
-		ClientRSS: (now.client-s.before.client)/float64(s.n) - s.node,
+		ClientRSS: (now.client - s.before.client) / float64(s.n),
 		ServerRSS: (now.server - s.before.server) / float64(s.n),
-		NodeRSS:   none,
-	}
-	if s.p.Nodes {
-		sample.NodeRSS = s.node
-	}
-	return sample, err
+	}, err
 }
 
 // memory returns how much is resident when both sides have given back what they can.

@@ -16,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 )
 
@@ -64,10 +63,10 @@ type Server interface {
 	Close() error
 }
 
-// A Noder is a runtime whose sessions belong to nodes. A process needs no more than one; a client of the benchmark has its own.
-type Noder interface {
-	// Node makes one that has no session.
-	Node() (io.Closer, error)
+// A Joiner is a session whose client can have others beside it: what it is made of is there once for all of them.
+type Joiner interface {
+	// Join starts the client's session with one more server. It ends with the one that it was made from, at the latest.
+	Join(ctx context.Context, addr string) (Session, error)
 }
 
 // An Exporter is a server that can have more objects than the one that is called.

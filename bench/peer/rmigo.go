@@ -3,7 +3,6 @@ package peer
 import (
 	"bytes"
 	"context"
-	"io"
 
 	"github.com/rmigo/rmigo/bench/payload"
 	"github.com/rmigo/rmigo/bench/remote"
@@ -13,9 +12,6 @@ import (
 // Rmigo is rmigo with its defaults: one connection for all callers. A session is a node of its own, and finds the object by its
 // reference, without a registry.
 type Rmigo struct{}
-
-// Node implements Noder.
-func (Rmigo) Node() (io.Closer, error) { return rmi.NewNode(rmi.Options{}) }
 
 type rmigoServer struct {
 	node *rmi.Node
@@ -64,14 +60,24 @@ func (Rmigo) Dial(ctx context.Context, addr string, _ int) (Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	service, err := rmi.Resolve(ctx, node, remote.RemoteService, addr)
+	s, err := (&rmigoSession{node: node}).Join(ctx, addr)
 	if err != nil {
 		node.Close()
 		return nil, err
 	}
-	return &rmigoSession{node, service, new(remote.Successor)}, nil
+	return s, nil
 }
 
+// Join implements Joiner.
+func (s *rmigoSession) Join(ctx context.Context, addr string) (Session, error) {
+	service, err := rmi.Resolve(ctx, s.node, remote.RemoteService, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &rmigoSession{s.node, service, new(remote.Successor)}, nil
+}
+
+// Close ends the sessions that have the same node, too.
 func (s *rmigoSession) Close() error { return s.node.Close() }
 
 func (s *rmigoSession) Caller(op Op, i int) (Call, error) {

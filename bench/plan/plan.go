@@ -82,9 +82,13 @@ const MixedCallers = 4
 // GrowthCallers is how many call while a server grows.
 const GrowthCallers = 128
 
+// RestServers is how many servers each client of Idle and Burst has sessions with, where they are nodes: so many sessions share what a
+// node holds beside them.
+const RestServers = 50
+
 // A burst is so many 1 MiB echoes by each of so many sessions.
 const (
-	BurstSessions = 200
+	BurstSessions = 400
 	BurstCalls    = 3
 )
 
@@ -136,7 +140,7 @@ type Peer struct {
 	About string // how it is set up
 	Floor bool   // no runtime of remote calls, but what a socket can do
 	Java  bool   // its workers are Java's
-	Nodes bool   // a client is a node, and has that beside its session
+	Nodes bool   // servers and clients are nodes, with more to them than sessions
 }
 
 // Peers returns all, ours first.

@@ -101,14 +101,10 @@ func (r Report) rounds() string {
 
 // aboutRest says what is told of sessions at rest.
 func (r Report) aboutRest() string {
-	text := fmt.Sprintf("KiB resident for each session, client / server, at least %v after its last call: of %d sessions of idle, %d of burst. Median\n"+
-		"(least to most) of the rounds.", r.Settle, r.Sessions, min(r.Sessions, plan.BurstSessions))
-	for _, load := range r.Workloads {
-		if node, ok := r.of(nodeRSS, load, plan.Peer{Name: plan.Ours}); ok {
-			return text + fmt.Sprintf(" Each client of rmigo is a node of its own; the %s KiB of a node without sessions are taken off.", kibibytes(node.Median))
-		}
-	}
-	return text
+	return fmt.Sprintf("KiB resident for each session, client / server, at least %v after its last call: of %d sessions of idle, %d of burst. A\n"+
+		"client of rmigo is a node with sessions to %d others, so that what nodes hold besides hardly counts. Median (least to most) of\n"+
+		"the rounds.",
+		r.Settle, r.Sessions, min(r.Sessions, plan.BurstSessions), min(r.Sessions, plan.RestServers))
 }
 
 // writeTable writes a row for each workload of a kind and a column for each peer.

@@ -68,7 +68,6 @@ func clientAllocs(s harness.Sample) float64 { return s.ClientAllocs }
 func serverAllocs(s harness.Sample) float64 { return s.ServerAllocs }
 func clientRSS(s harness.Sample) float64    { return s.ClientRSS }
 func serverRSS(s harness.Sample) float64    { return s.ServerRSS }
-func nodeRSS(s harness.Sample) float64      { return s.NodeRSS }
 
 // of returns a measure's statistics in a cell.
 func (r Report) of(m measure, w plan.Workload, p plan.Peer) (Stat, bool) {

@@ -24,13 +24,13 @@ func example() Report {
 	sample := func(rate float64) harness.Sample {
 		return harness.Sample{
 			Rate: rate, P50: 1 / rate, P99: 3.5 / rate, Large: none, CPU: 1.5 / rate, ClientAllocs: 2.04, ServerAllocs: 17.5,
-			ClientRSS: 18 << 20, ServerRSS: 123 << 20, NodeRSS: none,
+			ClientRSS: 18 << 20, ServerRSS: 123 << 20,
 		}
 	}
 	memory := func(client, server float64) harness.Sample {
 		return harness.Sample{
 			Rate: none, P50: none, P99: none, Large: none, CPU: none, ClientAllocs: none, ServerAllocs: none,
-			ClientRSS: client, ServerRSS: server, NodeRSS: 46 << 10,
+			ClientRSS: client, ServerRSS: server,
 		}
 	}
 	mixed := sample(900)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"time"
@@ -183,34 +182,32 @@ func (o *observer) Answered() { o.hist.Record(time.Since(<-o.pending)) }
 type idlers struct {
 	mu       sync.Mutex
 	sessions []peer.Session
-	nodes    []io.Closer
+	old      int // how many of them were there before the last idle
 }
 
-// addNodes adds n nodes without sessions.
-func (c *client) addNodes(n int) error {
-	noder, has := c.peer.(peer.Noder)
-	if !has {
-		return peer.ErrNone
-	}
-	for range n {
-		node, err := noder.Node()
-		if err != nil {
-			return err
+// idle adds n clients, each with sessions with all the servers, and calls each once.
+func (c *client) idle(addrs []string, n int) error {
+	c.old = len(c.sessions)
+	return abreast(n, func(ctx context.Context, _ int) error {
+		var first peer.Session
+		for _, addr := range addrs {
+			s, err := c.add(ctx, c.peer, first, addr)
+			if err != nil {
+				return err
+			}
+			if first == nil {
+				first = s
+			}
 		}
-		c.nodes = append(c.nodes, node)
-	}
-	return nil
+		return nil
+	})
 }
 
-// idle adds n sessions and calls each once.
-func (c *client) idle(n int) error {
-	return abreast(n, func(ctx context.Context, _ int) error { return c.add(ctx, c.peer, c.addr) })
-}
-
-// burst has each session echo 1 MiB so many times.
+// burst has each session of the last idle echo 1 MiB so many times.
 func (d *idlers) burst(calls int) error {
-	return abreast(len(d.sessions), func(ctx context.Context, i int) error {
-		call, err := d.sessions[i].Caller(peer.Bytes1M, 0)
+	fresh := d.sessions[d.old:]
+	return abreast(len(fresh), func(ctx context.Context, i int) error {
+		call, err := fresh[i].Caller(peer.Bytes1M, 0)
 		for n := 0; n < calls && err == nil; n++ {
 			err = call(ctx, n == 0)
 		}
@@ -237,15 +234,22 @@ func abreast(n int, do func(ctx context.Context, i int) error) error {
 	return cmp.Or(errs...)
 }
 
-func (d *idlers) add(ctx context.Context, p peer.Peer, addr string) error {
-	s, err := p.Dial(ctx, addr, 1)
+// add dials a session, of the same client as the first one if there is one, and calls it.
+func (d *idlers) add(ctx context.Context, p peer.Peer, first peer.Session, addr string) (peer.Session, error) {
+	var s peer.Session
+	var err error
+	if joiner, can := first.(peer.Joiner); can {
+		s, err = joiner.Join(ctx, addr)
+	} else {
+		s, err = p.Dial(ctx, addr, 1)
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d.mu.Lock()
 	d.sessions = append(d.sessions, s)
 	d.mu.Unlock()
-	return callOnce(ctx, s)
+	return s, callOnce(ctx, s)
 }
 
 func (d *idlers) close() {
@@ -253,9 +257,6 @@ func (d *idlers) close() {
 	for _, s := range d.sessions {
 		closing.Go(func() { s.Close() })
 	}
-	for _, n := range d.nodes {
-		closing.Go(func() { n.Close() })
-	}
 	closing.Wait()
-	d.sessions, d.nodes = nil, nil
+	d.sessions, d.old = nil, 0
 }

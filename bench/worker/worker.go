@@ -15,15 +15,15 @@
 // To a server:
 //
 //	export N                   {} when it exports N more objects
+//	more N                     {"addrs":["…",…]} of N more servers in its process
 //
 // To a client:
 //
 //	open LOAD CALLERS MS       {} when it has warmed up for so long
 //	run MS                     {"calls":…,"seconds":…,"p50":…,"p99":…,"large":…,"usage":{…}} of the load, for so long
-//	close                      {}
-//	nodes N                    {} when it has N nodes without sessions, of a peer whose clients are nodes
-//	idle N                     {} when N sessions have each been called; they stay
-//	burst N                    {} when each of those that stayed has echoed 1 MiB N times
+//	close                      {} when the load and the idle sessions have ended
+//	idle ADDR,ADDR… N          {} when N clients have each called each of these servers; their sessions stay
+//	burst N                    {} when each session of the last idle has echoed 1 MiB N times
 //
 // LOAD is a kind of call of package peer, or one of:
 //
@@ -84,7 +84,8 @@ type Result struct {
 type Answer struct {
 	Usage
 	Result
-	Error string `json:"error,omitempty"`
+	Addrs []string `json:"addrs,omitempty"`
+	Error string   `json:"error,omitempty"`
 }
 
 // Main is what a worker does, if the arguments, those of the process without its name, make it one. It returns the exit status.
@@ -128,9 +129,37 @@ func serve(name string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer server.Close()
+	more := &servers{peer: p}
+	defer more.close()
 	return commands{
 		"export": func(n []int, _ string) (any, error) { return struct{}{}, export(server, n[0]) },
+		"more":   func(n []int, _ string) (any, error) { return more.add(n[0]) },
 	}.obey(Hello{Addr: server.Addr()}, in, out)
+}
+
+// servers are those of a process beside its first one.
+type servers struct {
+	peer peer.Peer
+	all  []peer.Server
+}
+
+func (s *servers) add(n int) (Answer, error) {
+	var a Answer
+	for range n {
+		server, err := s.peer.Serve()
+		if err != nil {
+			return a, err
+		}
+		s.all = append(s.all, server)
+		a.Addrs = append(a.Addrs, server.Addr())
+	}
+	return a, nil
+}
+
+func (s *servers) close() {
+	for _, server := range s.all {
+		server.Close()
+	}
 }
 
 func export(s peer.Server, n int) error {
@@ -151,8 +180,7 @@ func call(name, addr string, in io.Reader, out io.Writer) error {
 	return commands{
 		"open":  func(n []int, load string) (any, error) { return struct{}{}, c.open(load, n[0], millis(n[1])) },
 		"run":   func(n []int, _ string) (any, error) { return c.run(millis(n[0])) },
-		"nodes": func(n []int, _ string) (any, error) { return struct{}{}, c.addNodes(n[0]) },
-		"idle":  func(n []int, _ string) (any, error) { return struct{}{}, c.idle(n[0]) },
+		"idle":  func(n []int, addrs string) (any, error) { return struct{}{}, c.idle(strings.Split(addrs, ","), n[0]) },
 		"burst": func(n []int, _ string) (any, error) { return struct{}{}, c.burst(n[0]) },
 		"close": func([]int, string) (any, error) {
 			c.close()
@@ -170,7 +198,9 @@ func arguments(name string) (word bool, numbers int) {
 		return true, 2
 	case "profile", "heap":
 		return true, 0
-	case "run", "nodes", "idle", "burst", "export":
+	case "idle":
+		return true, 1
+	case "run", "burst", "export", "more":
 		return false, 1
 	}
 	return false, 0
