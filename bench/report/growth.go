@@ -12,9 +12,9 @@ func (r Report) writeGrowth(w *page) {
 		return
 	}
 	w.head("Growth", fmt.Sprintf("Calls of null by %d callers on one session of rmigo, while the server exports so many objects, or has so many further clients\n"+
-		"that do nothing. Each is measured for %v, in which every idle connection is probed. Calls a second; µs of processor time a call,\n"+
-		"that server and client together; the server's MiB resident at the end; the rate divided by the first one's, round by round.\n"+
-		"Median (least to most) of the rounds.",
+		"that do nothing but answer probes every 5 s. Each is measured for %v. Calls a second; µs of processor time a call, that server\n"+
+		"and client together; the server's MiB resident at the end; the rate divided by the first one's, round by round. Median (least\n"+
+		"to most) of the rounds.",
 		plan.GrowthCallers, r.Grown))
 	r.writeAlone(w, isGrowth, []column{
 		{"rate", func(load plan.Workload) string { return r.ours(rate, load, count) }},
