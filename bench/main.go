@@ -7,7 +7,7 @@
 //
 //	go run . -workloads 'null-*,small-c16' -peers grpc,drpc -rounds 5 -seconds 1
 //	go run . -growth
-//	go run . -workloads null-c128 -peers grpc -profiles /tmp/profiles
+//	go run . -workloads null-c128 -peers grpc -profiles ../bin/profiles
 //	go run . -list
 //
 // The program runs itself as the servers and clients that it measures; package worker says how. The system must let a process have
