@@ -65,6 +65,10 @@ bench: ## Compare with other runtimes, in under 20 minutes: bench/RESULTS.md and
 bench-quick: ## The same in under four minutes, as lines "ratio WORKLOAD PEER VALUE"
 	go -C bench run . -quick
 
+.PHONY: benchcmp
+benchcmp: ## Compare the micro-benchmarks of revision OLD with those of NEW (the working tree)
+	tools/benchcmp.sh "$(OLD)" "$(NEW)"
+
 .PHONY: check
 check: ## Do what CI does
 	.ci/run

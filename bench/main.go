@@ -6,9 +6,12 @@
 // and in this directory, for example,
 //
 //	go run . -workloads 'null-*,small-c16' -peers grpc,drpc -rounds 5 -seconds 1
+//	go run . -growth
+//	go run . -workloads null-c128 -peers grpc -profiles ../bin/profiles
 //	go run . -list
 //
-// The program runs itself as the servers and clients that it measures; package worker says how.
+// The program runs itself as the servers and clients that it measures; package worker says how. The system must let a process have
+// some more open files than idle has sessions; a soft limit below that does not matter.
 package main
 
 import (
@@ -47,13 +50,13 @@ func main() {
 
 // options are the command line.
 type options struct {
-	quick, pinned, list     bool
-	workloads, peers        string
-	rounds, sessions        int
-	seconds, warm, javaWarm float64
-	settle                  float64
-	budget                  time.Duration
-	out, commit, date       string
+	quick, pinned, list, growth bool
+	workloads, peers            string
+	rounds, few, sessions       int
+	seconds, warm, javaWarm     float64
+	settle, grown               float64
+	budget                      time.Duration
+	out, commit, date, profiles string
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -63,16 +66,20 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.quick, "quick", false, "measure the main workloads, shortly")
 	f.BoolVar(&o.list, "list", false, "print workloads and peers, and which are not measured together and why")
 	f.StringVar(&o.workloads, "workloads", "", "measure these, separated by commas: names, or patterns such as null-*")
+	f.BoolVar(&o.growth, "growth", false, "measure, besides -workloads, how a full server slows calls down")
 	f.StringVar(&o.peers, "peers", "", "compare with these, separated by commas; rmigo is always there")
 	f.BoolVar(&o.pinned, "pinned", true, "measure one caller also on one core, where the system lets processes be pinned")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds (5; 3 if quick)")
-	f.Float64Var(&o.seconds, "seconds", 0, "seconds of each measurement (0.7; 0.3 if quick)")
+	f.IntVar(&o.few, "few", 0, "rounds of idle, burst and growth, which take long (what -rounds says; 3, and 1 if quick, if it says nothing)")
+	f.Float64Var(&o.seconds, "seconds", 0, "seconds of each measurement (0.5; 0.3 if quick)")
 	f.Float64Var(&o.warm, "warm", 0, "seconds of warming up before each measurement (0.15; 0.1 if quick)")
 	f.Float64Var(&o.javaWarm, "javawarm", 0, "seconds of warming Java up before the first measurement of each workload (2; 0.7 if quick)")
 	f.IntVar(&o.sessions, "sessions", 0, "sessions of idle (5000; 500 if quick)")
-	f.Float64Var(&o.settle, "settle", 0.5, "seconds for which idle sessions are left alone before they are measured")
-	f.DurationVar(&o.budget, "budget", 0, "begin no round that would not end within it (19m; 3m50s if quick)")
+	f.Float64Var(&o.settle, "settle", 11, "seconds for which sessions are left alone before what they hold is measured: more than two probes of their liveness")
+	f.Float64Var(&o.grown, "grown", 5.5, "seconds of each measurement of growth: more than one probe of the idle clients' liveness")
+	f.DurationVar(&o.budget, "budget", 0, "begin no round that would not end within it (19m; 3m30s if quick: the rest is for building)")
 	f.StringVar(&o.out, "out", "", "directory for RESULTS.md and results.svg; none if empty")
+	f.StringVar(&o.profiles, "profiles", "", "directory for pprof's profiles: of the processor, WORKLOAD-PEER-client.cpu and -server.cpu, and of the heaps of sessions at rest; the figures suffer")
 	f.StringVar(&o.commit, "commit", "", "commit to name in the results (git's)")
 	f.StringVar(&o.date, "date", "", "date to name in the results (the commit's)")
 	if err := f.Parse(args); err != nil {
@@ -87,10 +94,11 @@ func parse(args []string, stderr io.Writer) (options, error) {
 
 // complete fills in what depends on whether the run is quick.
 func (o *options) complete() {
-	rounds, sessions, seconds, warm, javaWarm, budget := 5, 5000, 0.7, 0.15, 2.0, 19*time.Minute
+	rounds, few, sessions, seconds, warm, javaWarm, budget := 5, 3, 5000, 0.5, 0.15, 2.0, 19*time.Minute
 	if o.quick {
-		rounds, sessions, seconds, warm, javaWarm, budget = 3, 500, 0.3, 0.1, 0.7, 230*time.Second
+		rounds, few, sessions, seconds, warm, javaWarm, budget = 3, 1, 500, 0.3, 0.1, 0.7, 210*time.Second
 	}
+	setDefault(&o.few, cmp.Or(o.rounds, few))
 	setDefault(&o.rounds, rounds)
 	setDefault(&o.sessions, sessions)
 	setDefault(&o.seconds, seconds)
@@ -119,6 +127,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	peers = slices.DeleteFunc(peers, func(p plan.Peer) bool {
+		return !slices.ContainsFunc(workloads, func(w plan.Workload) bool { return p.Without(w) == "" })
+	})
 	if o.list {
 		return list(stdout, workloads, peers)
 	}
@@ -133,10 +144,20 @@ func (o options) chosenWorkloads() ([]plan.Workload, error) {
 			return nil, fmt.Errorf("no workload is called %q: -list prints all", pattern)
 		}
 	}
-	return slices.DeleteFunc(all, func(w plan.Workload) bool {
-		named := slices.ContainsFunc(patterns, func(p string) bool { return matches(p, w.Name) })
-		return len(patterns) > 0 && !named || len(patterns) == 0 && o.quick && !w.Quick || w.Pinned && !o.pinned
-	}), nil
+	return slices.DeleteFunc(all, func(w plan.Workload) bool { return !o.wants(w, patterns) }), nil
+}
+
+// wants tells whether the workload is asked for: by one of the patterns or by a flag, or because nothing is asked for.
+func (o options) wants(w plan.Workload, patterns []string) bool {
+	switch {
+	case w.Pinned && !o.pinned:
+		return false
+	case o.growth && w.Shape == plan.Growth:
+		return true
+	case o.growth || len(patterns) > 0:
+		return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, w.Name) })
+	}
+	return w.Quick || !o.quick
 }
 
 func (o options) chosenPeers() ([]plan.Peer, error) {
@@ -168,7 +189,7 @@ func list(w io.Writer, workloads []plan.Workload, peers []plan.Peer) error {
 	for _, load := range workloads {
 		fmt.Fprintf(w, "workload %s: %s\n", load.Name, plan.About(load))
 		for _, p := range peers {
-			if why := p.Without(load); why != "" {
+			if why := p.Without(load); why != "" && !load.Alone() {
 				fmt.Fprintf(w, "\tnot %s, which %s\n", p.Name, why)
 			}
 		}
@@ -177,17 +198,22 @@ func list(w io.Writer, workloads []plan.Workload, peers []plan.Peer) error {
 }
 
 func (o options) measure(workloads []plan.Workload, peers []plan.Peer, stdout, stderr io.Writer) error {
+	for _, dir := range []string{o.out, o.profiles} { // rather now than after all is measured
+		if err := os.MkdirAll(cmp.Or(dir, "."), 0o755); err != nil {
+			return err
+		}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	c := harness.Config{
-		Self: self, Workloads: workloads, Peers: peers, Rounds: o.rounds, Warm: seconds(o.warm), JavaWarm: seconds(o.javaWarm),
-		Measure: seconds(o.seconds), Sessions: o.sessions, Settle: seconds(o.settle), Budget: o.budget, Log: stderr,
+		Self: self, Workloads: workloads, Peers: peers, Rounds: o.rounds, Few: o.few, Warm: seconds(o.warm), JavaWarm: seconds(o.javaWarm),
+		Measure: seconds(o.seconds), Sessions: o.sessions, Settle: seconds(o.settle), Grown: seconds(o.grown), Budget: o.budget, Profiles: o.profiles, Log: stderr,
 	}
 	r := report.Report{
-		Machine: report.ThisMachine(), Workloads: workloads, Peers: peers, Measure: c.Measure, Sessions: o.sessions, Chart: chart,
+		Machine: report.ThisMachine(), Workloads: workloads, Peers: peers, Measure: c.Measure, Sessions: o.sessions, Settle: c.Settle, Grown: c.Grown, Few: c.Few, Chart: chart,
 	}
 	if slices.ContainsFunc(peers, func(p plan.Peer) bool { return p.Java }) {
 		classes, err := os.MkdirTemp("", "javarmi")

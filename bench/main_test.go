@@ -32,8 +32,8 @@ func TestEachWorkloadRunsWithEachPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := harness.Config{
-		Self: self, Workloads: plan.Workloads(), Peers: plan.Peers(), Rounds: 1, Warm: time.Millisecond, JavaWarm: 5 * time.Millisecond,
-		Measure: 5 * time.Millisecond, Sessions: 64, Log: io.Discard,
+		Self: self, Workloads: small(plan.Workloads()), Peers: plan.Peers(), Rounds: 1, Few: 1, Warm: time.Millisecond,
+		JavaWarm: 5 * time.Millisecond, Measure: 5 * time.Millisecond, Grown: 5 * time.Millisecond, Sessions: 64, Log: io.Discard,
 	}
 	java, err := javarmi.Compile(t.Context(), t.TempDir())
 	switch err {
@@ -69,6 +69,14 @@ func TestEachWorkloadRunsWithEachPeer(t *testing.T) {
 	}
 }
 
+// small returns the workloads without the size that some are about.
+func small(workloads []plan.Workload) []plan.Workload {
+	for i := range workloads {
+		workloads[i].Objects, workloads[i].Clients = min(workloads[i].Objects, 50), min(workloads[i].Clients, 10)
+	}
+	return workloads
+}
+
 // checkSample checks that what a workload is about was measured.
 func checkSample(t *testing.T, w plan.Workload, p plan.Peer, s harness.Sample) {
 	t.Helper()
@@ -77,7 +85,7 @@ func checkSample(t *testing.T, w plan.Workload, p plan.Peer, s harness.Sample) {
 			t.Errorf("%s, %s: %s is %v", w.Name, p.Name, what, v)
 		}
 	}
-	if w.Shape == plan.Idle {
+	if w.Rests() {
 		if worker.CanPin && (math.IsNaN(s.ClientRSS) || math.IsNaN(s.ServerRSS)) { // a system that tells
 			t.Errorf("%s, %s: memory is %v and %v", w.Name, p.Name, s.ClientRSS, s.ServerRSS)
 		}
@@ -95,9 +103,9 @@ func checkSample(t *testing.T, w plan.Workload, p plan.Peer, s harness.Sample) {
 }
 
 func TestAQuickRunPrintsRatiosAndWritesResults(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "made")
 	var out bytes.Buffer
-	err := run([]string{"-quick", "-workloads", "null-c1,idle", "-peers", "raw,netrpc", "-rounds", "2", "-seconds", "0.01", "-warm", "0.001",
+	err := run([]string{"-quick", "-workloads", "null-c1,clients-1,idle", "-grown", "0.01", "-peers", "raw,netrpc", "-rounds", "2", "-seconds", "0.01", "-warm", "0.001",
 		"-sessions", "10", "-settle", "0.001", "-out", dir, "-commit", "c0ffee", "-date", "2001-02-03"}, &out, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -106,11 +114,14 @@ func TestAQuickRunPrintsRatiosAndWritesResults(t *testing.T) {
 	if len(ratios) != 2 || ratios[0][1] != "null-c1 netrpc" || ratios[1][1] != "null-c1 raw" {
 		t.Errorf("got %q, want ratios of null-c1 to netrpc and raw", out.String())
 	}
+	if !strings.Contains(out.String(), "\ngrowth clients-1 1.000\n") {
+		t.Errorf("got %q, want the growth of clients-1", out.String())
+	}
 	text, err := os.ReadFile(filepath.Join(dir, "RESULTS.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"- commit: c0ffee\n", "- date: 2001-02-03\n", "(results.svg)"} {
+	for _, want := range []string{"- commit: c0ffee\n", "- date: 2001-02-03\n", "(results.svg)", "## Growth\n", "## Targets\n"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("RESULTS.md has no %q", want)
 		}
@@ -133,6 +144,8 @@ func TestWorkloadsAreChosenByName(t *testing.T) {
 		"-workloads null-*":               "null-c1 null-c16 null-c128 null-c1-pinned",
 		"-workloads null-* -pinned=false": "null-c1 null-c16 null-c128",
 		"-workloads mixed,1k-c1":          "1k-c1 mixed",
+		"-growth":                         "objects-1 objects-10000 objects-1000000 clients-1 clients-100 clients-2000",
+		"-quick -growth -workloads mixed": "mixed objects-1 objects-10000 objects-1000000 clients-1 clients-100 clients-2000",
 	} {
 		o, err := parse(strings.Fields(args), io.Discard)
 		if err != nil {

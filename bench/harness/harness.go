@@ -7,6 +7,7 @@
 //  1. Server and client are processes of their own, new for each measurement; only Java's live through the run.
 //  2. Runs are interleaved: in each round each workload meets each peer once, and the order of the peers rotates from workload to
 //     workload and from round to round, so that whatever slows the machine for a while slows all of them.
+//     The steps of a growth take turns at being the first of theirs.
 //  3. What both sides used is read while they are quiet, just before and just after the measured time.
 //  4. All processes have ended when Run returns.
 package harness
@@ -29,13 +30,16 @@ type Config struct {
 	Workloads []plan.Workload
 	Peers     []plan.Peer
 	Rounds    int
+	Few       int           // rounds of those workloads that take long, the first ones of all
 	Warm      time.Duration // before each measurement
 	JavaWarm  time.Duration // before the first one of each workload, instead
 	Measure   time.Duration
-	Sessions  int           // of idle
-	Settle    time.Duration // idle sessions are left alone for so long before they are measured
+	Sessions  int           // of idle; of burst, up to plan.BurstSessions
+	Settle    time.Duration // sessions are left alone for so long before what they hold is measured
+	Grown     time.Duration // instead of Measure, for Growth
 	Budget    time.Duration // no round begins that would not end within it, judged by the last one; zero: no bound
 	Java      *javarmi.Java // nil: Java's peers are left out
+	Profiles  string        // directory for profiles of the last round's processes, which slow them down; none if empty, and none of Java's
 	Log       io.Writer     // what is being done, for people who wait
 }
 
@@ -47,7 +51,7 @@ type Sample struct {
 	CPU          float64 // seconds a call, client and server together
 	ClientAllocs float64 // objects a call
 	ServerAllocs float64
-	ClientRSS    float64 // bytes; of Idle, a session's share
+	ClientRSS    float64 // bytes; of Idle and Burst, a session's share
 	ServerRSS    float64
 }
 
@@ -72,7 +76,10 @@ type runner struct {
 }
 
 // pair is a server and its client.
-type pair struct{ server, client *process }
+type pair struct {
+	server, client *process
+	addr           string // the server's
+}
 
 // Run measures. It returns an error if it could not begin; what fails later is in the results.
 func Run(c Config) (Results, error) {
@@ -90,6 +97,9 @@ func Run(c Config) (Results, error) {
 	r.core = core
 	began := time.Now()
 	for round := range c.Rounds {
+		if len(c.inTurn(round)) == 0 {
+			break
+		}
 		start := time.Now()
 		r.round(round)
 		r.results.Rounds++
@@ -105,26 +115,56 @@ func Run(c Config) (Results, error) {
 }
 
 func (r *runner) round(round int) {
-	for i, w := range r.Workloads {
-		if w.Pinned && !worker.CanPin {
-			continue
-		}
+	var resting []*rest
+	for i, w := range r.inTurn(round) {
 		for j := range r.Peers {
 			p := r.Peers[(i+j+round)%len(r.Peers)]
-			key := Key{w.Name, p.Name}
-			if p.Without(w) != "" || p.Java && r.Java == nil || r.results.Failures[key] != nil {
-				continue
+			switch {
+			case p.Without(w) != "" || p.Java && r.Java == nil || r.results.Failures[Key{w.Name, p.Name}] != nil:
+			case w.Rests():
+				s, err := r.lay(w, p)
+				if err != nil {
+					r.note(w, p, Sample{}, err)
+					continue
+				}
+				resting = append(resting, s)
+			default:
+				s, err := r.cell(w, p)
+				r.note(w, p, s, err)
 			}
-			s, err := r.cell(w, p)
-			if err != nil {
-				fmt.Fprintf(r.Log, "%s, %s: %v\n", w.Name, p.Name, err)
-				r.results.Failures[key] = err
-				delete(r.results.Samples, key)
-				continue
-			}
-			r.results.Samples[key] = append(r.results.Samples[key], s)
 		}
 	}
+	r.wake(resting)
+}
+
+// note keeps a sample, or the error instead of any.
+func (r *runner) note(w plan.Workload, p plan.Peer, s Sample, err error) {
+	key := Key{w.Name, p.Name}
+	if err != nil {
+		fmt.Fprintf(r.Log, "%s, %s: %v\n", w.Name, p.Name, err)
+		r.results.Failures[key] = err
+		delete(r.results.Samples, key)
+		return
+	}
+	r.results.Samples[key] = append(r.results.Samples[key], s)
+}
+
+// inTurn returns the workloads of a round: as they are, and then those of Growth, beginning with another one each time.
+func (c Config) inTurn(round int) []plan.Workload {
+	var order, steps []plan.Workload
+	for _, w := range c.Workloads {
+		switch {
+		case w.Pinned && !worker.CanPin || w.Long() && round >= c.Few:
+		case w.Shape == plan.Growth:
+			steps = append(steps, w)
+		default:
+			order = append(order, w)
+		}
+	}
+	for i := range steps {
+		order = append(order, steps[(i+round)%len(steps)])
+	}
+	return order
 }
 
 // cell measures a peer with a workload once.
@@ -137,10 +177,10 @@ func (r *runner) cell(w plan.Workload, p plan.Peer) (Sample, error) {
 		defer pr.end()
 	}
 	var s Sample
-	if w.Shape == plan.Idle {
-		s, err = r.idle(pr)
+	if w.Shape == plan.Growth {
+		s, err = r.grown(w, p, pr)
 	} else {
-		s, err = r.load(w, p, pr)
+		s, err = r.load(w, p, pr, r.Measure)
 	}
 	if err != nil && p.Java { // it may be in any state
 		pr.end()
@@ -163,7 +203,7 @@ func (r *runner) pair(w plan.Workload, p plan.Peer) (pair, error) {
 		server.end()
 		return pair{}, fmt.Errorf("client: %w", err)
 	}
-	pr := pair{server, client}
+	pr := pair{server, client, hello.Addr}
 	if p.Java {
 		r.java[w.Pinned] = pr
 	}
@@ -187,7 +227,8 @@ func (r *runner) command(w plan.Workload, p plan.Peer, role string, addr ...stri
 	return append(append(command, r.Self, role, p.Name), addr...)
 }
 
-func (r *runner) load(w plan.Workload, p plan.Peer, pr pair) (Sample, error) {
+// load measures a load for so long.
+func (r *runner) load(w plan.Workload, p plan.Peer, pr pair, measure time.Duration) (Sample, error) {
 	warm := r.Warm
 	if p.Java && !r.warmed[w.Name] {
 		warm, r.warmed[w.Name] = r.JavaWarm, true
@@ -195,16 +236,22 @@ func (r *runner) load(w plan.Workload, p plan.Peer, pr pair) (Sample, error) {
 	if _, err := pr.client.ask(warm, fmt.Sprintf("open %s %d %d", w.Load(), w.Callers, warm.Milliseconds())); err != nil {
 		return Sample{}, err
 	}
+	if err := r.profile(w, p, pr); err != nil {
+		return Sample{}, err
+	}
 	before, err := pr.server.ask(0, "usage")
 	if err != nil {
 		return Sample{}, err
 	}
-	a, err := pr.client.ask(r.Measure, fmt.Sprintf("run %d", r.Measure.Milliseconds()))
+	a, err := pr.client.ask(measure, fmt.Sprintf("run %d", measure.Milliseconds()))
 	if err != nil {
 		return Sample{}, err
 	}
 	after, err := pr.server.ask(0, "usage")
 	if err != nil {
+		return Sample{}, err
+	}
+	if err := r.profiled(p, pr); err != nil {
 		return Sample{}, err
 	}
 	if _, err := pr.client.ask(0, "close"); err != nil {
@@ -245,35 +292,25 @@ func known(n int64) float64 {
 	return float64(n)
 }
 
-func (r *runner) idle(pr pair) (Sample, error) {
-	memory := func() (client, server float64, err error) {
-		c, err := pr.client.ask(0, "trim")
-		if err != nil {
-			return 0, 0, err
+// grown measures a load when the server has got what else it is to look after, and has collected the garbage of that.
+func (r *runner) grown(w plan.Workload, p plan.Peer, pr pair) (Sample, error) {
+	if w.Objects > 1 {
+		if _, err := pr.server.ask(0, fmt.Sprint("export ", w.Objects-1)); err != nil {
+			return Sample{}, err
 		}
-		s, err := pr.server.ask(0, "trim")
-		return known(c.Usage.RSS), known(s.Usage.RSS), err
 	}
-	// One session first: what the first one brings in is not the sessions' own.
-	if _, err := pr.client.ask(0, "idle 1"); err != nil {
+	if w.Clients > 0 {
+		crowd, _, err := start(r.command(w, p, "call", pr.addr))
+		if err != nil {
+			return Sample{}, fmt.Errorf("idle clients: %w", err)
+		}
+		defer crowd.end()
+		if _, err := crowd.ask(dialling(w.Clients), fmt.Sprintf("idle %s %d", pr.addr, w.Clients)); err != nil {
+			return Sample{}, err
+		}
+	}
+	if _, err := pr.server.ask(0, "trim"); err != nil {
 		return Sample{}, err
 	}
-	client, server, err := memory()
-	if err != nil {
-		return Sample{}, err
-	}
-	if _, err := pr.client.ask(time.Duration(r.Sessions)*10*time.Millisecond, fmt.Sprint("idle ", r.Sessions)); err != nil {
-		return Sample{}, err
-	}
-	time.Sleep(r.Settle)
-	clientNow, serverNow, err := memory()
-	if err != nil {
-		return Sample{}, err
-	}
-	none := math.NaN()
-	return Sample{
-		Rate: none, P50: none, P99: none, Large: none, CPU: none, ClientAllocs: none, ServerAllocs: none,
-		ClientRSS: (clientNow - client) / float64(r.Sessions),
-		ServerRSS: (serverNow - server) / float64(r.Sessions),
-	}, nil
+	return r.load(w, p, pr, r.Grown)
 }

@@ -63,6 +63,18 @@ type Server interface {
 	Close() error
 }
 
+// A Joiner is a session whose client can have others beside it: what it is made of is there once for all of them.
+type Joiner interface {
+	// Join starts the client's session with one more server. It ends with the one that it was made from, at the latest.
+	Join(ctx context.Context, addr string) (Session, error)
+}
+
+// An Exporter is a server that can have more objects than the one that is called.
+type Exporter interface {
+	// Export exports n more.
+	Export(n int) error
+}
+
 // A Session joins a client and a server: by one connection, or by one a caller where the runtime has it so. Its methods are not
 // for concurrent use, the calls of different callers are.
 type Session interface {

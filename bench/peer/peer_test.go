@@ -38,6 +38,33 @@ func TestEachCallIsAnsweredRightlyToEachCaller(t *testing.T) {
 	}
 }
 
+func TestAServerOfManyObjectsStillAnswers(t *testing.T) {
+	server, err := Rmigo{}.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	if err := server.(Exporter).Export(1000); err != nil {
+		t.Fatal(err)
+	}
+	session, err := Rmigo{}.Dial(t.Context(), server.Addr(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	call, err := session.Caller(Small, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := call(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	server.Close()
+	if err := server.(Exporter).Export(1); err == nil {
+		t.Error("a server that is closed exports")
+	}
+}
+
 // window counts what goes through a pipeline of n calls.
 type window struct{ n, sent, answered int }
 

@@ -38,6 +38,16 @@ func (Rmigo) Serve() (Server, error) {
 func (s *rmigoServer) Addr() string { return s.ref }
 func (s *rmigoServer) Close() error { return s.node.Close() }
 
+// Export implements Exporter.
+func (s *rmigoServer) Export(n int) error {
+	for range n {
+		if _, err := rmi.Export(s.node, remote.RemoteCounter.Of(new(remote.Count))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 type rmigoSession struct {
 	node     *rmi.Node
 	service  remote.Service
@@ -50,14 +60,24 @@ func (Rmigo) Dial(ctx context.Context, addr string, _ int) (Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	service, err := rmi.Resolve(ctx, node, remote.RemoteService, addr)
+	s, err := (&rmigoSession{node: node}).Join(ctx, addr)
 	if err != nil {
 		node.Close()
 		return nil, err
 	}
-	return &rmigoSession{node, service, new(remote.Successor)}, nil
+	return s, nil
 }
 
+// Join implements Joiner.
+func (s *rmigoSession) Join(ctx context.Context, addr string) (Session, error) {
+	service, err := rmi.Resolve(ctx, s.node, remote.RemoteService, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &rmigoSession{s.node, service, new(remote.Successor)}, nil
+}
+
+// Close ends the sessions that have the same node, too.
 func (s *rmigoSession) Close() error { return s.node.Close() }
 
 func (s *rmigoSession) Caller(op Op, i int) (Call, error) {

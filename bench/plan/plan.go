@@ -21,22 +21,26 @@ const Ours = "rmigo"
 type Shape int
 
 // The shapes: callers who call again and again; the same beside saturating large calls; sessions of one call each; sessions that
-// do nothing.
+// do nothing; sessions that do nothing after a burst of large calls; callers of a server that has much else to look after.
 const (
 	Calls Shape = iota
 	Mixed
 	Connect
 	Idle
+	Burst
+	Growth
 )
 
 // A Workload is one row of the results.
 type Workload struct {
 	Name    string
 	Shape   Shape
-	Op      peer.Op // of Calls
+	Op      peer.Op // of Calls and Growth
 	Callers int
 	Pinned  bool // client and server share one core
 	Quick   bool // is part of the quick run
+	Objects int  // of Growth: that the server exports, the one that is called included
+	Clients int  // of Growth: further ones, connected and idle, in a process of their own
 }
 
 // Load is what the client's worker is told.
@@ -50,16 +54,43 @@ func (w Workload) Load() string {
 	return string(w.Op)
 }
 
-// Kind is what workloads have in common that differ in callers and cores: "null", "mixed".
+// Kind is what workloads have in common that differ in callers, cores and size: "null", "mixed", "objects".
 func (w Workload) Kind() string {
-	if w.Shape == Calls {
+	switch {
+	case w.Shape == Calls:
 		return string(w.Op)
+	case w.Shape == Growth && w.Clients == 0:
+		return "objects"
+	case w.Shape == Growth:
+		return "clients"
 	}
 	return w.Name
 }
 
+// Alone says that ours is measured without peers: what it is compared with is itself.
+func (w Workload) Alone() bool { return w.Shape == Growth }
+
+// Rests says that sessions are measured when they have been left alone for a while.
+func (w Workload) Rests() bool { return w.Shape == Idle || w.Shape == Burst }
+
+// Long says that a measurement takes so long that there are fewer of them.
+func (w Workload) Long() bool { return w.Rests() || w.Shape == Growth }
+
 // MixedCallers is how many small calls run at a time beside the large ones.
 const MixedCallers = 4
+
+// GrowthCallers is how many call while a server grows.
+const GrowthCallers = 128
+
+// RestServers is how many servers each client of Idle and Burst has sessions with, where they are nodes: so many sessions share what a
+// node holds beside them.
+const RestServers = 50
+
+// A burst is so many 1 MiB echoes by each of so many sessions.
+const (
+	BurstSessions = 400
+	BurstCalls    = 3
+)
 
 // Workloads returns all, in the order of the results.
 func Workloads() []Workload {
@@ -82,9 +113,24 @@ func Workloads() []Workload {
 		calls(op, 1, op == peer.Callback)
 		calls(op, 16, op != peer.Callback)
 	}
-	return append(all,
+	all = append(all,
 		Workload{Name: "connect", Shape: Connect, Callers: 1, Quick: true},
-		Workload{Name: "idle", Shape: Idle, Quick: true})
+		Workload{Name: "idle", Shape: Idle, Quick: true},
+		Workload{Name: "burst", Shape: Burst})
+	return append(all, growth()...)
+}
+
+// growth returns the workloads of Growth: those of a kind follow each other, the one that the others are compared with first. The
+// server has its default limits, which leave room for all.
+func growth() []Workload {
+	var all []Workload
+	for _, n := range []int{1, 10_000, 1_000_000} {
+		all = append(all, Workload{Name: fmt.Sprintf("objects-%d", n), Shape: Growth, Op: peer.Null, Callers: GrowthCallers, Objects: n})
+	}
+	for _, n := range []int{1, 100, 2_000} {
+		all = append(all, Workload{Name: fmt.Sprintf("clients-%d", n), Shape: Growth, Op: peer.Null, Callers: GrowthCallers, Objects: 1, Clients: n})
+	}
+	return all
 }
 
 // A Peer is one column of the results.
@@ -94,12 +140,13 @@ type Peer struct {
 	About string // how it is set up
 	Floor bool   // no runtime of remote calls, but what a socket can do
 	Java  bool   // its workers are Java's
+	Nodes bool   // servers and clients are nodes, with more to them than sessions
 }
 
 // Peers returns all, ours first.
 func Peers() []Peer {
 	return []Peer{
-		{Name: Ours, Title: "rmigo", About: "one connection; generated stubs"},
+		{Name: Ours, Title: "rmigo", Nodes: true, About: "one connection; generated stubs"},
 		{Name: "grpc", Title: "grpc-go", About: "one connection; protobuf, generated code"},
 		{Name: "netrpc", Title: "net/rpc", About: "one connection; gob; no contexts"},
 		{Name: "drpc", Title: "drpc", About: "a connection per caller; protobuf, generated code"},
@@ -118,16 +165,18 @@ func (p Peer) Without(w Workload) string {
 		key  any // a Shape or an Op
 	}
 	const (
-		noObjects = "has no references to objects"
-		oneWindow = "is one window of equal frames"
-		same      = "is a connection like raw's"
+		noObjects   = "has no references to objects"
+		oneWindow   = "is one window of equal frames"
+		same        = "is a connection like raw's"
+		sharesConns = "shares connections among all of a process's clients and closes those that are idle"
 	)
 	reasons := map[pair]string{
 		{"grpc", peer.Refs}:        noObjects,
 		{"netrpc", peer.Refs}:      noObjects,
 		{"netrpc", peer.Callback}:  "has no calls from server to client",
 		{"drpc", peer.Refs}:        noObjects,
-		{"javarmi", Idle}:          "shares connections among all of a process's clients and closes those that are idle",
+		{"javarmi", Idle}:          sharesConns,
+		{"javarmi", Burst}:         sharesConns,
 		{"raw", peer.Refs}:         noObjects,
 		{"raw", peer.Callback}:     "has no calls within calls",
 		{"rawpipe", peer.Refs}:     noObjects,
@@ -135,6 +184,10 @@ func (p Peer) Without(w Workload) string {
 		{"rawpipe", Mixed}:         oneWindow,
 		{"rawpipe", Connect}:       same,
 		{"rawpipe", Idle}:          same,
+		{"rawpipe", Burst}:         same,
+	}
+	if w.Alone() && p.Name != Ours {
+		return "is not asked"
 	}
 	if w.Shape == Calls {
 		return reasons[pair{p.Name, w.Op}]
@@ -150,7 +203,14 @@ func About(w Workload) string {
 	case Connect:
 		return "a new session, its first call and its end, one after another. Java RMI calls its registry, the others their service"
 	case Idle:
-		return "sessions between two processes, each called once: resident memory of each, a side. For rmigo the client's side is a whole node per session"
+		return "sessions between two processes, each called once and then left alone: resident memory of each, a side"
+	case Burst:
+		return fmt.Sprintf("%d sessions as in idle, each of which has then echoed 1 MiB %d times and been left alone", BurstSessions, BurstCalls)
+	case Growth:
+		return map[string]string{
+			"objects": "null, on one session of a server that exports so many objects",
+			"clients": "null, on one session of a server that has so many further clients, which do nothing; they are one process",
+		}[w.Kind()]
 	}
 	switch w.Op {
 	case peer.Null:

@@ -21,21 +21,23 @@ func (r Report) WriteMarkdown(out io.Writer) error {
 	w.head("Ratio", "rmigo's rate divided by the peer's, round by round; median (least to most). Above 1, rmigo is faster.")
 	r.writeRatios(w)
 	w.head("Time of a call", "Half of the calls took at most so many µs / 99 of 100 did. Medians of the rounds.")
-	r.writePairs(w, isLoad, p50, p99, microseconds)
+	r.writePairs(w, isLoad, p50, p99, microseconds, false)
 	w.head("Processor", "µs of processor time a call, client and server together, kernel included.")
 	r.writeTable(w, isLoad, cpu, microseconds, false)
 	w.head("Allocations", "Objects a call, client / server. Java does not tell.")
-	r.writePairs(w, isLoad, clientAllocs, serverAllocs, digits)
+	r.writePairs(w, isLoad, clientAllocs, serverAllocs, digits, false)
 	w.head("Memory under load", "MiB resident at the end of a run, client / server.")
-	r.writePairs(w, isLoad, clientRSS, serverRSS, mebibytes)
+	r.writePairs(w, isLoad, clientRSS, serverRSS, mebibytes, false)
 	if r.has(isMixed) {
 		w.head("Large calls beside small ones", "How many 1 MiB echoes a second ran beside the small calls of mixed.")
 		r.writeTable(w, isMixed, large, count, true)
 	}
-	if r.has(isIdle) {
-		w.head("Idle sessions", fmt.Sprintf("KiB resident for each of %d sessions, client / server.", r.Sessions))
-		r.writePairs(w, isIdle, clientRSS, serverRSS, kibibytes)
+	if r.has(plan.Workload.Rests) {
+		w.head("Sessions at rest", r.aboutRest())
+		r.writePairs(w, plan.Workload.Rests, clientRSS, serverRSS, kibibytes, true)
 	}
+	r.writeGrowth(w)
+	r.writeTargets(w)
 	r.writeOmissions(w)
 	return w.Flush()
 }
@@ -47,9 +49,9 @@ func (w *page) head(title, text string) { fmt.Fprintf(w, "\n## %s\n\n%s\n", titl
 
 func (w *page) row(cells []string) { fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | ")) }
 
-func isLoad(w plan.Workload) bool  { return w.Shape != plan.Idle }
-func isMixed(w plan.Workload) bool { return w.Shape == plan.Mixed }
-func isIdle(w plan.Workload) bool  { return w.Shape == plan.Idle }
+func isMixed(w plan.Workload) bool  { return w.Shape == plan.Mixed }
+func isGrowth(w plan.Workload) bool { return w.Shape == plan.Growth }
+func isLoad(w plan.Workload) bool   { return !w.Rests() && !isGrowth(w) }
 
 func (r Report) has(kind func(plan.Workload) bool) bool {
 	return slices.ContainsFunc(r.Workloads, kind)
@@ -60,7 +62,7 @@ func (r Report) writeHead(w *page) {
 	for _, fact := range [][2]string{
 		{"machine", r.Machine.CPU}, {"cores", fmt.Sprint(r.Machine.Cores)}, {"system", r.Machine.System}, {"Go", r.Machine.Go},
 		{"Java", cmp.Or(r.NoJava, r.Machine.Java)}, {"commit", r.Commit}, {"date", r.Date},
-		{"rounds", fmt.Sprintf("%d, each measurement %v, all in %.0f minutes", r.Results.Rounds, r.Measure, r.Results.Took.Minutes())},
+		{"rounds", r.rounds()},
 	} {
 		if fact[1] != "" {
 			fmt.Fprintf(w, "- %s: %s\n", fact[0], fact[1])
@@ -89,6 +91,22 @@ func (r Report) writeHead(w *page) {
 	}
 }
 
+func (r Report) rounds() string {
+	text := fmt.Sprintf("%d, each measurement %v, all in %.0f minutes", r.Results.Rounds, r.Measure, r.Results.Took.Minutes())
+	if r.Few < r.Results.Rounds {
+		text += fmt.Sprintf("; %d rounds of idle, burst and growth", r.Few)
+	}
+	return text
+}
+
+// aboutRest says what is told of sessions at rest.
+func (r Report) aboutRest() string {
+	return fmt.Sprintf("KiB resident for each session, client / server, at least %v after its last call: of %d sessions of idle, %d of burst. A\n"+
+		"client of rmigo is a node with sessions to %d others, so that what nodes hold besides hardly counts. Median (least to most) of\n"+
+		"the rounds.",
+		r.Settle, r.Sessions, min(r.Sessions, plan.BurstSessions), min(r.Sessions, plan.RestServers))
+}
+
 // writeTable writes a row for each workload of a kind and a column for each peer.
 func (r Report) writeTable(w *page, kind func(plan.Workload) bool, m measure, format func(float64) string, spread bool) {
 	r.writeCells(w, kind, r.Peers, func(load plan.Workload, p plan.Peer) string {
@@ -108,14 +126,14 @@ func cell(s Stat, ok bool, format func(float64) string, spread bool) string {
 }
 
 // writePairs is writeTable with two measures a cell.
-func (r Report) writePairs(w *page, kind func(plan.Workload) bool, a, b measure, format func(float64) string) {
+func (r Report) writePairs(w *page, kind func(plan.Workload) bool, a, b measure, format func(float64) string, spread bool) {
 	r.writeCells(w, kind, r.Peers, func(load plan.Workload, p plan.Peer) string {
 		x, okX := r.of(a, load, p)
 		y, okY := r.of(b, load, p)
 		if !okX && !okY {
 			return ""
 		}
-		return cell(x, okX, format, false) + " / " + cell(y, okY, format, false)
+		return cell(x, okX, format, spread) + " / " + cell(y, okY, format, spread)
 	})
 }
 
@@ -156,8 +174,7 @@ func (r Report) writeOmissions(w *page) {
 	var lines []string
 	for _, p := range r.Peers {
 		for _, load := range r.Workloads {
-			why := p.Without(load)
-			if why != "" {
+			if why := p.Without(load); why != "" && !load.Alone() {
 				lines = append(lines, fmt.Sprintf("- %s: not %s; it %s.", load.Kind(), p.Title, why))
 			}
 		}

@@ -30,9 +30,12 @@ type Report struct {
 	Peers     []plan.Peer
 	Results   harness.Results
 	Measure   time.Duration
-	Sessions  int
-	NoJava    string // why Java's peers are left out, if they are
-	Chart     string // file name of the chart, relative to the Markdown
+	Sessions  int           // of Idle
+	Settle    time.Duration // of Idle and Burst
+	Grown     time.Duration // a measurement of Growth
+	Few       int           // rounds of those three
+	NoJava    string        // why Java's peers are left out, if they are
+	Chart     string        // file name of the chart, relative to the Markdown
 }
 
 // Stat is a median and the spread about it.
@@ -77,11 +80,27 @@ func (r Report) of(m measure, w plan.Workload, p plan.Peer) (Stat, bool) {
 
 // Ratio returns our rate divided by the peer's, round by round.
 func (r Report) Ratio(w plan.Workload, p plan.Peer) (Stat, bool) {
-	ours := r.Results.Samples[harness.Key{Workload: w.Name, Peer: plan.Ours}]
-	theirs := r.Results.Samples[harness.Key{Workload: w.Name, Peer: p.Name}]
+	return r.quotient(harness.Key{Workload: w.Name, Peer: plan.Ours}, harness.Key{Workload: w.Name, Peer: p.Name})
+}
+
+// Growth returns our rate in a step of a growth divided by that in its first step, round by round; false if w is no step.
+func (r Report) Growth(w plan.Workload) (Stat, bool) {
+	if w.Shape != plan.Growth {
+		return Stat{}, false
+	}
+	first := slices.IndexFunc(r.Workloads, func(f plan.Workload) bool { return f.Shape == plan.Growth && f.Kind() == w.Kind() })
+	if first < 0 {
+		return Stat{}, false
+	}
+	return r.quotient(harness.Key{Workload: w.Name, Peer: plan.Ours}, harness.Key{Workload: r.Workloads[first].Name, Peer: plan.Ours})
+}
+
+// quotient divides the rates of two cells, round by round.
+func (r Report) quotient(a, b harness.Key) (Stat, bool) {
+	over, under := r.Results.Samples[a], r.Results.Samples[b]
 	var values []float64
-	for i := range min(len(ours), len(theirs)) {
-		values = append(values, ours[i].Rate/theirs[i].Rate)
+	for i := range min(len(over), len(under)) {
+		values = append(values, over[i].Rate/under[i].Rate)
 	}
 	return stat(values)
 }
@@ -91,7 +110,9 @@ func (r Report) Ratio(w plan.Workload, p plan.Peer) (Stat, bool) {
 //	cell WORKLOAD PEER rate=… p50us=… p99us=… cpuus=… clientallocs=… serverallocs=… clientkb=… serverkb=… large=…
 //	ratio WORKLOAD PEER VALUE
 //
-// What was not measured is left out. Of idle, the memory is a session's.
+//	growth WORKLOAD VALUE
+//
+// What was not measured is left out. Of idle and burst, the memory is a session's.
 func (r Report) WriteLines(out io.Writer) error {
 	w := bufio.NewWriter(out)
 	for _, load := range r.Workloads {
@@ -104,6 +125,11 @@ func (r Report) WriteLines(out io.Writer) error {
 			if s, ok := r.Ratio(load, p); ok && p.Name != plan.Ours {
 				fmt.Fprintf(w, "ratio %s %s %.3f\n", load.Name, p.Name, s.Median)
 			}
+		}
+	}
+	for _, load := range r.Workloads {
+		if s, ok := r.Growth(load); ok {
+			fmt.Fprintf(w, "growth %s %.3f\n", load.Name, s.Median)
 		}
 	}
 	return w.Flush()

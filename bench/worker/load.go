@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -177,45 +178,78 @@ func (o *observer) Sent() bool {
 
 func (o *observer) Answered() { o.hist.Record(time.Since(<-o.pending)) }
 
-// idlers are sessions that do nothing.
+// idlers are sessions that do nothing, or nothing most of the time.
 type idlers struct {
 	mu       sync.Mutex
 	sessions []peer.Session
+	old      int // how many of them were there before the last idle
 }
 
-const dialling = 32 // sessions dialled at once
+// idle adds n clients, each with sessions with all the servers, and calls each once.
+func (c *client) idle(addrs []string, n int) error {
+	c.old = len(c.sessions)
+	return abreast(n, func(ctx context.Context, _ int) error {
+		var first peer.Session
+		for _, addr := range addrs {
+			s, err := c.add(ctx, c.peer, first, addr)
+			if err != nil {
+				return err
+			}
+			if first == nil {
+				first = s
+			}
+		}
+		return nil
+	})
+}
 
-// idle adds n sessions and calls each once.
-func (c *client) idle(n int) error {
+// burst has each session of the last idle echo 1 MiB so many times.
+func (d *idlers) burst(calls int) error {
+	fresh := d.sessions[d.old:]
+	return abreast(len(fresh), func(ctx context.Context, i int) error {
+		call, err := fresh[i].Caller(peer.Bytes1M, 0)
+		for n := 0; n < calls && err == nil; n++ {
+			err = call(ctx, n == 0)
+		}
+		return err
+	})
+}
+
+const ranks = 32 // how many sessions are dealt with at once
+
+// abreast does something to each of n sessions, and returns the first error.
+func abreast(n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace+time.Duration(n)*10*time.Millisecond)
 	defer cancel()
-	var dials sync.WaitGroup
-	errs := make([]error, dialling)
-	for i := range dialling {
-		dials.Go(func() {
-			for j := i; j < n && errs[i] == nil; j += dialling {
-				errs[i] = c.add(ctx, c.peer, c.addr)
+	var ranked sync.WaitGroup
+	errs := make([]error, ranks)
+	for rank := range ranks {
+		ranked.Go(func() {
+			for i := rank; i < n && errs[rank] == nil; i += ranks {
+				errs[rank] = do(ctx, i)
 			}
 		})
 	}
-	dials.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	ranked.Wait()
+	return cmp.Or(errs...)
 }
 
-func (d *idlers) add(ctx context.Context, p peer.Peer, addr string) error {
-	s, err := p.Dial(ctx, addr, 1)
+// add dials a session, of the same client as the first one if there is one, and calls it.
+func (d *idlers) add(ctx context.Context, p peer.Peer, first peer.Session, addr string) (peer.Session, error) {
+	var s peer.Session
+	var err error
+	if joiner, can := first.(peer.Joiner); can {
+		s, err = joiner.Join(ctx, addr)
+	} else {
+		s, err = p.Dial(ctx, addr, 1)
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d.mu.Lock()
 	d.sessions = append(d.sessions, s)
 	d.mu.Unlock()
-	return callOnce(ctx, s)
+	return s, callOnce(ctx, s)
 }
 
 func (d *idlers) close() {
@@ -224,5 +258,5 @@ func (d *idlers) close() {
 		closing.Go(func() { s.Close() })
 	}
 	closing.Wait()
-	d.sessions = nil
+	d.sessions, d.old = nil, 0
 }

@@ -8,13 +8,22 @@
 //
 //	usage                      {"cpu":…,"allocs":…,"rss":…} since the process began
 //	trim                       the same, when garbage has been collected and memory given back
+//	profile FILE               {} when it has begun to profile the processor
+//	profiled                   {} when the profile is in its file
+//	heap FILE                  {} when the file has a profile of what is allocated; FILE is escaped as in a URL
+//
+// To a server:
+//
+//	export N                   {} when it exports N more objects
+//	more N                     {"addrs":["…",…]} of N more servers in its process
 //
 // To a client:
 //
 //	open LOAD CALLERS MS       {} when it has warmed up for so long
 //	run MS                     {"calls":…,"seconds":…,"p50":…,"p99":…,"large":…,"usage":{…}} of the load, for so long
-//	close                      {}
-//	idle N                     {} when N sessions have each been called
+//	close                      {} when the load and the idle sessions have ended
+//	idle ADDR,ADDR… N          {} when N clients have each called each of these servers; their sessions stay
+//	burst N                    {} when each session of the last idle has echoed 1 MiB N times
 //
 // LOAD is a kind of call of package peer, or one of:
 //
@@ -75,7 +84,8 @@ type Result struct {
 type Answer struct {
 	Usage
 	Result
-	Error string `json:"error,omitempty"`
+	Addrs []string `json:"addrs,omitempty"`
+	Error string   `json:"error,omitempty"`
 }
 
 // Main is what a worker does, if the arguments, those of the process without its name, make it one. It returns the exit status.
@@ -107,7 +117,7 @@ func pinned(core string, command []string) error {
 }
 
 // commands carries out the commands that it reads.
-type commands map[string]func(args []int, load string) (any, error)
+type commands map[string]func(numbers []int, word string) (any, error)
 
 func serve(name string, in io.Reader, out io.Writer) error {
 	p, known := peer.Named(name)
@@ -119,7 +129,45 @@ func serve(name string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer server.Close()
-	return commands{}.obey(Hello{Addr: server.Addr()}, in, out)
+	more := &servers{peer: p}
+	defer more.close()
+	return commands{
+		"export": func(n []int, _ string) (any, error) { return struct{}{}, export(server, n[0]) },
+		"more":   func(n []int, _ string) (any, error) { return more.add(n[0]) },
+	}.obey(Hello{Addr: server.Addr()}, in, out)
+}
+
+// servers are those of a process beside its first one.
+type servers struct {
+	peer peer.Peer
+	all  []peer.Server
+}
+
+func (s *servers) add(n int) (Answer, error) {
+	var a Answer
+	for range n {
+		server, err := s.peer.Serve()
+		if err != nil {
+			return a, err
+		}
+		s.all = append(s.all, server)
+		a.Addrs = append(a.Addrs, server.Addr())
+	}
+	return a, nil
+}
+
+func (s *servers) close() {
+	for _, server := range s.all {
+		server.Close()
+	}
+}
+
+func export(s peer.Server, n int) error {
+	e, can := s.(peer.Exporter)
+	if !can {
+		return peer.ErrNone
+	}
+	return e.Export(n)
 }
 
 func call(name, addr string, in io.Reader, out io.Writer) error {
@@ -130,9 +178,10 @@ func call(name, addr string, in io.Reader, out io.Writer) error {
 	c := &client{peer: p, addr: addr}
 	defer c.close()
 	return commands{
-		"open": func(n []int, load string) (any, error) { return struct{}{}, c.open(load, n[0], millis(n[1])) },
-		"run":  func(n []int, _ string) (any, error) { return c.run(millis(n[0])) },
-		"idle": func(n []int, _ string) (any, error) { return struct{}{}, c.idle(n[0]) },
+		"open":  func(n []int, load string) (any, error) { return struct{}{}, c.open(load, n[0], millis(n[1])) },
+		"run":   func(n []int, _ string) (any, error) { return c.run(millis(n[0])) },
+		"idle":  func(n []int, addrs string) (any, error) { return struct{}{}, c.idle(strings.Split(addrs, ","), n[0]) },
+		"burst": func(n []int, _ string) (any, error) { return struct{}{}, c.burst(n[0]) },
 		"close": func([]int, string) (any, error) {
 			c.close()
 			return struct{}{}, nil
@@ -142,21 +191,30 @@ func call(name, addr string, in io.Reader, out io.Writer) error {
 
 func millis(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// arguments returns how many numbers a command takes.
-func arguments(name string) int {
+// arguments returns whether a command takes a word, and how many numbers after it.
+func arguments(name string) (word bool, numbers int) {
 	switch name {
 	case "open":
-		return 2
-	case "run", "idle":
-		return 1
+		return true, 2
+	case "profile", "heap":
+		return true, 0
+	case "idle":
+		return true, 1
+	case "run", "burst", "export", "more":
+		return false, 1
 	}
-	return 0
+	return false, 0
 }
 
 // obey greets, and carries out commands until in ends.
 func (c commands) obey(hello Hello, in io.Reader, out io.Writer) error {
 	c["usage"] = func([]int, string) (any, error) { return usage(), nil }
 	c["trim"] = func([]int, string) (any, error) { return trim(), nil }
+	var p profiler
+	defer p.stop()
+	c["profile"] = func(_ []int, file string) (any, error) { return struct{}{}, p.start(file) }
+	c["profiled"] = func([]int, string) (any, error) { return struct{}{}, p.stop() }
+	c["heap"] = func(_ []int, file string) (any, error) { return struct{}{}, heap(file) }
 	answers := json.NewEncoder(out)
 	if err := answers.Encode(hello); err != nil {
 		return err
@@ -178,9 +236,10 @@ func (c commands) carryOut(words []string) (any, error) {
 		return nil, fmt.Errorf("no such command: %q", words)
 	}
 	name, words := words[0], words[1:]
-	load := ""
-	if name == "open" && len(words) > 0 {
-		load, words = words[0], words[1:]
+	takesWord, want := arguments(name)
+	word := ""
+	if takesWord && len(words) > 0 {
+		word, words = words[0], words[1:]
 	}
 	numbers := make([]int, len(words))
 	for i, word := range words {
@@ -189,10 +248,10 @@ func (c commands) carryOut(words []string) (any, error) {
 			return nil, err
 		}
 	}
-	if want := arguments(name); len(numbers) != want {
+	if len(numbers) != want {
 		return nil, fmt.Errorf("%s takes %d numbers, not %d", name, want, len(numbers))
 	}
-	return c[name](numbers, load)
+	return c[name](numbers, word)
 }
 
 // client is a process that calls: it has at most one load, and idle sessions.
