@@ -18,7 +18,7 @@ import (
 // cannot be opened, what is large takes the lane.
 //
 // Each message has a stream to itself while it is sent; each side sends on the streams that it opened, and opens no more than
-// mostBulkStreams. A session that breaks takes its link along. Its goroutines, accept and readControl, end when it does.
+// mostBulkStreams. A session that breaks takes its link along. Its goroutine, accept, ends when it does.
 //
 // States: open; closing, once either side wants it closed: nothing is sent any more; then BYE is said when the last message
 // has been sent, and heard when the other side's last one has come; then whoever dialled closes.
@@ -200,9 +200,9 @@ func (l *link) startBulk(session transport.Session, control transport.Stream) {
 	}
 	l.bulks[b] = struct{}{}
 	l.bulk.Store(b)
-	l.node.tasks.run(b.accept)
-	l.node.tasks.run(b.readControl)
+	l.node.tasks.run(b.accept) // ends when the session does
 	l.bulkMu.Unlock()
+	control.Attach(&controls{wire.NewControls(b.hearControl), b.fail, l.hear})
 }
 
 // closeBulks closes the sessions of a link that has ended.
@@ -315,23 +315,16 @@ func (b *bulk) accept() {
 	}
 }
 
-func (b *bulk) readControl() {
-	for {
-		msg, err := wire.ReadControl(b.control)
-		switch msg.(type) {
-		case nil:
-			b.fail(err)
-			return
-		case wire.Bye:
-			b.mu.Lock()
-			b.byeHeard = true
-			b.mu.Unlock()
-			b.retire()
-		default:
-			b.l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: fmt.Errorf("%T on a bulk connection", msg)})
-			return
-		}
+// hearControl takes a message of the control stream.
+func (b *bulk) hearControl(msg any) error {
+	if _, bye := msg.(wire.Bye); !bye {
+		return misplaced(msg)
 	}
+	b.mu.Lock()
+	b.byeHeard = true
+	b.mu.Unlock()
+	b.retire()
+	return nil
 }
 
 // fail ends the link because the session has broken, unless it was closed in good order. Without an error it does nothing.

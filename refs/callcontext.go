@@ -53,6 +53,13 @@ func (c *callContext) Err() error {
 	return nil
 }
 
+// ended is Err by the time at which the peer was heard last, which spares a call a look at the clock.
+func (c *callContext) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over || !c.deadline.IsZero() && !c.link.lately().Before(c.deadline)
+}
+
 // Value returns c itself for incomingKey. Any other key may be the one by which package context finds the cancellation, and the
 // cause, of an ordinary context.
 func (c *callContext) Value(key any) any {

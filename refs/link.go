@@ -15,8 +15,8 @@ import (
 // link is one live connection to a peer: a session with its first two streams, the control stream (HELLO, liveness, BYE) and
 // the lane, on which all calls of both directions travel.
 //
-// Its goroutines: readControl and watch, which end when the session does; flushers while something is queued; a timer for
-// liveness. The lane's frames are taken on the session's own goroutine, as they arrive. Whoever receives never runs user code
+// Its goroutines: watch, which ends when the session does; flushers while something is queued; a timer for liveness. What the
+// two streams bring is taken on the session's own goroutine, as it arrives. Whoever receives never runs user code
 // and never waits for the writers. fail ends the link, once, from wherever the trouble was noticed; the lane notices the end of
 // the session after the replies that had arrived before it.
 type link struct {
@@ -82,7 +82,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	l.serving.running = map[uint64]*callContext{}
 	for w, stream := range map[*writer]transport.Stream{&l.out: e.lane, &l.ctl: e.control} {
 		w.stream, w.start, w.tasks = stream, l.start, &n.tasks
-		w.fail = func(err error) { l.fail(l.broken(l.session, err)) }
+		w.fail = l.broke(e.session)
 	}
 	n.mu.Lock()
 	if n.shut || !e.dialled && (n.draining.Load() || len(n.links) >= n.cfg.Limits.Connections) {
@@ -96,9 +96,9 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 
 	p.add(l)
 	n.tasks.run(l.watch)
-	n.tasks.run(l.readControl)
 	l.timer = time.AfterFunc(l.probe, l.tick)
 	close(l.ready)
+	l.control.Attach(&controls{wire.NewControls(l.hearControl), l.broke(l.session), l.hear})
 	l.lane.Attach(&lane{l, wire.NewFrames(n.cfg.Limits.codec(), &n.buffers, l.handle), nil})
 	n.report(n.cfg.log.Debug, "connected", "peer", p.id.String(), "at", l.session.RemoteAddr().String(), "dialled", l.dialled)
 	return l, nil
@@ -168,47 +168,56 @@ func (l *link) hear() { l.heard.Store(int64(time.Since(l.start))) }
 // lately is the time at which the peer was heard last. Where its bytes are received, that is now.
 func (l *link) lately() time.Time { return l.start.Add(time.Duration(l.heard.Load())) }
 
-// hearing is a reader of what the peer says.
-type hearing struct {
-	io.Reader
-	l *link
+// controls receives the messages of a control stream, on the session's receiving goroutine. The end of a session is not for it
+// to notice.
+type controls struct {
+	*wire.Controls
+	broken func(error) // told of a breach of the protocol
+	hear   func()      // told of bytes
 }
 
-func (h hearing) Read(b []byte) (int, error) {
-	n, err := h.Reader.Read(b)
-	if n > 0 {
-		h.l.hear()
+// Receive implements transport.Receiver.
+func (c *controls) Receive(p []byte) error {
+	c.hear()
+	err := c.Controls.Receive(p)
+	if err != nil {
+		c.broken(err)
 	}
-	return n, err
+	return err
 }
 
-func (l *link) readControl() {
-	r := hearing{l.control, l}
-	for {
-		msg, err := wire.ReadControl(r)
-		if err != nil {
-			var bad *wire.ControlError
-			if errors.As(err, &bad) {
-				l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: bad})
-			}
-			return // the end of the session is the lane's to notice
-		}
-		switch m := msg.(type) {
-		case wire.Ping:
-			l.say(wire.Pong{Nonce: m.Nonce})
-		case wire.Pong:
-		case wire.Bye:
-			l.hearBye()
-		case wire.Widen:
-			if err := l.hearWiden(m); err != nil {
-				l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: err})
-				return
-			}
-		default:
-			l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: fmt.Errorf("%T in the middle of a session", m)})
-			return
-		}
+// Room implements transport.Receiver: messages are small.
+func (c *controls) Room() []byte { return nil }
+
+// Filled implements transport.Receiver.
+func (c *controls) Filled(int) error { return nil }
+
+// End implements transport.Receiver.
+func (c *controls) End() {}
+
+// broke returns a function that ends the link for an error of the session.
+func (l *link) broke(session transport.Session) func(error) {
+	return func(err error) { l.fail(l.broken(session, err)) }
+}
+
+// hearControl takes a message of the control stream.
+func (l *link) hearControl(msg any) error {
+	switch m := msg.(type) {
+	case wire.Ping:
+		l.say(wire.Pong{Nonce: m.Nonce})
+	case wire.Pong:
+	case wire.Bye:
+		l.hearBye()
+	case wire.Widen:
+		return l.hearWiden(m)
+	default:
+		return misplaced(msg)
 	}
+	return nil
+}
+
+func misplaced(msg any) error {
+	return &wire.ControlError{Message: fmt.Sprintf("%T", msg), Says: "in the middle of a session"}
 }
 
 // say queues a control message.
@@ -371,8 +380,9 @@ func (r *lane) End() {
 func (l *link) broken(session transport.Session, err error) *Error {
 	var size *wire.FrameSizeError
 	var bad *wire.FrameError
+	var control *wire.ControlError
 	switch {
-	case errors.As(err, &size), errors.As(err, &bad):
+	case errors.As(err, &size), errors.As(err, &bad), errors.As(err, &control):
 		return &Error{Kind: ErrProtocol, Remote: true, Err: err}
 	case errors.Is(err, io.EOF):
 		if why := session.Err(); why == nil || errors.Is(why, io.EOF) {

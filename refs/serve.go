@@ -335,7 +335,7 @@ func (in *Incoming) Begin() error {
 		kind, reason := codecKind(err)
 		return &Error{Kind: kind, Reason: reason, Err: err}
 	}
-	if err := in.ctx.Err(); err != nil {
+	if in.ctx.ended() {
 		return &Error{Err: contextError(in.ctx)}
 	}
 	in.begun = true

@@ -20,12 +20,12 @@ type writer struct {
 	fail   func(error) // told of a failed write, once; must not block
 	tasks  *tasks      // runs flushers
 
-	mu     sync.Mutex
-	buf    []byte        // frames not yet taken by a write
-	free   []byte        // the buffer of the last write, to be filled next
-	room   chan struct{} // closed when buf is taken; non-nil while senders wait for that
-	busy   bool
-	err    error
+	mu   sync.Mutex
+	buf  []byte        // frames not yet taken by a write
+	free []byte        // the buffer of the last write, to be filled next
+	room chan struct{} // closed when buf is taken; non-nil while senders wait for that
+	busy bool
+	err  error
 
 	frames   int    // in buf
 	yielding uint64 // the turn of the sender that has set busy and lets others in first; 0: none does

@@ -168,8 +168,8 @@ func ReadControl(r io.Reader) (msg any, err error) {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(length[:])
-	if n > mostControl {
-		return nil, &ControlError{"control message", fmt.Sprintf("%d bytes are more than %d", n, mostControl)}
+	if n == 0 || n > mostControl {
+		return nil, outOfBounds(n)
 	}
 	body := make([]byte, n)
 	if _, err := io.ReadFull(r, body); err != nil {
@@ -179,6 +179,50 @@ func ReadControl(r io.Reader) (msg any, err error) {
 		return nil, err
 	}
 	return parseControl(body)
+}
+
+// Controls puts control messages together from the bytes that arrive, as [Frames] does frames. After an error it must not be used
+// again.
+type Controls struct {
+	handle func(msg any) error
+	buf    []byte // of the message that is incomplete
+}
+
+// NewControls returns messages for handle; an error of it ends the reading.
+func NewControls(handle func(msg any) error) *Controls { return &Controls{handle: handle} }
+
+// Receive takes the next bytes, and hands on the messages that are complete with them.
+func (c *Controls) Receive(p []byte) error {
+	for len(p) > 0 {
+		need := lengthBytes
+		if len(c.buf) >= lengthBytes {
+			need += int(binary.BigEndian.Uint32(c.buf))
+		}
+		n := min(need-len(c.buf), len(p))
+		c.buf, p = append(c.buf, p[:n]...), p[n:]
+		if len(c.buf) < need {
+			return nil
+		}
+		if need == lengthBytes {
+			if n := binary.BigEndian.Uint32(c.buf); n == 0 || n > mostControl {
+				return outOfBounds(n)
+			}
+			continue
+		}
+		msg, err := parseControl(c.buf[lengthBytes:])
+		c.buf = nil
+		if err == nil {
+			err = c.handle(msg)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func outOfBounds(n uint32) error {
+	return &ControlError{"control message", fmt.Sprintf("%d bytes are not between 1 and %d", n, mostControl)}
 }
 
 // controlMode is immutable. Its bounds are what makes decoding a message cheap before anything is known of its sender.

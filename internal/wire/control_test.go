@@ -140,3 +140,42 @@ func TestAControlMessageOutOfBoundsIsNotSent(t *testing.T) {
 		}
 	}
 }
+
+func TestControlMessagesArriveWholeHoweverTheirBytesDo(t *testing.T) {
+	leak.Check(t)
+	var stream []byte
+	var want []any
+	for _, msg := range sampleControls() {
+		var err error
+		if stream, err = AppendControl(stream, msg); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, msg)
+	}
+	for size := 1; size <= len(stream); size++ {
+		var got []any
+		c := NewControls(func(msg any) error {
+			got = append(got, msg)
+			return nil
+		})
+		for rest := stream; len(rest) > 0; {
+			n := min(size, len(rest))
+			if err := c.Receive(rest[:n]); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+		if !equalControl(got, want) {
+			t.Fatalf("portions of %d: got %v, want %v", size, got, want)
+		}
+	}
+	for _, bad := range [][]byte{{0, 0, 0x40, 1}, {0, 0, 0, 0}, {0, 0, 0, 2, 0x81, 0xff}} {
+		if err := NewControls(func(any) error { return nil }).Receive(bad); err == nil {
+			t.Errorf("% x was taken for a message", bad)
+		}
+	}
+	broken := errors.New("broken")
+	if err := NewControls(func(any) error { return broken }).Receive(stream); err != broken {
+		t.Errorf("got %v, want the handler's %v", err, broken)
+	}
+}

@@ -285,7 +285,7 @@ func sampleControls() []any {
 		Welcome{Version: 1, Process: [16]byte{9}, Token: [16]byte{8}, Status: StatusResumed, Generation: 7, Lease: time.Minute, LastSeq: 6,
 			Endpoints: []string{"tcp://c:1"}, Features: 5, Probe: time.Second, Dead: 3 * time.Second, Reason: "because", Refusal: 3, MessageBytes: 9},
 		Welcome{Status: StatusNew},
-		Ping{1 << 40}, Pong{0}, Bye{}, Bye{Leaving: true},
+		Ping{1 << 40}, Pong{0}, Bye{}, Bye{Leaving: true}, Widen{}, Widen{Key: [16]byte{1}}, Join{Key: [16]byte{2}}, Joined{},
 	}
 }
 
