@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -463,6 +464,124 @@ func echo(s transport.Session, random *rand.Rand) error {
 		return fmt.Errorf("got %d bytes back, want the %d that were sent, unchanged", len(got), len(sent))
 	}
 	return nil
+}
+
+// A sink is a receiver that keeps what it gets. It has room of its own from time to time, as for something large.
+type sink struct {
+	mu    sync.Mutex
+	got   []byte
+	room  []byte
+	fails error
+	calls int
+	ended chan struct{}
+}
+
+func newSink() *sink { return &sink{ended: make(chan struct{})} }
+
+func (s *sink) Receive(p []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got = append(s.got, p...)
+	return s.fails
+}
+
+func (s *sink) Room() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls++; s.calls%3 == 0 {
+		return nil
+	}
+	s.room = make([]byte, 10_000)
+	return s.room
+}
+
+func (s *sink) Filled(n int) error { return s.Receive(s.room[:n]) }
+func (s *sink) End()               { close(s.ended) }
+
+// has waits until so many bytes have come.
+func (s *sink) has(t *testing.T, n int) []byte {
+	t.Helper()
+	for c := soon(t); ; runtime.Gosched() {
+		s.mu.Lock()
+		got := s.got
+		s.mu.Unlock()
+		if len(got) >= n {
+			return got
+		}
+		if c.Err() != nil {
+			t.Fatalf("%d bytes came, want %d", len(got), n)
+		}
+	}
+}
+
+func TestAReceiverGetsAllInOrderAndOneEnd(t *testing.T) {
+	everywhere(t, func(t *testing.T, at place) {
+		dialled, accepted := at.sessions(t)
+		from, to := open(t, dialled, accepted)
+		random := rand.New(rand.NewPCG(3, 1))
+		sent := make([]byte, 5<<20) // more than the widest window
+		for i := range sent {
+			sent[i] = byte(random.Uint32())
+		}
+		_, err := from.Write(sent[:1000]) // some of it comes before the receiver
+		must(t, err)
+		got := newSink()
+		to.Attach(got)
+		for rest := sent[1000:]; len(rest) > 0; {
+			n := min(1+random.IntN(300_000), len(rest))
+			_, err := from.Write(rest[:n])
+			must(t, err)
+			rest = rest[n:]
+		}
+		if !bytes.Equal(got.has(t, len(sent)), sent) {
+			t.Error("other bytes came than were sent")
+		}
+		_, err = io.WriteString(to, "and back")
+		must(t, err)
+		back := make([]byte, 8)
+		_, err = io.ReadFull(from, back)
+		must(t, err)
+		must(t, from.Close())
+		arrives(t, got.ended, "the end")
+	})
+}
+
+func TestTheEndOfTheSessionEndsAReceiverAfterWhatHadArrived(t *testing.T) {
+	everywhere(t, func(t *testing.T, at place) {
+		dialled, accepted := at.sessions(t)
+		from, to := open(t, dialled, accepted)
+		_, unattached := open(t, dialled, accepted)
+		got := newSink()
+		to.Attach(got)
+		_, err := io.WriteString(from, "last words")
+		must(t, err)
+		must(t, dialled.Close())
+		arrives(t, got.ended, "the end")
+		if string(got.has(t, 10)) != "last words" {
+			t.Errorf("got %q before the end", got.got)
+		}
+		if accepted.Err() == nil {
+			t.Error("the session has no cause though its receivers were told of the end")
+		}
+		late := newSink()
+		unattached.Attach(late)
+		arrives(t, late.ended, "the end of a receiver that came after the session")
+	})
+}
+
+func TestAReceiversErrorEndsTheSessionAndIsItsCause(t *testing.T) {
+	everywhere(t, func(t *testing.T, at place) {
+		dialled, accepted := at.sessions(t)
+		from, to := open(t, dialled, accepted)
+		got := newSink()
+		got.fails = errors.New("nonsense")
+		to.Attach(got)
+		_, err := io.WriteString(from, "x")
+		must(t, err)
+		arrives(t, accepted.Done(), "the end of the session")
+		wantError(t, accepted.Err(), got.fails, "the receiver said so")
+		arrives(t, dialled.Done(), "the end of the other side")
+	})
 }
 
 func TestAClosedListenerAcceptsNoMoreAndLeavesSessionsAlone(t *testing.T) {

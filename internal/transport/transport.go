@@ -41,7 +41,7 @@ const (
 	Window = 256 << 10
 
 	// Backlog is how many streams one side may have opened that the other side has not accepted yet; Open waits beyond it.
-	Backlog = 256
+	Backlog = 64
 
 	// HalfCloseTimeout is how long a stream lives on after one side closed it and the other did not: then it is reset.
 	HalfCloseTimeout = 30 * time.Second

@@ -84,8 +84,8 @@ func TestControlMessagesThatBreakTheProtocolAreRefused(t *testing.T) {
 		data []byte
 		says string
 	}{
-		{[]byte{0xff, 0xff, 0xff, 0xff}, "4294967295 bytes are more than 16384"},
-		{[]byte{0, 0, 0, 0}, "control message: EOF"},
+		{[]byte{0xff, 0xff, 0xff, 0xff}, "4294967295 bytes are not between 1 and 16384"},
+		{[]byte{0, 0, 0, 0}, "0 bytes are not between 1 and 16384"},
 		{[]byte{0, 0, 0, 1, 0}, "control message: cbor: cannot unmarshal"},
 		{[]byte{0, 0, 0, 1, 0x80}, "field 1 is missing"},
 		{[]byte{0, 0, 0, 1, 0xf6}, "field 1 is missing"},
