@@ -3,8 +3,10 @@ package rmi_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,6 +153,56 @@ func TestAnErrorOfANestedCallDoesNotSpeakForTheOuterOne(t *testing.T) {
 		_, err := remote.Recurse(ctx(t), far, 1)
 		if !errors.Is(err, rmi.ErrUnreachable) || !rmi.MayHaveRun(err) {
 			t.Errorf("a method whose own call failed: %v; MayHaveRun %v: the method itself ran", err, rmi.MayHaveRun(err))
+		}
+	})
+}
+
+// telling is a service that shows what the caller of a listener sees, and returns it.
+type telling struct {
+	*service
+	saw chan error
+}
+
+func (s *telling) Tell(c context.Context, l testobj.Listener, how string) (string, error) {
+	text, err := l.Hear(c, "")
+	s.saw <- err
+	if how == "wrapped" {
+		err = fmt.Errorf("while telling: %w", err)
+	}
+	return text, err
+}
+
+func TestTheErrorOfANestedCallArrivesWithItsTextOperationAndObject(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		far, _ := w.server(rmi.Options{})
+		ref, err := rmi.Export(far, testobj.RemoteListener.Of(&listener{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := ref.MarshalText()
+		server, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		impl := &telling{newService(server), make(chan error, 1)}
+		remote := pass(t, server, client, impl)
+		l, err := rmi.Resolve(ctx(t), client, testobj.RemoteListener, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		far.Close()
+		for how, prefix := range map[string]string{"bare": "", "wrapped": "while telling: "} {
+			_, err := remote.Tell(ctx(t), l, how)
+			saw := <-impl.saw
+			if err == nil || err.Error() != prefix+saw.Error() || !strings.HasSuffix(err.Error(), "(it did not run)") {
+				t.Errorf("%s: the caller is told\n%v\nthe method was told\n%v", how, err, saw)
+			}
+			var e *rmi.Error
+			if !errors.As(err, &e) || e.Op != "call" || e.Method != "testobj.Listener.Hear" || e.On != ref.String() || !e.Ref.IsZero() ||
+				e.Kind != rmi.ErrUnreachable || !e.Remote {
+				t.Errorf("%s: it arrived as %+v; want the operation, the object in words, the kind, and whose fault", how, e)
+			}
+			if !rmi.MayHaveRun(err) || e.NotRun {
+				t.Errorf("%s: %v says that the outer call did not run", how, err)
+			}
 		}
 	})
 }

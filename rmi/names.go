@@ -168,13 +168,13 @@ func naming(op, url string, err error) error {
 		return nil
 	}
 	out := &Error{NotRun: !refs.MayHaveRun(err), Err: err}
-	if cause, ok := err.(*Error); ok {
+	if cause, ok := err.(*Error); ok && cause.On == "" {
 		*out = *cause
 		out.Method = ""
 		if cause.Kind == ErrNoSuchObject && cause.Ref.ID().Object == refs.RegistryObject() {
 			out.Reason, out.Err = NeverExisted, errors.New("the process there serves no registry")
 		}
-	} else {
+	} else { // the registry's own answer, maybe about a call that it made
 		errors.As(err, &out.Kind)
 	}
 	out.Op, out.URL, out.Ref = op, url, Ref{}

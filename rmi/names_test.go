@@ -1,6 +1,7 @@
 package rmi_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/registry"
 	"github.com/rmigo/rmigo/rmi"
+	"github.com/rmigo/rmigo/stub"
 )
 
 // registryAt makes a node that serves a registry, and says where.
@@ -252,5 +254,31 @@ func TestTheRegistrysStubWorksOnThoughTheRegistryHasFewerEndpointsNow(t *testing
 		if _, err := reg.List(ctx(t), ""); err != nil {
 			t.Errorf("List through the old stub: %v", err)
 		}
+	}
+}
+
+// relay is a registry that asks somebody else, who cannot be reached.
+type relay struct {
+	registry.Registry
+	err error
+}
+
+func (r *relay) Lookup(context.Context, string) (stub.Object, error) { return nil, r.err }
+
+func TestLookupTellsARegistrysFailedCallFromItsOwn(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	server, at := w.server(rmi.Options{})
+	_, far, remote, _ := w.served()
+	far.Close()
+	_, inner := remote.Add(ctx(t), 1, 1)
+	if err := rmi.ServeRegistry(server, &relay{err: inner}); err != nil {
+		t.Fatal(err)
+	}
+	url := urlOf(at, "x")
+	_, err := rmi.Lookup(ctx(t), w.node(rmi.Options{}), testobj.RemoteService, url)
+	want := "rmi: lookup " + url + ": " + strings.TrimPrefix(inner.Error(), "rmi: ")
+	if err == nil || err.Error() != want || !errors.Is(err, rmi.ErrUnreachable) || !rmi.MayHaveRun(err) {
+		t.Errorf("Lookup says\n%v\nwant, of kind ErrUnreachable,\n%v", err, want)
 	}
 }
