@@ -88,6 +88,27 @@ func (n *Node) Reachable() bool { return len(n.offer(nil)) > 0 }
 
 func onlyHere(e transport.Endpoint) bool { return e.Scheme == "unix" || e.Loopback() }
 
+// checkAdvertised says what is wrong with an endpoint that others are to dial.
+func checkAdvertised(s string) error {
+	if err := checkEndpoint(s); err != nil {
+		return err
+	}
+	e, _ := transport.ParseEndpoint(s)
+	if e.Scheme == "unix" {
+		return nil
+	}
+	_, port, _ := net.SplitHostPort(e.Address)
+	switch {
+	case e.Wildcard():
+		return &transport.EndpointError{Endpoint: s, Says: "nobody can dial it, since it names no host: write the name or address by " +
+			"which others reach this one, or leave Advertise empty for the addresses of the listeners"}
+	case port == "0":
+		return &transport.EndpointError{Endpoint: s, Says: "nobody can dial port 0: write the port that the node listens at, " +
+			"or leave Advertise empty for the addresses of the listeners"}
+	}
+	return nil
+}
+
 // hostOf returns the IP address in an address with a port, or "" if there is none.
 func hostOf(a net.Addr) string {
 	at, err := netip.ParseAddrPort(a.String())

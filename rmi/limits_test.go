@@ -100,6 +100,24 @@ func TestOptionsAreCheckedWhenTheNodeIsMade(t *testing.T) {
 	}
 }
 
+func TestWhatNobodyCanDialIsNotAdvertised(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	for endpoint, remedy := range map[string]string{
+		"tcp://:0": "write the name or address", "tcp://h:0": "write the port", "tcp://h:00": "write the port", "tcp://:7000": "write the name or address",
+		"tcp://0.0.0.0:7000": "write the name or address", "tcp://[::]:0": "write the name or address", "tcp://[::ffff:0.0.0.0]:1": "write the name or address",
+	} {
+		n, err := rmi.NewNode(rmi.Options{Advertise: []string{"tcp://bank.example.com:7000", endpoint}})
+		if err == nil {
+			n.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "Options.Advertise") || !strings.Contains(err.Error(), endpoint) || !strings.Contains(err.Error(), remedy) {
+			t.Errorf("%s: %v; want it refused, with the remedy", endpoint, err)
+		}
+	}
+	w.node(rmi.Options{Advertise: []string{"tcp://h:1", "tcp://127.0.0.1:7000", "tcp://[::1]:7000", "unix:///run/bank.sock"}})
+}
+
 func TestBindingAnObjectOfANodeThatListensNowhereIsRefused(t *testing.T) {
 	leak.Check(t)
 	w := memoryWorld(t)
