@@ -16,7 +16,8 @@ import (
 // of the node. Exporting it again returns a reference with the same ID; through another interface, the object gains that one.
 // The implementation must be a pointer (ErrNotPointer); all pointers to one type of size zero are one object.
 //
-// Objects that are passed as arguments or results are exported by that, and need no Export.
+// Objects that are passed as arguments or results are exported by that, and need no Export, but for pointers to types of size
+// zero: passed without it, they are ErrNotPointer.
 func Export(n *Node, b skeleton.Bound) (Ref, error) {
 	return n.refs.Export(b.Descriptor(), b.Impl())
 }
