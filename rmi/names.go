@@ -33,6 +33,9 @@ func bind(ctx context.Context, n *Node, op, url string, b skeleton.Bound,
 	if err != nil {
 		return err
 	}
+	if err := unbound(op, url, b); err != nil {
+		return err
+	}
 	reg, err := n.locate(ctx, u.Endpoint)
 	if err != nil {
 		return naming(op, url, err)
@@ -64,6 +67,9 @@ func Lookup[T any](ctx context.Context, n *Node, d *skeleton.Interface[T], url s
 	var zero T
 	u, err := parseName("lookup", url)
 	if err != nil {
+		return zero, err
+	}
+	if err := undescribed("lookup", url, d); err != nil {
 		return zero, err
 	}
 	reg, err := n.locate(ctx, u.Endpoint)

@@ -13,6 +13,7 @@ import (
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/registry"
 	"github.com/rmigo/rmigo/rmi"
+	"github.com/rmigo/rmigo/skeleton"
 	"github.com/rmigo/rmigo/stub"
 )
 
@@ -280,5 +281,32 @@ func TestLookupTellsARegistrysFailedCallFromItsOwn(t *testing.T) {
 	want := "rmi: lookup " + url + ": " + strings.TrimPrefix(inner.Error(), "rmi: ")
 	if err == nil || err.Error() != want || !errors.Is(err, rmi.ErrUnreachable) || !rmi.MayHaveRun(err) {
 		t.Errorf("Lookup says\n%v\nwant, of kind ErrUnreachable,\n%v", err, want)
+	}
+}
+
+func TestWhatIsSeenThroughNoInterfaceIsRefusedBeforeAnythingIsDone(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	_, _, remote, client := w.served()
+	ref, _ := client.RefOf(remote)
+	text, _ := ref.MarshalText()
+	const url = "rmi://127.0.0.1:1/x" // where nobody is
+	var none *skeleton.Interface[testobj.Listener]
+	for name, do := range map[string]func() error{
+		"Bind":                   func() error { return rmi.Bind(ctx(t), client, url, skeleton.Bound{}) },
+		"Rebind":                 func() error { return rmi.Rebind(ctx(t), client, url, skeleton.Bound{}) },
+		"Export":                 func() error { _, err := rmi.Export(client, skeleton.Bound{}); return err },
+		"Export by no interface": func() error { _, err := rmi.Export(client, none.Of(&listener{})); return err },
+		"ObjectOf":               func() error { _, err := rmi.ObjectOf(client, skeleton.Bound{}); return err },
+		"Lookup":                 func() error { _, err := rmi.Lookup(ctx(t), client, none, url); return err },
+		"Resolve":                func() error { _, err := rmi.Resolve(ctx(t), client, none, string(text)); return err },
+		"Narrow":                 func() error { _, err := rmi.Narrow(ctx(t), none, remote); return err },
+		"Narrow of a local one":  func() error { _, err := rmi.Narrow(ctx(t), none, &listener{}); return err },
+	} {
+		err := do()
+		var e *rmi.Error
+		if !errors.As(err, &e) || e.Op == "" || rmi.MayHaveRun(err) || !strings.Contains(err.Error(), "bank.RemoteAccount") {
+			t.Errorf("%s: %v; want an *Error that says what to give", name, err)
+		}
 	}
 }
