@@ -40,7 +40,8 @@ type Options struct {
 	// Limits bounds what peers may send. Each zero field has its own default.
 	Limits Limits
 
-	// Logger receives what happens: connections at Debug, refusals at Warn, panics in methods and lost bindings at Error.
+	// Logger receives what happens: connections at Debug, refusals at Warn, methods that panic or end their goroutine, and lost
+	// bindings, at Error.
 	// Nil: slog's default handler from level Error on.
 	Logger *slog.Logger
 

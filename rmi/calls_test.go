@@ -1,12 +1,16 @@
 package rmi_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"reflect"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,6 +79,52 @@ func TestAPanicIsTheCallsErrorAndTheProcessLives(t *testing.T) {
 		}
 		if _, err := remote.Add(ctx(t), 1, 1); err != nil {
 			t.Errorf("after a panic, the next call failed: %v", err)
+		}
+	})
+}
+
+// logged is a log that a test reads while nodes write it.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// quitting is a service whose method ends its goroutine, as testing.T.FailNow would.
+type quitting struct{ *service }
+
+func (quitting) Block(context.Context) error {
+	runtime.Goexit()
+	return nil
+}
+
+func TestAMethodThatEndsItsGoroutineIsLoggedLikeAPanic(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		var log logged
+		server, _ := w.server(rmi.Options{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))})
+		client := w.node(rmi.Options{})
+		remote := pass(t, server, client, &quitting{newService(server)})
+		if err := remote.Block(ctx(t)); !errors.Is(err, rmi.ErrPanic) || !rmi.MayHaveRun(err) {
+			t.Errorf("a method that ended its goroutine: %v; want ErrPanic", err)
+		}
+		for _, want := range []string{"level=ERROR", "method=testobj.Service.Block", "caller=" + client.ID().String(), "quitting"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the server's log says\n%s\nwant %s in it", log.String(), want)
+			}
+		}
+		if _, err := remote.Add(ctx(t), 1, 1); err != nil {
+			t.Errorf("the next call: %v", err)
 		}
 	})
 }
