@@ -155,7 +155,8 @@ func (n *Node) locate(ctx context.Context, endpoint string) (registry.Registry, 
 func parseName(op, url string) (registry.URL, error) {
 	u, err := registry.ParseURL(url)
 	if err == nil && u.Name == "" {
-		err = fmt.Errorf("registry: URL %q has no name: write rmi://host:port/name", url)
+		u.Name = "name"
+		err = fmt.Errorf("registry: URL %q has no name: write one as in %s", url, u)
 	}
 	return u, malformed(op, err)
 }

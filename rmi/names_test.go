@@ -232,6 +232,19 @@ func TestAMalformedURLIsRefusedBeforeAnythingIsDone(t *testing.T) {
 	}
 }
 
+func TestAURLWithoutANameIsAnsweredWithTheFormOfItsKind(t *testing.T) {
+	leak.Check(t)
+	n := memoryWorld(t).node(rmi.Options{})
+	for url, right := range map[string]string{
+		"rmi+unix:///tmp/nope": "rmi+unix:///tmp/nope#name", "rmi://h": "rmi://h:1099/name", "rmis://[::1]:7/": "rmis://[::1]:7/name",
+	} {
+		_, err := rmi.Lookup(ctx(t), n, testobj.RemoteService, url)
+		if err == nil || !strings.HasSuffix(err.Error(), "write one as in "+right) {
+			t.Errorf("Lookup at %q: %v; want it to say %s", url, err, right)
+		}
+	}
+}
+
 func TestTheRegistrysStubWorksOnThoughTheRegistryHasFewerEndpointsNow(t *testing.T) {
 	leak.Check(t)
 	w := tcpWorld(t)
