@@ -40,7 +40,8 @@ func (p *peer) reach(candidates []string) (*link, error) {
 	n := p.node
 	if len(candidates) == 0 {
 		return nil, &Error{Op: "connect", Kind: ErrUnreachable, NotRun: true, Err: fmt.Errorf(
-			"process %v is not connected to this one and is not known to listen anywhere", p.id)}
+			"process %v is not connected to this one and is not known to listen anywhere: it has to listen at an address that this host "+
+				"can reach, or to name one in Options.Advertise", p.id)}
 	}
 	ctx, cancel := context.WithTimeout(n.base, n.cfg.HandshakeTimeout)
 	defer cancel()

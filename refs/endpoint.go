@@ -1,9 +1,13 @@
 package refs
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/internal/wire"
@@ -83,8 +87,33 @@ func passable(endpoints []string, v *vantage) []string {
 	})
 }
 
-// Reachable reports whether other processes can be told where to find this one.
-func (n *Node) Reachable() bool { return len(n.offer(nil)) > 0 }
+// Findable says why those who are told of this node's objects by a registry, the object h, could not find this process: it listens
+// nowhere, or only where nobody on the registry's host can reach it. Nil: there are endpoints that the registry can be given.
+func (n *Node) Findable(ctx context.Context, h *Handle) error {
+	l, err := h.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if len(n.offer(&l.vantage)) > 0 {
+		return nil
+	}
+	return &Error{Kind: ErrUnreachable, NotRun: true, Err: n.unfound()}
+}
+
+// unfound says where this node listens though it has no endpoints for a registry, and what to do.
+func (n *Node) unfound() error {
+	n.mu.Lock()
+	var at []string
+	for _, e := range n.advertise {
+		at = append(at, e.String())
+	}
+	n.mu.Unlock()
+	if len(at) == 0 {
+		return errors.New("this node listens nowhere, so nobody who looks the name up could call the object: call Listen first")
+	}
+	return fmt.Errorf("this node listens only at %s, which leads to it on its own host alone, and the registry is on another one: "+
+		"listen at an address that other hosts can reach, or name one in Options.Advertise", strings.Join(at, ", "))
+}
 
 func onlyHere(e transport.Endpoint) bool { return e.Scheme == "unix" || e.Loopback() }
 

@@ -16,8 +16,8 @@ import (
 // else ErrAlreadyBound. URLs are rmi://host:port/name (port 1099 where left out) and rmi+unix:///socket#name. If the registry
 // goes away, the node binds the object again once it is back. A stub may be bound too: then the name leads to its object.
 //
-// A node that listens nowhere cannot be found by those who look the name up; binding its objects is ErrUnreachable, unless
-// the registry is its own.
+// A node that listens nowhere, or only on loopback or a Unix socket while the registry is on another host, cannot be found by
+// those who look the name up; binding its objects is ErrUnreachable, unless the registry is its own.
 func Bind(ctx context.Context, n *Node, url string, b skeleton.Bound) error {
 	return bind(ctx, n, "bind", url, b, registry.Registry.Bind)
 }
@@ -42,9 +42,10 @@ func bind(ctx context.Context, n *Node, op, url string, b skeleton.Bound,
 	}
 	_, theirs := stub.Of(b.Impl())
 	remote, elsewhere := stub.Of(reg)
-	if elsewhere && !theirs && !n.refs.Reachable() {
-		return &Error{Op: op, URL: url, Kind: ErrUnreachable, NotRun: true, Err: errors.New(
-			"this node listens nowhere, so nobody who looks the name up could call the object: call Listen first")}
+	if elsewhere && !theirs {
+		if err := n.refs.Findable(ctx, remote.Handle()); err != nil {
+			return naming(op, url, err)
+		}
 	}
 	obj, err := ObjectOf(n, b)
 	if err != nil {
