@@ -88,6 +88,7 @@ func checks() map[string]any {
 		"error-typed":    failure(&strconv.NumError{Func: "Atoi", Num: "x", Err: strconv.ErrSyntax}),
 		"error-plain":    failure(&wire.RemoteError{Type: "*bank.readError", Message: "read: EOF", Code: "E42", Wrapped: []error{io.EOF}}),
 		"error-runtime":  hexCheck(checkRuntimeError),
+		"error-passed":   hexCheck(checkPassedError),
 
 		"method-deposit": textCheck(checkMethod),
 		"method-place":   textCheck(checkMethod),
@@ -500,6 +501,75 @@ func checkRuntimeError(t *testing.T, b []byte) {
 	}
 }
 
+// refusing is an account whose methods return an error.
+type refusing struct{ err error }
+
+func (r *refusing) Deposit(context.Context, int64) (int64, error)  { return 0, r.err }
+func (r *refusing) Withdraw(context.Context, int64) (int64, error) { return 0, r.err }
+
+// checkPassedError has a node return an rmi.Error from a method, and receive one from a method.
+func checkPassedError(t *testing.T, b []byte) {
+	node := newNode(t, refs.Options{})
+	passed := &refs.Error{
+		Op: "call", Ref: reference(t, bankEndpoint, bankID()), Method: "bank.Account.Deposit", Kind: refs.ErrUnreachable, NotRun: true,
+		Err: errors.New("connection refused"),
+	}
+	if _, err := node.ExportAt(accountID(), remoteAccount(), account(&refusing{passed})); err != nil {
+		t.Fatal(err)
+	}
+	session, control := dial(t, node)
+	say(t, control, sampleHello())
+	lane, err := session.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := wire.ReadControl(control); err != nil {
+		t.Fatalf("the answer is %+v, %v", msg, err)
+	}
+	doc := readDocument(t)
+	if _, err := lane.Write(doc.bytes(t, doc.examples["call"])); err != nil {
+		t.Fatal(err)
+	}
+	_, frame, err := testobj.ReadFrame(lane)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, body, err := wire.ParseReply(frame)
+	if want := wire.ReplyResults | wire.ReplyError; err != nil || h.Flags != want {
+		t.Fatalf("the reply is %+v, %v; want flags %d", h, err, want)
+	}
+	same(t, body, append(bytes.Clone(b), arrayOfOne, 0))
+
+	object, err := node.Resolve(remoteAccount(), reference(t, bankEndpoint, callerID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcome := make(chan error, 1)
+	go func() { // ends with the reply, or the node
+		_, err := object.(account).Deposit(context.Background(), 250)
+		outcome <- err
+	}()
+	if _, frame, err = testobj.ReadFrame(lane); err != nil {
+		t.Fatal(err)
+	}
+	asked, _, err := wire.ParseCall(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := append(wire.AppendReplyHeader(nil, wire.ReplyHeader{Flags: wire.ReplyError, Slot: asked.Slot}), b...)
+	if err := wire.FinishFrame(reply); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lane.Write(reply); err != nil {
+		t.Fatal(err)
+	}
+	err = <-outcome
+	var got *refs.Error
+	if !errors.As(err, &got) || err.Error() != passed.Error() || got.On != passed.Ref.String() || !got.Ref.IsZero() || !refs.MayHaveRun(err) {
+		t.Errorf("it is read as\n%v, %+v\nwant\n%v, without the reference, and that the call may have run", err, got, passed)
+	}
+}
+
 func cancel(extensions map[string]bool) hexCheck {
 	return func(t *testing.T, b []byte) {
 		frame := wire.AppendCancel(nil, wire.CancelHeader{Number: 3})
@@ -888,7 +958,7 @@ func checkCalling(t *testing.T, lines []line) {
 	defer listener.Close()
 	listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
 	node := newNode(t, refs.Options{})
-	object, err := node.Resolve(remoteAccount(), reference(t, "tcp://"+listener.Addr().String()))
+	object, err := node.Resolve(remoteAccount(), reference(t, "tcp://"+listener.Addr().String(), bankID()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -913,10 +983,10 @@ func checkCalling(t *testing.T, lines []line) {
 	}
 }
 
-// reference returns the reference of the account at an endpoint.
-func reference(t *testing.T, endpoint string) (ref refs.Ref) {
+// reference returns the reference of the account of a process at an endpoint.
+func reference(t *testing.T, endpoint string, process [16]byte) (ref refs.Ref) {
 	t.Helper()
-	process, object := bankID(), accountID()
+	object := accountID()
 	if err := ref.UnmarshalText(fmt.Appendf(nil, "rmi-ref:%x/%x?at=%s&as=%s", process[:], object[:], endpoint, accountFace)); err != nil {
 		t.Fatal(err)
 	}

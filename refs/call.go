@@ -119,6 +119,7 @@ func asError(err error) *Error {
 // give ends the call with an error of the runtime.
 func (c *Outgoing) give(e *Error) {
 	e.Op, e.Ref, e.Method = opCall, c.handle.Ref(), c.face.methodName(c.method)
+	e.On, e.URL, e.innerNotRun = "", "", false // of another operation than this call
 	c.err = e
 	c.Args.Err, c.Results.Err = errNoResults, errNoResults
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rmigo/rmigo/internal/transport"
@@ -15,20 +16,58 @@ import (
 // Dialling: to a peer at the endpoints known of it, or to whichever process answers at an address. All who want the same at the
 // same time share one attempt.
 
-// dialing is one attempt, shared by all who want its outcome. The fields are set before done is closed.
+// dialing is one attempt, shared by all who want its outcome. link and err are set before done is closed; mu guards how far it
+// has got until then.
 type dialing struct {
 	done chan struct{}
 	link *link // nil without an error: it is this process
 	err  error
+
+	mu    sync.Mutex
+	tried dialErrors // in the order of preference
+}
+
+// How far an endpoint has got that has not failed.
+var (
+	errNotTried = errors.New("not tried yet")
+	errNoAnswer = errors.New("no answer yet")
+	errHalfway  = errors.New("answered, handshake not finished")
+)
+
+func newDialing() *dialing { return &dialing{done: make(chan struct{})} }
+
+// note says how far an endpoint has got.
+func (d *dialing) note(endpoint string, how error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.tried {
+		if d.tried[i].endpoint == endpoint {
+			d.tried[i].err = how
+			return
+		}
+	}
+	d.tried = append(d.tried, attempt{endpoint: endpoint, err: how})
+}
+
+// unfinished is the error of one whose ctx ended before the attempt did: that, and how far each endpoint has got.
+func (d *dialing) unfinished(ctx context.Context) error {
+	d.mu.Lock()
+	tried := slices.Clone(d.tried)
+	d.mu.Unlock()
+	err := contextError(ctx)
+	if len(tried) > 0 {
+		err = fmt.Errorf("%w: %w", err, tried)
+	}
+	return &Error{Op: "connect", NotRun: true, Err: err}
 }
 
 // startDial begins an attempt. p.mu is held.
 func (p *peer) startDial() {
-	d := &dialing{done: make(chan struct{})}
+	d := newDialing()
 	p.dial = d
 	candidates := p.all()
 	p.node.tasks.run(func() { // ends within HandshakeTimeout, or with the node
-		d.link, d.err = p.reach(candidates)
+		d.link, d.err = p.reach(d, candidates)
 		p.mu.Lock()
 		p.dial = nil
 		p.mu.Unlock()
@@ -36,15 +75,16 @@ func (p *peer) startDial() {
 	})
 }
 
-func (p *peer) reach(candidates []string) (*link, error) {
+func (p *peer) reach(d *dialing, candidates []string) (*link, error) {
 	n := p.node
 	if len(candidates) == 0 {
 		return nil, &Error{Op: "connect", Kind: ErrUnreachable, NotRun: true, Err: fmt.Errorf(
-			"process %v is not connected to this one and is not known to listen anywhere", p.id)}
+			"process %v is not connected to this one and is not known to listen anywhere: it has to listen at an address that this host "+
+				"can reach, or to name one in Options.Advertise", p.id)}
 	}
 	ctx, cancel := context.WithTimeout(n.base, n.cfg.HandshakeTimeout)
 	defer cancel()
-	found, err := n.race(ctx, n.paths.Order(p.id, candidates), p.id)
+	found, err := n.race(ctx, d, n.paths.Order(p.id, candidates), p.id)
 	if err != nil {
 		var failures dialErrors
 		if errors.As(err, &failures) && failures.allStrangers() {
@@ -79,10 +119,10 @@ func (n *Node) linkTo(ctx context.Context, endpoint string) (*link, error) {
 	}
 	d := n.dials[endpoint]
 	if d == nil {
-		d = &dialing{done: make(chan struct{})}
+		d = newDialing()
 		n.dials[endpoint] = d
 		n.tasks.run(func() { // ends within HandshakeTimeout, or with the node
-			d.link, d.err = n.dialAddress(endpoint)
+			d.link, d.err = n.dialAddress(d, endpoint)
 			n.mu.Lock()
 			delete(n.dials, endpoint)
 			n.mu.Unlock()
@@ -94,14 +134,14 @@ func (n *Node) linkTo(ctx context.Context, endpoint string) (*link, error) {
 	case <-d.done:
 		return d.link, d.err
 	case <-ctx.Done():
-		return nil, &Error{Op: "connect", NotRun: true, Err: fmt.Errorf("%s: %w", endpoint, contextError(ctx))}
+		return nil, d.unfinished(ctx)
 	}
 }
 
-func (n *Node) dialAddress(endpoint string) (*link, error) {
+func (n *Node) dialAddress(d *dialing, endpoint string) (*link, error) {
 	ctx, cancel := context.WithTimeout(n.base, n.cfg.HandshakeTimeout)
 	defer cancel()
-	found, err := n.race(ctx, []string{endpoint}, ProcessID{})
+	found, err := n.race(ctx, d, []string{endpoint}, ProcessID{})
 	if err != nil {
 		return nil, err
 	}
@@ -187,8 +227,8 @@ func (e dialErrors) typed() error {
 const stagger = 250 * time.Millisecond
 
 // race dials the endpoints in order, each a little after the one before or as soon as that has failed, and returns the first
-// greeted connection to the wanted process (zero: to any). The others are closed.
-func (n *Node) race(ctx context.Context, endpoints []string, want ProcessID) (attempt, error) {
+// greeted connection to the wanted process (zero: to any). The others are closed. It keeps d informed.
+func (n *Node) race(ctx context.Context, d *dialing, endpoints []string, want ProcessID) (attempt, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan attempt, len(endpoints))
 	begun, ended := 0, 0
@@ -202,6 +242,9 @@ func (n *Node) race(ctx context.Context, endpoints []string, want ProcessID) (at
 			}
 		})
 	}()
+	for _, endpoint := range endpoints {
+		d.note(endpoint, errNotTried)
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var failures dialErrors
@@ -211,6 +254,7 @@ func (n *Node) race(ctx context.Context, endpoints []string, want ProcessID) (at
 			if begun < len(endpoints) && ctx.Err() == nil {
 				endpoint := endpoints[begun]
 				begun++
+				d.note(endpoint, errNoAnswer)
 				n.tasks.run(func() {
 					conn, err := n.dialOne(ctx, endpoint, want)
 					results <- attempt{endpoint, conn, err}
@@ -220,8 +264,10 @@ func (n *Node) race(ctx context.Context, endpoints []string, want ProcessID) (at
 		case a := <-results:
 			ended++
 			if a.err == nil {
+				d.note(a.endpoint, errHalfway)
 				return a, nil
 			}
+			d.note(a.endpoint, a.err)
 			failures = append(failures, a)
 			timer.Reset(0)
 		}

@@ -1,9 +1,13 @@
 package refs
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/internal/wire"
@@ -83,10 +87,56 @@ func passable(endpoints []string, v *vantage) []string {
 	})
 }
 
-// Reachable reports whether other processes can be told where to find this one.
-func (n *Node) Reachable() bool { return len(n.offer(nil)) > 0 }
+// Findable says why those who are told of this node's objects by a registry, the object h, could not find this process: it listens
+// nowhere, or only where nobody on the registry's host can reach it. Nil: there are endpoints that the registry can be given.
+func (n *Node) Findable(ctx context.Context, h *Handle) error {
+	l, err := h.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if len(n.offer(&l.vantage)) > 0 {
+		return nil
+	}
+	return &Error{Kind: ErrUnreachable, NotRun: true, Err: n.unfound()}
+}
+
+// unfound says where this node listens though it has no endpoints for a registry, and what to do.
+func (n *Node) unfound() error {
+	n.mu.Lock()
+	var at []string
+	for _, e := range n.advertise {
+		at = append(at, e.String())
+	}
+	n.mu.Unlock()
+	if len(at) == 0 {
+		return errors.New("this node listens nowhere, so nobody who looks the name up could call the object: call Listen first")
+	}
+	return fmt.Errorf("this node listens only at %s, which leads to it on its own host alone, and the registry is on another one: "+
+		"listen at an address that other hosts can reach, or name one in Options.Advertise", strings.Join(at, ", "))
+}
 
 func onlyHere(e transport.Endpoint) bool { return e.Scheme == "unix" || e.Loopback() }
+
+// checkAdvertised says what is wrong with an endpoint that others are to dial.
+func checkAdvertised(s string) error {
+	if err := checkEndpoint(s); err != nil {
+		return err
+	}
+	e, _ := transport.ParseEndpoint(s)
+	if e.Scheme == "unix" {
+		return nil
+	}
+	_, port, _ := net.SplitHostPort(e.Address)
+	switch {
+	case e.Wildcard():
+		return &transport.EndpointError{Endpoint: s, Says: "nobody can dial it, since it names no host: write the name or address by " +
+			"which others reach this one, or leave Advertise empty for the addresses of the listeners"}
+	case port == "0":
+		return &transport.EndpointError{Endpoint: s, Says: "nobody can dial port 0: write the port that the node listens at, " +
+			"or leave Advertise empty for the addresses of the listeners"}
+	}
+	return nil
+}
 
 // hostOf returns the IP address in an address with a port, or "" if there is none.
 func hostOf(a net.Addr) string {

@@ -82,9 +82,14 @@ func (r Reason) String() string {
 
 // Error is what the runtime itself has to report, as opposed to what methods return. It answers: which operation, on what,
 // whose fault, may it have run.
+//
+// An Error that a method returns, mostly one about a call that the method made itself, arrives at the caller as all that, but for
+// the reference: an object's id is a capability and does not travel with an error, so that Ref is zero and On says in words which
+// object it was. Of the caller's own call it says nothing, and NotRun is false.
 type Error struct {
 	Op     string // "call", "lookup", "bind", "connect"…
 	Ref    Ref    // the object, if one was concerned
+	On     string // the object as Ref.String names it, where another process sent the error
 	Method string // "bank.Account.Deposit", of a call
 	URL    string // "rmi://127.0.0.1:1099/bank/alice", of an operation on a name
 	Kind   Kind   // what errors.Is matches; zero for ends of contexts and malformed arguments
@@ -93,6 +98,8 @@ type Error struct {
 	Remote bool   // the other process reported it, rather than this one
 	NotRun bool   // the method certainly never started
 	Err    error  // the cause; may be nil
+
+	innerNotRun bool // of a call that a method made and returned the error of: NotRun there, for the text only
 }
 
 // Error tells the whole of it in one line.
@@ -104,8 +111,8 @@ func (e *Error) Error() string {
 			b.WriteString(word + " ")
 		}
 	}
-	if !e.Ref.IsZero() {
-		b.WriteString("on " + e.Ref.String() + " ")
+	if on := e.on(); on != "" {
+		b.WriteString("on " + on + " ")
 	}
 	s := strings.TrimSuffix(b.String(), " ")
 	if s != "rmi:" {
@@ -114,12 +121,20 @@ func (e *Error) Error() string {
 	s += e.what()
 	switch {
 	case e.Op != opCall:
-	case e.NotRun:
+	case e.NotRun, e.innerNotRun:
 		s += " (it did not run)"
 	case e.Kind != ErrPanic:
 		s += " (it may have run)"
 	}
 	return s
+}
+
+// on names the object concerned, if there is one.
+func (e *Error) on() string {
+	if e.Ref.IsZero() {
+		return e.On
+	}
+	return e.Ref.String()
 }
 
 // what joins kind, reason and cause, saying nothing twice.
@@ -226,12 +241,16 @@ func codecKind(err error) (Kind, Reason) {
 	return ErrUnmarshal, 0
 }
 
-// errorRecord is an Error on the wire.
+// errorRecord is an Error on the wire. It names an object in words only.
 type errorRecord struct {
 	Kind   uint8
 	Reason uint8
 	Code   string
 	Op     string
+	Method string
+	On     string
+	URL    string
+	NotRun bool
 	Cause  error
 	Has    []string // signatures that the object has, with ErrNoSuchMethod
 }
@@ -243,9 +262,11 @@ func (h hasMethods) Error() string { return "the object has " + strings.Join(h, 
 
 func packError(err error) any {
 	e := err.(*Error)
-	rec := errorRecord{Kind: uint8(e.Kind), Reason: uint8(e.Reason), Code: e.Code, Op: e.Op, Cause: e.Err}
-	var has hasMethods
-	if errors.As(e.Err, &has) {
+	rec := errorRecord{
+		Kind: uint8(e.Kind), Reason: uint8(e.Reason), Code: e.Code, Op: e.Op, Method: e.Method, On: e.on(), URL: e.URL,
+		NotRun: e.NotRun || e.innerNotRun, Cause: e.Err,
+	}
+	if has, ok := e.Err.(hasMethods); ok {
 		rec.Has, rec.Cause = has, nil
 	}
 	return rec
@@ -253,7 +274,10 @@ func packError(err error) any {
 
 func unpackError(v any) error {
 	rec := v.(errorRecord)
-	e := &Error{Op: rec.Op, Kind: Kind(rec.Kind), Reason: Reason(rec.Reason), Code: rec.Code, Remote: true, Err: rec.Cause}
+	e := &Error{
+		Op: rec.Op, Method: rec.Method, On: rec.On, URL: rec.URL, Kind: Kind(rec.Kind), Reason: Reason(rec.Reason), Code: rec.Code,
+		Remote: true, Err: rec.Cause, innerNotRun: rec.NotRun,
+	}
 	if len(rec.Has) > 0 {
 		e.Err = hasMethods(rec.Has)
 	}

@@ -85,14 +85,15 @@ func (n *Node) ExportAt(id ObjectID, d Descriptor, impl any) (Ref, error) {
 	if err != nil {
 		return Ref{}, err
 	}
-	e, err := n.exports.add(id, f, impl)
+	e, err := n.exports.add(id, f, impl, false)
 	if err != nil {
 		return Ref{}, err
 	}
 	return n.refOfExport(e, nil), nil
 }
 
-func (t *exports) add(id ObjectID, f *Face, impl any) (*export, error) {
+// add exports impl through f. An object that is exported by being passed must have an identity of its own, or be there already.
+func (t *exports) add(id ObjectID, f *Face, impl any, passed bool) (*export, error) {
 	key, err := keyOf(impl)
 	if err != nil {
 		return nil, err
@@ -104,6 +105,10 @@ func (t *exports) add(id ObjectID, f *Face, impl any) (*export, error) {
 	case id.WellKnown() && (e != nil && e.id != id || t.byID[id] != nil && t.byID[id] != e):
 		return nil, &Error{Op: "export", Kind: ErrAlreadyBound, NotRun: true,
 			Err: errors.New("this node has another object at that well-known id, or the object is exported under another id")}
+	case e == nil && passed && key.pointer == nil:
+		return nil, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true, Err: fmt.Errorf(
+			"%T: the implementation is not a pointer that tells one object from another, since what it points to has size zero: "+
+				"give the type a field, or Export the object before it is passed", impl)}
 	case e == nil:
 		e = &export{id: id, key: key, impl: impl, methods: map[uint64]*Face{}, idle: make(chan struct{})}
 		t.byID[id], t.byImpl[key] = e, e

@@ -196,7 +196,7 @@ func (c *courier) Export(t wire.Type, v any) (wire.Record, error) {
 	if err != nil {
 		return wire.Record{}, err
 	}
-	e, err := c.node.exports.add(newID(), f, v)
+	e, err := c.node.exports.add(newID(), f, v, true)
 	if err != nil {
 		return wire.Record{}, err
 	}

@@ -14,7 +14,9 @@ import (
 // Options configure a node. The zero value is valid: a node that listens nowhere until Listen, with the limits below.
 type Options struct {
 	// Advertise lists the endpoints written into references to this node's objects, the preferred first, such as
-	// "tcp://bank.example.com:7000". Empty: the addresses of its listeners.
+	// "tcp://bank.example.com:7000". Each must be one that others can dial: a host, which is no wildcard such as 0.0.0.0, and a
+	// port other than 0. They are written as they stand; nothing checks that they lead here. Empty: the addresses of its
+	// listeners.
 	Advertise []string
 
 	// HandshakeTimeout bounds connecting to a process and greeting it, and how long a connection that came in may take to
@@ -38,7 +40,8 @@ type Options struct {
 	// Limits bounds what peers may send. Each zero field has its own default.
 	Limits Limits
 
-	// Logger receives what happens: connections at Debug, refusals at Warn, panics in methods and lost bindings at Error.
+	// Logger receives what happens: connections at Debug, refusals at Warn, methods that panic or end their goroutine, and lost
+	// bindings, at Error.
 	// Nil: slog's default handler from level Error on.
 	Logger *slog.Logger
 
@@ -107,7 +110,7 @@ func (o Options) freeze() (config, error) {
 		return config{}, fmt.Errorf("rmi: Options.Limits.MessageBytes is %d: a message has at most 1 GiB", l.MessageBytes)
 	}
 	for _, e := range o.Advertise {
-		if err := checkEndpoint(e); err != nil {
+		if err := checkAdvertised(e); err != nil {
 			return config{}, fmt.Errorf("rmi: Options.Advertise: %w", err)
 		}
 	}

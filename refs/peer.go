@@ -203,6 +203,9 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 		if l := p.usable(); l != nil {
 			return l, nil
 		}
+		if ctx.Err() != nil && d != nil {
+			return nil, d.unfinished(ctx)
+		}
 		if ctx.Err() != nil {
 			return nil, &Error{Op: "connect", NotRun: true, Err: contextError(ctx)}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -260,7 +261,7 @@ func (in *Incoming) serve() {
 	returned := false
 	defer func() {
 		if !returned { // the method called runtime.Goexit
-			l.out.post(in.refusal(&Error{Kind: ErrPanic, Err: errors.New("the method ended its goroutine")}))
+			l.out.post(in.refusal(in.exited(debug.Stack())))
 			in.done()
 		}
 		n.calls.done()
@@ -352,6 +353,17 @@ func (in *Incoming) Panicked(value any, stack []byte) error {
 	n.report(n.cfg.log.Error, "panic in remote method", "method", in.face.methodName(in.Method), "caller", in.ctx.link.peer.id.String(),
 		"panic", fmt.Sprint(value), "stack", string(stack))
 	return &panicked{fmt.Sprint(value)}
+}
+
+// exited is Panicked for a method that ended its goroutine.
+func (in *Incoming) exited(stack []byte) *Error {
+	n, method := in.node, "none"
+	if in.face != nil {
+		method = in.face.methodName(in.Method)
+	}
+	n.report(n.cfg.log.Error, "remote method ended its goroutine", "method", method, "caller", in.ctx.link.peer.id.String(),
+		"stack", string(stack))
+	return &Error{Kind: ErrPanic, Err: errors.New("the method ended its goroutine by runtime.Goexit")}
 }
 
 type panicked struct{ text string }

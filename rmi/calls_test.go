@@ -1,10 +1,16 @@
 package rmi_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"reflect"
+	"runtime"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,6 +79,52 @@ func TestAPanicIsTheCallsErrorAndTheProcessLives(t *testing.T) {
 		}
 		if _, err := remote.Add(ctx(t), 1, 1); err != nil {
 			t.Errorf("after a panic, the next call failed: %v", err)
+		}
+	})
+}
+
+// logged is a log that a test reads while nodes write it.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// quitting is a service whose method ends its goroutine, as testing.T.FailNow would.
+type quitting struct{ *service }
+
+func (quitting) Block(context.Context) error {
+	runtime.Goexit()
+	return nil
+}
+
+func TestAMethodThatEndsItsGoroutineIsLoggedLikeAPanic(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		var log logged
+		server, _ := w.server(rmi.Options{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))})
+		client := w.node(rmi.Options{})
+		remote := pass(t, server, client, &quitting{newService(server)})
+		if err := remote.Block(ctx(t)); !errors.Is(err, rmi.ErrPanic) || !rmi.MayHaveRun(err) {
+			t.Errorf("a method that ended its goroutine: %v; want ErrPanic", err)
+		}
+		for _, want := range []string{"level=ERROR", "method=testobj.Service.Block", "caller=" + client.ID().String(), "quitting"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the server's log says\n%s\nwant %s in it", log.String(), want)
+			}
+		}
+		if _, err := remote.Add(ctx(t), 1, 1); err != nil {
+			t.Errorf("the next call: %v", err)
 		}
 	})
 }
@@ -151,6 +203,56 @@ func TestAnErrorOfANestedCallDoesNotSpeakForTheOuterOne(t *testing.T) {
 		_, err := remote.Recurse(ctx(t), far, 1)
 		if !errors.Is(err, rmi.ErrUnreachable) || !rmi.MayHaveRun(err) {
 			t.Errorf("a method whose own call failed: %v; MayHaveRun %v: the method itself ran", err, rmi.MayHaveRun(err))
+		}
+	})
+}
+
+// telling is a service that shows what the caller of a listener sees, and returns it.
+type telling struct {
+	*service
+	saw chan error
+}
+
+func (s *telling) Tell(c context.Context, l testobj.Listener, how string) (string, error) {
+	text, err := l.Hear(c, "")
+	s.saw <- err
+	if how == "wrapped" {
+		err = fmt.Errorf("while telling: %w", err)
+	}
+	return text, err
+}
+
+func TestTheErrorOfANestedCallArrivesWithItsTextOperationAndObject(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		far, _ := w.server(rmi.Options{})
+		ref, err := rmi.Export(far, testobj.RemoteListener.Of(&listener{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := ref.MarshalText()
+		server, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		impl := &telling{newService(server), make(chan error, 1)}
+		remote := pass(t, server, client, impl)
+		l, err := rmi.Resolve(ctx(t), client, testobj.RemoteListener, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		far.Close()
+		for how, prefix := range map[string]string{"bare": "", "wrapped": "while telling: "} {
+			_, err := remote.Tell(ctx(t), l, how)
+			saw := <-impl.saw
+			if err == nil || err.Error() != prefix+saw.Error() || !strings.HasSuffix(err.Error(), "(it did not run)") {
+				t.Errorf("%s: the caller is told\n%v\nthe method was told\n%v", how, err, saw)
+			}
+			var e *rmi.Error
+			if !errors.As(err, &e) || e.Op != "call" || e.Method != "testobj.Listener.Hear" || e.On != ref.String() || !e.Ref.IsZero() ||
+				e.Kind != rmi.ErrUnreachable || !e.Remote {
+				t.Errorf("%s: it arrived as %+v; want the operation, the object in words, the kind, and whose fault", how, e)
+			}
+			if !rmi.MayHaveRun(err) || e.NotRun {
+				t.Errorf("%s: %v says that the outer call did not run", how, err)
+			}
 		}
 	})
 }

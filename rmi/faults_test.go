@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -443,5 +444,61 @@ func TestACallDialsAProcessThatRefusesItOnce(t *testing.T) {
 		if n := dials.Load(); n != 1 {
 			t.Errorf("it was dialled %d times for one call", n)
 		}
+	})
+}
+
+// silent is a network in which one host never answers, and all others refuse at once.
+type silent struct{}
+
+func (silent) Dial(ctx context.Context, endpoint string) (net.Conn, error) {
+	if endpoint == "tcp://192.0.2.99:1" {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return nil, fmt.Errorf("dial %s: %w", endpoint, syscall.ECONNREFUSED)
+}
+
+func (silent) Listen(string) (net.Listener, error) { return nil, errors.ErrUnsupported }
+
+func TestADeadlineThatEndsDuringDiallingTellsHowFarEachEndpointGot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		id := [16]byte{1}
+		text := fmt.Sprintf("rmi-ref:%x/%x?as=%s&at=tcp://192.0.2.99:1&at=tcp://127.0.0.1:2", id, id, testobj.RemoteService.Path)
+		for _, test := range []struct {
+			after time.Duration
+			says  string
+		}{
+			{2 * time.Second, "context deadline exceeded: tcp://192.0.2.99:1: no answer yet; dial tcp://127.0.0.1:2: connection refused (it did not run)"},
+			{100 * time.Millisecond, "context deadline exceeded: tcp://192.0.2.99:1: no answer yet; tcp://127.0.0.1:2: not tried yet (it did not run)"},
+		} {
+			client := w.node(rmi.Options{Network: silent{}})
+			remote, err := rmi.Resolve(t.Context(), client, testobj.RemoteService, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			for range 3 { // they share one attempt
+				wg.Go(func() {
+					c, cancel := context.WithTimeout(t.Context(), test.after)
+					defer cancel()
+					_, err := remote.Add(c, 1, 1)
+					if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rmi.ErrUnreachable) || rmi.MayHaveRun(err) ||
+						!strings.HasSuffix(err.Error(), ": "+test.says) {
+						t.Errorf("after %v: %v\nwant a context's error that says\n%s", test.after, err, test.says)
+					}
+				})
+			}
+			wg.Wait()
+			client.Close()
+		}
+		client := w.node(rmi.Options{Network: silent{}})
+		c, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := rmi.Lookup(c, client, testobj.RemoteService, "rmi://192.0.2.99:1/x")
+		if want := "context deadline exceeded: tcp://192.0.2.99:1: no answer yet"; !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("Lookup: %v; want a context's error that says %s", err, want)
+		}
+		client.Close()
 	})
 }

@@ -93,7 +93,7 @@ func (w *world) served() (impl *service, server *rmi.Node, remote testobj.Servic
 }
 
 // pass exports impl in one node and returns its stub in another, by way of a reference's text.
-func pass(t *testing.T, from, to *rmi.Node, impl *service) testobj.Service {
+func pass(t *testing.T, from, to *rmi.Node, impl testobj.Service) testobj.Service {
 	t.Helper()
 	ref, err := rmi.Export(from, testobj.RemoteService.Of(impl))
 	if err != nil {

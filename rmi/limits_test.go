@@ -3,11 +3,14 @@ package rmi_test
 import (
 	"context"
 	"errors"
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
+	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/rmi"
 	"github.com/rmigo/rmigo/skeleton"
 	"github.com/rmigo/rmigo/stub"
@@ -100,6 +103,24 @@ func TestOptionsAreCheckedWhenTheNodeIsMade(t *testing.T) {
 	}
 }
 
+func TestWhatNobodyCanDialIsNotAdvertised(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	for endpoint, remedy := range map[string]string{
+		"tcp://:0": "write the name or address", "tcp://h:0": "write the port", "tcp://h:00": "write the port", "tcp://:7000": "write the name or address",
+		"tcp://0.0.0.0:7000": "write the name or address", "tcp://[::]:0": "write the name or address", "tcp://[::ffff:0.0.0.0]:1": "write the name or address",
+	} {
+		n, err := rmi.NewNode(rmi.Options{Advertise: []string{"tcp://bank.example.com:7000", endpoint}})
+		if err == nil {
+			n.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "Options.Advertise") || !strings.Contains(err.Error(), endpoint) || !strings.Contains(err.Error(), remedy) {
+			t.Errorf("%s: %v; want it refused, with the remedy", endpoint, err)
+		}
+	}
+	w.node(rmi.Options{Advertise: []string{"tcp://h:1", "tcp://127.0.0.1:7000", "tcp://[::1]:7000", "unix:///run/bank.sock"}})
+}
+
 func TestBindingAnObjectOfANodeThatListensNowhereIsRefused(t *testing.T) {
 	leak.Check(t)
 	w := memoryWorld(t)
@@ -109,5 +130,77 @@ func TestBindingAnObjectOfANodeThatListensNowhereIsRefused(t *testing.T) {
 	err := rmi.Bind(ctx(t), n, url, testobj.RemoteListener.Of(&listener{}))
 	if !errors.Is(err, rmi.ErrUnreachable) || !strings.Contains(err.Error(), "Listen") {
 		t.Errorf("Bind from a node that listens nowhere: %v; want ErrUnreachable with the remedy", err)
+	}
+}
+
+// abroad is a network in which all that one dials is on another host, by the addresses.
+type abroad struct{ transport.Sockets }
+
+func (a abroad) Dial(ctx context.Context, endpoint string) (net.Conn, error) {
+	c, err := a.Sockets.Dial(ctx, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return abroadConn{c}, nil
+}
+
+type abroadConn struct{ net.Conn }
+
+func (abroadConn) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4711} }
+func (abroadConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 1099} }
+
+func TestBindingAtARegistryOnAnotherHostNeedsAnEndpointThatMeansSomethingThere(t *testing.T) {
+	leak.Check(t)
+	w := tcpWorld(t)
+	_, registryEndpoint := registryAt(t, w)
+	url := urlOf(registryEndpoint, "x")
+	c := ctx(t)
+	socket := "unix://" + filepath.Join(t.TempDir(), "s")
+	home := w.node(rmi.Options{Network: abroad{}})
+	listening, err := home.Listen("tcp://127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := home.Listen(socket); err != nil {
+		t.Fatal(err)
+	}
+	err = rmi.Bind(c, home, url, testobj.RemoteListener.Of(&listener{}))
+	if !errors.Is(err, rmi.ErrUnreachable) || rmi.MayHaveRun(err) {
+		t.Errorf("Bind from a node that listens on its own host only: %v; want ErrUnreachable, and that nothing was done", err)
+	}
+	for _, want := range []string{"bind " + url, listening, socket, "listen at an address", "Options.Advertise"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Bind from a node that listens on its own host only: %v; want %q in it", err, want)
+		}
+	}
+	if _, err := rmi.Lookup(c, home, testobj.RemoteListener, url); !errors.Is(err, rmi.ErrNotBound) {
+		t.Errorf("Lookup of the name: %v, want ErrNotBound", err)
+	}
+	told := w.node(rmi.Options{Network: abroad{}, Advertise: []string{"tcp://bank.example.com:7000"}})
+	if err := rmi.Bind(c, told, url, testobj.RemoteListener.Of(&listener{})); err != nil {
+		t.Errorf("Bind from a node that advertises: %v", err)
+	}
+	near, _ := w.server(rmi.Options{})
+	if err := rmi.Rebind(c, near, url, testobj.RemoteListener.Of(&listener{})); err != nil {
+		t.Errorf("Bind from a node on the registry's host: %v", err)
+	}
+}
+
+func TestAStubOfAProcessThatOffersNoEndpointsSaysWhatThatProcessMustDo(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	impl, _, remote, client := w.served()
+	if err := remote.Remember(ctx(t), &listener{}); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	_, err := impl.kept.Hear(ctx(t), "")
+	for c := ctx(t); err == nil || rmi.MayHaveRun(err); _, err = impl.kept.Hear(c, "") { // the connection ends a moment later
+		if c.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	if !errors.Is(err, rmi.ErrUnreachable) || !strings.Contains(err.Error(), "not known to listen anywhere") || !strings.Contains(err.Error(), "Options.Advertise") {
+		t.Errorf("a call of an object whose process listens nowhere and is gone: %v; want ErrUnreachable with the remedy", err)
 	}
 }

@@ -16,8 +16,8 @@ import (
 // else ErrAlreadyBound. URLs are rmi://host:port/name (port 1099 where left out) and rmi+unix:///socket#name. If the registry
 // goes away, the node binds the object again once it is back. A stub may be bound too: then the name leads to its object.
 //
-// A node that listens nowhere cannot be found by those who look the name up; binding its objects is ErrUnreachable, unless
-// the registry is its own.
+// A node that listens nowhere, or only on loopback or a Unix socket while the registry is on another host, cannot be found by
+// those who look the name up; binding its objects is ErrUnreachable, unless the registry is its own.
 func Bind(ctx context.Context, n *Node, url string, b skeleton.Bound) error {
 	return bind(ctx, n, "bind", url, b, registry.Registry.Bind)
 }
@@ -33,15 +33,19 @@ func bind(ctx context.Context, n *Node, op, url string, b skeleton.Bound,
 	if err != nil {
 		return err
 	}
+	if err := unbound(op, url, b); err != nil {
+		return err
+	}
 	reg, err := n.locate(ctx, u.Endpoint)
 	if err != nil {
 		return naming(op, url, err)
 	}
 	_, theirs := stub.Of(b.Impl())
 	remote, elsewhere := stub.Of(reg)
-	if elsewhere && !theirs && !n.refs.Reachable() {
-		return &Error{Op: op, URL: url, Kind: ErrUnreachable, NotRun: true, Err: errors.New(
-			"this node listens nowhere, so nobody who looks the name up could call the object: call Listen first")}
+	if elsewhere && !theirs {
+		if err := n.refs.Findable(ctx, remote.Handle()); err != nil {
+			return naming(op, url, err)
+		}
 	}
 	obj, err := ObjectOf(n, b)
 	if err != nil {
@@ -64,6 +68,9 @@ func Lookup[T any](ctx context.Context, n *Node, d *skeleton.Interface[T], url s
 	var zero T
 	u, err := parseName("lookup", url)
 	if err != nil {
+		return zero, err
+	}
+	if err := undescribed("lookup", url, d); err != nil {
 		return zero, err
 	}
 	reg, err := n.locate(ctx, u.Endpoint)
@@ -149,7 +156,8 @@ func (n *Node) locate(ctx context.Context, endpoint string) (registry.Registry, 
 func parseName(op, url string) (registry.URL, error) {
 	u, err := registry.ParseURL(url)
 	if err == nil && u.Name == "" {
-		err = fmt.Errorf("registry: URL %q has no name: write rmi://host:port/name", url)
+		u.Name = "name"
+		err = fmt.Errorf("registry: URL %q has no name: write one as in %s", url, u)
 	}
 	return u, malformed(op, err)
 }
@@ -168,13 +176,13 @@ func naming(op, url string, err error) error {
 		return nil
 	}
 	out := &Error{NotRun: !refs.MayHaveRun(err), Err: err}
-	if cause, ok := err.(*Error); ok {
+	if cause, ok := err.(*Error); ok && cause.On == "" {
 		*out = *cause
 		out.Method = ""
 		if cause.Kind == ErrNoSuchObject && cause.Ref.ID().Object == refs.RegistryObject() {
 			out.Reason, out.Err = NeverExisted, errors.New("the process there serves no registry")
 		}
-	} else {
+	} else { // the registry's own answer, maybe about a call that it made
 		errors.As(err, &out.Kind)
 	}
 	out.Op, out.URL, out.Ref = op, url, Ref{}

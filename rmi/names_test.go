@@ -1,6 +1,7 @@
 package rmi_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/registry"
 	"github.com/rmigo/rmigo/rmi"
+	"github.com/rmigo/rmigo/skeleton"
+	"github.com/rmigo/rmigo/stub"
 )
 
 // registryAt makes a node that serves a registry, and says where.
@@ -229,6 +232,19 @@ func TestAMalformedURLIsRefusedBeforeAnythingIsDone(t *testing.T) {
 	}
 }
 
+func TestAURLWithoutANameIsAnsweredWithTheFormOfItsKind(t *testing.T) {
+	leak.Check(t)
+	n := memoryWorld(t).node(rmi.Options{})
+	for url, right := range map[string]string{
+		"rmi+unix:///tmp/nope": "rmi+unix:///tmp/nope#name", "rmi://h": "rmi://h:1099/name", "rmis://[::1]:7/": "rmis://[::1]:7/name",
+	} {
+		_, err := rmi.Lookup(ctx(t), n, testobj.RemoteService, url)
+		if err == nil || !strings.HasSuffix(err.Error(), "write one as in "+right) {
+			t.Errorf("Lookup at %q: %v; want it to say %s", url, err, right)
+		}
+	}
+}
+
 func TestTheRegistrysStubWorksOnThoughTheRegistryHasFewerEndpointsNow(t *testing.T) {
 	leak.Check(t)
 	w := tcpWorld(t)
@@ -251,6 +267,59 @@ func TestTheRegistrysStubWorksOnThoughTheRegistryHasFewerEndpointsNow(t *testing
 	for range 2 {
 		if _, err := reg.List(ctx(t), ""); err != nil {
 			t.Errorf("List through the old stub: %v", err)
+		}
+	}
+}
+
+// relay is a registry that asks somebody else, who cannot be reached.
+type relay struct {
+	registry.Registry
+	err error
+}
+
+func (r *relay) Lookup(context.Context, string) (stub.Object, error) { return nil, r.err }
+
+func TestLookupTellsARegistrysFailedCallFromItsOwn(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	server, at := w.server(rmi.Options{})
+	_, far, remote, _ := w.served()
+	far.Close()
+	_, inner := remote.Add(ctx(t), 1, 1)
+	if err := rmi.ServeRegistry(server, &relay{err: inner}); err != nil {
+		t.Fatal(err)
+	}
+	url := urlOf(at, "x")
+	_, err := rmi.Lookup(ctx(t), w.node(rmi.Options{}), testobj.RemoteService, url)
+	want := "rmi: lookup " + url + ": " + strings.TrimPrefix(inner.Error(), "rmi: ")
+	if err == nil || err.Error() != want || !errors.Is(err, rmi.ErrUnreachable) || !rmi.MayHaveRun(err) {
+		t.Errorf("Lookup says\n%v\nwant, of kind ErrUnreachable,\n%v", err, want)
+	}
+}
+
+func TestWhatIsSeenThroughNoInterfaceIsRefusedBeforeAnythingIsDone(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	_, _, remote, client := w.served()
+	ref, _ := client.RefOf(remote)
+	text, _ := ref.MarshalText()
+	const url = "rmi://127.0.0.1:1/x" // where nobody is
+	var none *skeleton.Interface[testobj.Listener]
+	for name, do := range map[string]func() error{
+		"Bind":                   func() error { return rmi.Bind(ctx(t), client, url, skeleton.Bound{}) },
+		"Rebind":                 func() error { return rmi.Rebind(ctx(t), client, url, skeleton.Bound{}) },
+		"Export":                 func() error { _, err := rmi.Export(client, skeleton.Bound{}); return err },
+		"Export by no interface": func() error { _, err := rmi.Export(client, none.Of(&listener{})); return err },
+		"ObjectOf":               func() error { _, err := rmi.ObjectOf(client, skeleton.Bound{}); return err },
+		"Lookup":                 func() error { _, err := rmi.Lookup(ctx(t), client, none, url); return err },
+		"Resolve":                func() error { _, err := rmi.Resolve(ctx(t), client, none, string(text)); return err },
+		"Narrow":                 func() error { _, err := rmi.Narrow(ctx(t), none, remote); return err },
+		"Narrow of a local one":  func() error { _, err := rmi.Narrow(ctx(t), none, &listener{}); return err },
+	} {
+		err := do()
+		var e *rmi.Error
+		if !errors.As(err, &e) || e.Op == "" || rmi.MayHaveRun(err) || !strings.Contains(err.Error(), "bank.RemoteAccount") {
+			t.Errorf("%s: %v; want an *Error that says what to give", name, err)
 		}
 	}
 }

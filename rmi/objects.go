@@ -16,9 +16,31 @@ import (
 // of the node. Exporting it again returns a reference with the same ID; through another interface, the object gains that one.
 // The implementation must be a pointer (ErrNotPointer); all pointers to one type of size zero are one object.
 //
-// Objects that are passed as arguments or results are exported by that, and need no Export.
+// Objects that are passed as arguments or results are exported by that, and need no Export, but for pointers to types of size
+// zero: passed without it, they are ErrNotPointer.
 func Export(n *Node, b skeleton.Bound) (Ref, error) {
+	if err := unbound("export", "", b); err != nil {
+		return Ref{}, err
+	}
 	return n.refs.Export(b.Descriptor(), b.Impl())
+}
+
+// unbound says that b was not made by a descriptor's Of.
+func unbound(op, url string, b skeleton.Bound) error {
+	if b.Descriptor() != nil {
+		return nil
+	}
+	return &Error{Op: op, URL: url, NotRun: true, Err: errors.New(
+		"no object seen through an interface: write the descriptor's Of, as in bank.RemoteAccount.Of(account)")}
+}
+
+// undescribed says that there is no descriptor to see an object through.
+func undescribed[T any](op, url string, d *skeleton.Interface[T]) error {
+	if d != nil {
+		return nil
+	}
+	return &Error{Op: op, URL: url, NotRun: true, Err: fmt.Errorf(
+		"the descriptor of %v is nil: give the one that rmigen made, such as bank.RemoteAccount", reflect.TypeFor[T]())}
 }
 
 // Unexport withdraws an object: calls that come from now on end in ErrNoSuchObject with the reason Unexported. It returns once
@@ -51,6 +73,9 @@ func (n *Node) RefOf(v any) (Ref, bool) {
 // ObjectOf returns an object as an untyped reference, exporting it if it is not yet: for interfaces such as the registry's,
 // which take any remote object.
 func ObjectOf(n *Node, b skeleton.Bound) (stub.Object, error) {
+	if err := unbound("export", "", b); err != nil {
+		return nil, err
+	}
 	if s, ok := stub.Of(b.Impl()); ok {
 		return s, nil
 	}
@@ -66,6 +91,9 @@ func ObjectOf(n *Node, b skeleton.Bound) (stub.Object, error) {
 // once, if it has not.
 func Resolve[T any](ctx context.Context, n *Node, d *skeleton.Interface[T], ref string) (T, error) {
 	var zero T
+	if err := undescribed("resolve", "", d); err != nil {
+		return zero, err
+	}
 	var r Ref
 	if err := r.UnmarshalText([]byte(ref)); err != nil {
 		return zero, &Error{Op: "resolve", Kind: ErrUnmarshal, NotRun: true, Err: err}
@@ -82,12 +110,15 @@ func Resolve[T any](ctx context.Context, n *Node, d *skeleton.Interface[T], ref 
 // ErrNoSuchMethod and names both.
 func Narrow[T any](ctx context.Context, d *skeleton.Interface[T], v any) (T, error) {
 	var zero T
+	if err := undescribed("narrow", "", d); err != nil {
+		return zero, err
+	}
 	s, remote := stub.Of(v)
 	if !remote {
 		if t, ok := v.(T); ok {
 			return t, nil
 		}
-		return zero, &Error{Op: "narrow", Kind: ErrNoSuchMethod, NotRun: true, Err: fmt.Errorf("%T is no %s", v, d.Path)}
+		return zero, &Error{Op: "narrow", NotRun: true, Err: fmt.Errorf("%T is no %s", v, d.Path)}
 	}
 	h := s.Handle()
 	if d.Path != refs.AnyName && (!h.Has(d.Path) || h.Local()) {

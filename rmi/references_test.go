@@ -203,6 +203,41 @@ type valueListener struct{}
 
 func (valueListener) Hear(context.Context, string) (string, error) { return "", nil }
 
+func TestAPointerToNothingIsPassedOnlyOnceItIsExported(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		impl, server, remote, client := w.served()
+		empty := &valueListener{}
+		_, err := remote.Tell(ctx(t), empty, "")
+		if !errors.Is(err, rmi.ErrNotPointer) || rmi.MayHaveRun(err) || !strings.Contains(err.Error(), "argument 1: ") || !strings.Contains(err.Error(), "Export") {
+			t.Errorf("as an argument: %v; want ErrNotPointer, not run, with the remedy", err)
+		}
+		if _, exported := client.RefOf(empty); exported {
+			t.Error("it is exported all the same")
+		}
+		impl.Remember(ctx(t), empty)
+		if _, err := remote.Remembered(ctx(t)); !errors.Is(err, rmi.ErrNotPointer) || !rmi.MayHaveRun(err) {
+			t.Errorf("as a result: %v; want ErrNotPointer, and that the method ran", err)
+		}
+		for _, n := range []*rmi.Node{client, server} {
+			if _, err := rmi.Export(n, testobj.RemoteListener.Of(empty)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := remote.Tell(ctx(t), empty, ""); err != nil {
+			t.Errorf("as an argument, exported: %v", err)
+		}
+		if l, err := remote.Remembered(ctx(t)); l == nil || err != nil {
+			t.Errorf("as a result, exported: %v, %v", l, err)
+		}
+		if err := rmi.Unexport(ctx(t), client, empty); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := remote.Tell(ctx(t), empty, ""); !errors.Is(err, rmi.ErrNotPointer) {
+			t.Errorf("as an argument, unexported: %v, want ErrNotPointer", err)
+		}
+	})
+}
+
 func TestAStubPrintsSafelyAndRefusesEncodings(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		_, _, remote, client := w.served()

@@ -24,7 +24,7 @@
 //  5. A call runs at most once, and each error says whether it may have run: MayHaveRun.
 //  6. A method's error arrives so that errors.Is and errors.As hold for sentinels and error types of the interface's package, and
 //     keeps its text and what it wraps otherwise;
-//     the runtime's own errors are *Error, with sentinels of this package.
+//     the runtime's own errors are *Error, with sentinels of this package, and keep their text too when a method passes them on.
 //  7. A panic in a method is that call's error, and the process lives.
 //  8. Everything is safe for concurrent use, and nothing is shared between two nodes.
 package rmi

@@ -67,9 +67,14 @@ type Bound struct {
 }
 
 // Of binds impl to the interface; the compiler checks that it has it.
-func (d *Interface[T]) Of(impl T) Bound { return Bound{d, impl} }
+func (d *Interface[T]) Of(impl T) Bound {
+	if d == nil {
+		return Bound{nil, impl}
+	}
+	return Bound{d, impl}
+}
 
-// Descriptor returns the interface, Impl the object.
+// Descriptor returns the interface, Impl the object; nil and nil for the zero Bound.
 func (b Bound) Descriptor() refs.Descriptor { return b.descriptor }
 
 // Impl returns the object.

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +37,7 @@ func (c *client) asking(cmd *cobra.Command, do func(ctx context.Context, args []
 	flags.StringVar(&c.url, "registry", "", "the registry's `URL` (default: $RMI_REGISTRY, else "+defaultURL+")")
 	flags.DurationVar(&c.timeout, "timeout", 5*time.Second, "how long to wait for the connection, and for each answer")
 	flags.BoolVar(&c.json, "json", false, "print JSON")
+	cmd.Args = noURLs(cmd.Args)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if err := c.check(); err != nil {
 			return wrongUsage(cmd, err)
@@ -44,6 +47,34 @@ func (c *client) asking(cmd *cobra.Command, do func(ctx context.Context, args []
 		return c.run(ctx, args, do)
 	}
 	return cmd
+}
+
+// noURLs says how to name a registry and a name in it, where an argument is a URL. A name that looks like one can be given beside
+// --registry.
+func noURLs(others cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		for _, arg := range args {
+			scheme, _, _ := strings.Cut(arg, "://")
+			if !slices.Contains([]string{"rmi", "rmis", "rmi+unix"}, scheme) || scheme == arg || cmd.Flags().Changed("registry") {
+				continue
+			}
+			u, err := registry.ParseURL(arg)
+			if err != nil {
+				return fmt.Errorf("%s: %s", cmd.Name(), cause(err))
+			}
+			right := []string{cmd.CommandPath(), "--registry", address(u.Endpoint)}
+			if u.Name != "" {
+				right = append(right, u.Name)
+			}
+			return fmt.Errorf("%s: %s is a URL: write %q", cmd.Name(), arg, strings.Join(right, " "))
+		}
+		return others(cmd, args)
+	}
+}
+
+// address is the URL of the registry at the endpoint, without a name.
+func address(endpoint string) string {
+	return strings.TrimRight(registry.URL{Endpoint: endpoint}.String(), "/#")
 }
 
 // check settles on the URL.

@@ -287,6 +287,29 @@ func TestWrongUsageSaysWhatIsRight(t *testing.T) {
 	}
 }
 
+func TestARegistrysURLGivenAsANameIsWrongUsageWithTheRightOne(t *testing.T) {
+	leak.Check(t)
+	for args, says := range map[string]string{
+		"list rmi://127.0.0.1:1":           `list: rmi://127.0.0.1:1 is a URL: write "registry list --registry rmi://127.0.0.1:1"`,
+		"list rmi+unix:///tmp/nope":        `list: rmi+unix:///tmp/nope is a URL: write "registry list --registry rmi+unix:///tmp/nope"`,
+		"list rmi://h/bank/":               `list: rmi://h/bank/ is a URL: write "registry list --registry rmi://h:1099 bank/"`,
+		"lookup rmi://h:1/bank/alice":      `lookup: rmi://h:1/bank/alice is a URL: write "registry lookup --registry rmi://h:1 bank/alice"`,
+		"unbind a rmi+unix:///s#b":         `unbind: rmi+unix:///s#b is a URL: write "registry unbind --registry rmi+unix:///s b"`,
+		"ping rmi://127.0.0.1:1":           `ping: rmi://127.0.0.1:1 is a URL: write "registry ping --registry rmi://127.0.0.1:1"`,
+		"list rmi://::1":                   `list: URL "rmi://::1": "::1": an IPv6 address stands in brackets: write rmi://host:port/name or rmi+unix:///socket#name`,
+		"lookup rmis://h:1/x --timeout 1s": `lookup: rmis://h:1/x is a URL: write "registry lookup --registry rmis://h:1 x"`,
+	} {
+		command, _, _ := strings.Cut(args, " ")
+		got := run(t, strings.Fields(args)...)
+		if want := (ran{code: 2, stderr: "registry: " + says + "\nRun \"registry " + command + " --help\" for usage.\n"}); got != want {
+			t.Errorf("%s: got %+v, want %+v", args, got, want)
+		}
+	}
+	url, _ := serving(t)
+	binding(t, url, "rmi://x")
+	run(t, "list", "--registry", url, "rmi://").want(t, ran{stdout: "rmi://x\n"})
+}
+
 func TestHelpIsWhatItWas(t *testing.T) {
 	leak.Check(t)
 	for _, name := range []string{"registry", "serve", "list", "lookup", "unbind", "ping"} {

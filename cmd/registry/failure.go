@@ -92,9 +92,8 @@ func howToStart(url string, err error) string {
 func cannotListen(endpoint string, err error) *failure {
 	const wsaInUse = syscall.Errno(10048) // Windows has a number of its own
 	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaInUse) {
-		url := strings.TrimRight(registry.URL{Endpoint: endpoint}.String(), "/#")
 		return &failure{exitFailed, fmt.Sprintf("cannot listen on %s: another process listens there", endpoint),
-			fmt.Sprintf("Ask whether that is a registry with %q, or choose another place with --listen.", "registry ping --registry "+url)}
+			fmt.Sprintf("Ask whether that is a registry with %q, or choose another place with --listen.", "registry ping --registry "+address(endpoint))}
 	}
 	if errors.Is(err, syscall.EACCES) {
 		return &failure{exitFailed, fmt.Sprintf("cannot listen on %s: %s", endpoint, cause(err)),
