@@ -60,6 +60,10 @@ func checks() map[string]any {
 		"pong":            control(wire.Pong{Nonce: 24}),
 		"bye":             control(wire.Bye{}),
 		"bye-leaving":     control(wire.Bye{Leaving: true}),
+		"widen":           control(wire.Widen{}),
+		"widen-key":       control(wire.Widen{Key: bulkKey()}),
+		"join":            control(wire.Join{Key: bulkKey()}),
+		"joined":          control(wire.Joined{}),
 
 		"call": call(wire.CallHeader{Number: 1, Object: accountID(), Method: deposit}, nil),
 		"call-extended": call(wire.CallHeader{
@@ -340,6 +344,8 @@ func sampleRefusal() wire.Welcome {
 		Reason: "this process speaks version 1, the other versions 2 to 3", Refusal: uint8(refs.ErrVersion), MessageBytes: 16 << 20,
 	}
 }
+
+func bulkKey() (key [16]byte) { return [16]byte(bytes.Repeat([]byte{0x33}, len(key))) }
 
 func control(msg any) hexCheck {
 	return func(t *testing.T, b []byte) {

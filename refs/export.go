@@ -15,7 +15,7 @@ import (
 // exports is the table of objects that may be called from outside.
 //
 // Invariants: an id is in byID at most once and never comes back once removed; an implementation is in the table at most
-// once, whatever the number of its interfaces. mu guards both maps and each export's faces and methods; no user code runs
+// once, whatever the number of its interfaces. mu guards both maps and each export's faces and table; no user code runs
 // under it. active counts running calls and is changed only by acquire (under the read lock, so never after removal) and
 // release.
 type exports struct {
@@ -33,17 +33,16 @@ type implKey struct {
 }
 
 type export struct {
-	id      ObjectID
-	key     implKey
-	impl    any
-	faces   []*Face
-	methods map[uint64]*Face
-	table   *wire.Table // of all its interfaces: two of them may share a method
+	id    ObjectID
+	key   implKey
+	impl  any
+	faces []*Face
+	table *wire.Table // of all its interfaces: two of them may share a method
 
 	active atomic.Int64
 	gone   atomic.Bool
 	floor  int64         // Unexport waits until active is no more than this; set before gone
-	idle   chan struct{} // closed then
+	idle   chan struct{} // closed then; made before gone is set
 	once   sync.Once
 }
 
@@ -110,7 +109,7 @@ func (t *exports) add(id ObjectID, f *Face, impl any, passed bool) (*export, err
 			"%T: the implementation is not a pointer that tells one object from another, since what it points to has size zero: "+
 				"give the type a field, or Export the object before it is passed", impl)}
 	case e == nil:
-		e = &export{id: id, key: key, impl: impl, methods: map[uint64]*Face{}, idle: make(chan struct{})}
+		e = &export{id: id, key: key, impl: impl}
 		t.byID[id], t.byImpl[key] = e, e
 	}
 	if !slices.Contains(e.faces, f) {
@@ -121,11 +120,6 @@ func (t *exports) add(id ObjectID, f *Face, impl any, passed bool) (*export, err
 			return nil, &Error{Op: "export", NotRun: true, Err: err}
 		}
 		e.faces = append(e.faces, f)
-		for id := range f.methods {
-			if e.methods[id] == nil {
-				e.methods[id] = f
-			}
-		}
 	}
 	return e, nil
 }
@@ -152,7 +146,17 @@ func (t *exports) acquire(id ObjectID, method uint64) (*export, *Face, *wire.Tab
 		return nil, nil, nil, t.graves.reason(id)
 	}
 	e.active.Add(1)
-	return e, e.methods[method], e.table, 0
+	return e, e.face(method), e.table, 0
+}
+
+// face returns the first interface that has the method, or nil. The table's mu is held.
+func (e *export) face(method uint64) *Face {
+	for _, f := range e.faces {
+		if f.methods[method] != nil {
+			return f
+		}
+	}
+	return nil
 }
 
 func (e *export) release() {
@@ -253,7 +257,7 @@ func (t *exports) remove(e *export, floor int64) bool {
 	delete(t.byID, e.id)
 	delete(t.byImpl, e.key)
 	t.graves.bury(e.id, Unexported)
-	e.floor = floor
+	e.floor, e.idle = floor, make(chan struct{})
 	e.gone.Store(true)
 	return true
 }

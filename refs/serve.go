@@ -200,7 +200,7 @@ func (l *link) takeCall(frame []byte, lent bool) error {
 		return nil
 	}
 	n.calls.begin()
-	n.workers.serve(in)
+	n.workers.do(in)
 	return nil
 }
 

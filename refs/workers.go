@@ -26,8 +26,8 @@ type worker struct {
 // mostIdle is how many workers may wait.
 const mostIdle = 512
 
-// serve has the call served. It never waits.
-func (w *workers) serve(in *Incoming) {
+// do has the call served. It never waits.
+func (w *workers) do(in *Incoming) {
 	w.mu.Lock()
 	if w.head > 64 && w.head >= len(w.queue)/2 { // rather than grow for ever where calls always wait
 		w.queue = w.queue[:copy(w.queue, w.queue[w.head:])]
@@ -45,10 +45,12 @@ func (w *workers) follow() *worker {
 		return nil
 	}
 	w.coming = true
-	next := &worker{wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	var next *worker
 	if last := len(w.idle) - 1; last >= 0 {
 		next = w.idle[last]
 		w.idle[last], w.idle = nil, w.idle[:last]
+	} else {
+		next = &worker{wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	}
 	next.comes = true
 	return next

@@ -1,20 +1,24 @@
 package rmi_test
 
 import (
-	"context"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/rmi"
 )
 
-// BenchmarkCall measures calls of a method with two integers between two nodes of one process over loopback TCP.
-func BenchmarkCall(b *testing.B) {
+// Calls between two nodes of this process, over a TCP connection.
+
+// benchServed returns a stub of a service in another node.
+func benchServed(b *testing.B) testobj.Service {
+	b.Helper()
 	server, err := rmi.NewNode(rmi.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer server.Close()
+	b.Cleanup(func() { server.Close() })
 	if _, err := server.Listen("tcp://127.0.0.1:0"); err != nil {
 		b.Fatal(err)
 	}
@@ -22,35 +26,59 @@ func BenchmarkCall(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	text, err := ref.MarshalText()
+	if err != nil {
+		b.Fatal(err)
+	}
 	client, err := rmi.NewNode(rmi.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer client.Close()
-	text, _ := ref.MarshalText()
-	ctx := context.Background()
-	remote, err := rmi.Resolve(ctx, client, testobj.RemoteService, string(text))
+	b.Cleanup(func() { client.Close() })
+	s, err := rmi.Resolve(b.Context(), client, testobj.RemoteService, string(text))
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Run("alone", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, err := remote.Add(ctx, 1, 2); err != nil {
-				b.Fatal(err)
+	if _, err := s.Add(b.Context(), 1, 1); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+func BenchmarkCall(b *testing.B) {
+	for _, callers := range []int{1, 16, 128} {
+		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
+			remote := benchServed(b)
+			b.ReportAllocs()
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for i := range callers {
+				wg.Go(func() {
+					for range (b.N + callers - 1 - i) / callers {
+						if _, err := remote.Add(b.Context(), 1, 2); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
 			}
-		}
-	})
-	b.Run("128 callers", func(b *testing.B) {
-		b.ReportAllocs()
-		b.SetParallelism(64)
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if _, err := remote.Add(ctx, 1, 2); err != nil {
-					b.Error(err)
-					return
+			wg.Wait()
+		})
+	}
+}
+
+func BenchmarkEcho(b *testing.B) {
+	for _, size := range []int{1 << 10, 64 << 10, 1 << 20} {
+		b.Run(fmt.Sprint("bytes=", size), func(b *testing.B) {
+			remote := benchServed(b)
+			sent := make([]byte, size)
+			b.SetBytes(2 * int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := remote.Bytes(b.Context(), sent); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})
-	})
+	}
 }

@@ -156,32 +156,88 @@ func (d *Decoder) Bool(p *bool) {
 	}
 }
 
-func (d *Decoder) Int(p *int)         { signed(d, p, math.MinInt, math.MaxInt) }
-func (d *Decoder) Int8(p *int8)       { signed(d, p, math.MinInt8, math.MaxInt8) }
-func (d *Decoder) Int16(p *int16)     { signed(d, p, math.MinInt16, math.MaxInt16) }
-func (d *Decoder) Int32(p *int32)     { signed(d, p, math.MinInt32, math.MaxInt32) }
-func (d *Decoder) Int64(p *int64)     { signed(d, p, math.MinInt64, math.MaxInt64) }
-func (d *Decoder) Uint(p *uint)       { unsigned(d, p, math.MaxUint) }
-func (d *Decoder) Uint8(p *uint8)     { unsigned(d, p, math.MaxUint8) }
-func (d *Decoder) Uint16(p *uint16)   { unsigned(d, p, math.MaxUint16) }
-func (d *Decoder) Uint32(p *uint32)   { unsigned(d, p, math.MaxUint32) }
-func (d *Decoder) Uint64(p *uint64)   { unsigned(d, p, math.MaxUint64) }
-func (d *Decoder) Uintptr(p *uintptr) { unsigned(d, p, math.MaxUint) }
-
-func signed[T int | int8 | int16 | int32 | int64](d *Decoder, p *T, least, most int64) {
-	if d.begin() {
-		if v := d.int(least, most); d.end("") {
-			*p = T(v)
-		}
+func (d *Decoder) Int(p *int) {
+	if v, ok := d.signed(math.MinInt, math.MaxInt); ok {
+		*p = int(v)
 	}
 }
 
-func unsigned[T uint | uint8 | uint16 | uint32 | uint64 | uintptr](d *Decoder, p *T, most uint64) {
-	if d.begin() {
-		if v := d.uint(most); d.end("") {
-			*p = T(v)
-		}
+func (d *Decoder) Int8(p *int8) {
+	if v, ok := d.signed(math.MinInt8, math.MaxInt8); ok {
+		*p = int8(v)
 	}
+}
+
+func (d *Decoder) Int16(p *int16) {
+	if v, ok := d.signed(math.MinInt16, math.MaxInt16); ok {
+		*p = int16(v)
+	}
+}
+
+func (d *Decoder) Int32(p *int32) {
+	if v, ok := d.signed(math.MinInt32, math.MaxInt32); ok {
+		*p = int32(v)
+	}
+}
+
+func (d *Decoder) Int64(p *int64) {
+	if v, ok := d.signed(math.MinInt64, math.MaxInt64); ok {
+		*p = int64(v)
+	}
+}
+
+func (d *Decoder) Uint(p *uint) {
+	if v, ok := d.unsigned(math.MaxUint); ok {
+		*p = uint(v)
+	}
+}
+
+func (d *Decoder) Uint8(p *uint8) {
+	if v, ok := d.unsigned(math.MaxUint8); ok {
+		*p = uint8(v)
+	}
+}
+
+func (d *Decoder) Uint16(p *uint16) {
+	if v, ok := d.unsigned(math.MaxUint16); ok {
+		*p = uint16(v)
+	}
+}
+
+func (d *Decoder) Uint32(p *uint32) {
+	if v, ok := d.unsigned(math.MaxUint32); ok {
+		*p = uint32(v)
+	}
+}
+
+func (d *Decoder) Uint64(p *uint64) {
+	if v, ok := d.unsigned(math.MaxUint64); ok {
+		*p = uint64(v)
+	}
+}
+
+func (d *Decoder) Uintptr(p *uintptr) {
+	if v, ok := d.unsigned(math.MaxUint); ok {
+		*p = uintptr(v)
+	}
+}
+
+// signed and unsigned take no pointer on purpose: through a generic function, the variable that it points to would escape.
+
+func (d *Decoder) signed(least, most int64) (int64, bool) {
+	if !d.begin() {
+		return 0, false
+	}
+	v := d.int(least, most)
+	return v, d.end("")
+}
+
+func (d *Decoder) unsigned(most uint64) (uint64, bool) {
+	if !d.begin() {
+		return 0, false
+	}
+	v := d.uint(most)
+	return v, d.end("")
 }
 
 func (d *Decoder) Float32(p *float32) {
