@@ -36,10 +36,10 @@ func BenchmarkExports(b *testing.B) {
 	for _, size := range []int{1, 10_000, 1_000_000} {
 		b.Run(fmt.Sprint("objects=", size), func(b *testing.B) {
 			n := benchNode(b)
-			type object struct{ int }
+			type object struct{ _ int }
 			ids := make([]ObjectID, size)
 			for i := range ids {
-				ref, err := n.Export(anything{}, &object{i})
+				ref, err := n.Export(anything{}, new(object))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -58,7 +58,7 @@ func BenchmarkExports(b *testing.B) {
 
 func BenchmarkExport(b *testing.B) {
 	n := benchNode(b)
-	type object struct{ int }
+	type object struct{ _ int }
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := n.Export(anything{}, &object{}); err != nil {

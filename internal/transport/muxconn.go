@@ -98,6 +98,7 @@ type muxConn struct {
 	creditMu  sync.Mutex
 	credit    []byte // frames owed to the peer
 	debtor    bool   // a goroutine is about to send them
+	settled   bool   // none is started any more
 	crediting sync.WaitGroup
 
 	finished atomic.Bool // nothing more is sent, and why is known
@@ -283,7 +284,7 @@ func (c *muxConn) owe(id, n uint32) {
 	c.creditMu.Lock()
 	defer c.creditMu.Unlock()
 	c.credit = append(c.credit, frame[:]...)
-	if !c.debtor && !c.finished.Load() {
+	if !c.debtor && !c.settled && !c.finished.Load() {
 		c.debtor = true
 		c.crediting.Go(c.pay) // ends when it is sent, or the session ends
 	}
@@ -300,9 +301,10 @@ func (c *muxConn) pay() {
 	}
 }
 
-// settle waits for the goroutine that sends credit, if there is one. The connection is closed: none is started any more.
+// settle waits for the goroutine that sends credit, if there is one.
 func (c *muxConn) settle() {
-	c.creditMu.Lock() // who saw it open has counted its goroutine by now
+	c.creditMu.Lock()
+	c.settled = true
 	c.creditMu.Unlock()
 	c.crediting.Wait()
 }

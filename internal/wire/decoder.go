@@ -67,10 +67,10 @@ func (d *Decoder) reset(c *Codec, t *Table, o Objects, what string, data []byte)
 }
 
 // Lend tells, after Reset, that the data is not used for anything else: a byte string that makes up most of it may keep it instead
-// of a copy. Kept reports whether one does; then the data must not be reused.
+// of a copy.
 func (d *Decoder) Lend() { d.lent = true }
 
-// Kept: see Lend.
+// Kept reports whether a value has kept the data that was lent: then it must not be reused.
 func (d *Decoder) Kept() bool { return d.kept }
 
 // Rest returns the bytes after the array; it is valid once all items have been read.
