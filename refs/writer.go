@@ -45,8 +45,9 @@ const (
 	// peer was heard not long ago. A flusher may block, a caller with a deadline may not.
 	inlineBatch   = 16 << 10
 	inlineUnheard = 128 << 10
-	// eager is how many frames are enough to write, without letting more senders in: the peer begins with them meanwhile.
-	eager = 16
+	// A sender with company yields so often for others to join, unless eager frames have come: with those the peer can begin.
+	yields = 4
+	eager  = 32
 )
 
 var (
@@ -103,11 +104,13 @@ func (w *writer) claim(company bool) bool {
 	w.turn++
 	turn := w.turn
 	w.yielding = turn
-	w.mu.Unlock()
-	runtime.Gosched()
-	w.mu.Lock()
-	if w.yielding != turn {
-		return false
+	for range yields {
+		w.mu.Unlock()
+		runtime.Gosched()
+		w.mu.Lock()
+		if w.yielding != turn {
+			return false
+		}
 	}
 	w.yielding = 0
 	return true
