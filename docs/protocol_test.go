@@ -87,6 +87,12 @@ func checks() map[string]any {
 		"time":          value(time.Date(2026, 11, 22, 13, 0, 0, 500, time.FixedZone("", 3600))),
 		"reference":     hexCheck(checkReference),
 
+		"shared":           hexCheck(checkShared),
+		"cycle":            hexCheck(checkCycle),
+		"shared-arguments": hexCheck(checkSharedArguments),
+		"bodies":           hexCheck(checkBodies),
+		"interfaces":       hexCheck(checkInterfaces),
+
 		"error-none":     failure(nil),
 		"error-sentinel": failure(io.EOF),
 		"error-typed":    failure(&strconv.NumError{Func: "Atoi", Num: "x", Err: strconv.ErrSyntax}),
@@ -705,6 +711,84 @@ func checkPointers(t *testing.T, b []byte) {
 	}
 }
 
+type ring struct{ Next *ring }
+
+func checkShared(t *testing.T, b []byte) {
+	type pair struct{ A, B *orderLine }
+	line := &orderLine{SKU: "x"}
+	body := append([]byte{arrayOfOne}, b...)
+	same(t, written(t, nil, nil, func(e *wire.Encoder) { e.Value(pair{line, line}) }), body)
+	var got pair
+	read(t, nil, nil, body, func(d *wire.Decoder) { d.Value(&got) })
+	if got.A != got.B || got.A == nil || *got.A != *line {
+		t.Errorf("it is read as %+v, %+v; want one line twice", got.A, got.B)
+	}
+}
+
+func checkCycle(t *testing.T, b []byte) {
+	loop := &ring{}
+	loop.Next = &ring{loop}
+	body := append([]byte{arrayOfOne}, b...)
+	same(t, written(t, nil, nil, func(e *wire.Encoder) { e.Value(loop) }), body)
+	var got *ring
+	read(t, nil, nil, body, func(d *wire.Decoder) { d.Value(&got) })
+	if got == nil || got.Next == got || got.Next.Next != got {
+		t.Errorf("it is read as %+v, want a ring of two", got)
+	}
+}
+
+func checkSharedArguments(t *testing.T, b []byte) {
+	numbers := []int{1, 2}
+	same(t, written(t, nil, nil, func(e *wire.Encoder) {
+		e.Value(numbers)
+		e.Bool(true)
+		e.Value(numbers)
+	}), b)
+	var first, second []int
+	var truth bool
+	read(t, nil, nil, b, func(d *wire.Decoder) {
+		d.Value(&first)
+		d.Bool(&truth)
+		d.Value(&second)
+	})
+	if !truth || !slices.Equal(first, numbers) || &first[0] != &second[0] {
+		t.Errorf("they are read as %v and %v", first, second)
+	}
+}
+
+func checkBodies(t *testing.T, b []byte) {
+	var list *ring
+	for range 30 {
+		list = &ring{list}
+	}
+	same(t, written(t, nil, nil, func(e *wire.Encoder) { e.Value(list) }), b)
+	var got *ring
+	read(t, nil, nil, b, func(d *wire.Decoder) { d.Value(&got) })
+	length := 0
+	for ; got != nil; got = got.Next {
+		length++
+	}
+	if length != 30 {
+		t.Errorf("it is read as a list of %d", length)
+	}
+}
+
+func checkInterfaces(t *testing.T, b []byte) {
+	table, err := wire.NewTable(nil, []wire.Type{wire.ValueType{Path: "*example.com/shop.Line", Type: reflect.TypeFor[*orderLine]()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := &orderLine{SKU: "x"}
+	want := []any{nil, 5, "x", []any{}, int8(3), line, line, io.EOF}
+	body := append([]byte{arrayOfOne}, b...)
+	same(t, written(t, table, nil, func(e *wire.Encoder) { e.Value(want) }), body)
+	var got []any
+	read(t, table, nil, body, func(d *wire.Decoder) { d.Value(&got) })
+	if !reflect.DeepEqual(got, want) || got[5] != got[6] {
+		t.Errorf("they are read as %v, want %v", got, want)
+	}
+}
+
 // remotes is a wire.Objects with one object.
 type remotes struct{ record wire.Record }
 
@@ -721,6 +805,9 @@ func (r *remotes) Import(_ wire.Type, got wire.Record) (any, error) {
 	}
 	return remoteThing{}, nil
 }
+
+func (r *remotes) Known(wire.Type, any) (wire.Record, bool) { return wire.Record{}, false }
+func (r *remotes) Home(wire.Record) (any, bool)             { return nil, false }
 
 func checkReference(t *testing.T, b []byte) {
 	objects := &remotes{wire.Record{Process: bankID(), Object: accountID(), Endpoints: []string{bankEndpoint}, Interfaces: []string{accountFace}}}

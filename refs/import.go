@@ -203,6 +203,31 @@ func (c *courier) Export(t wire.Type, v any) (wire.Record, error) {
 	return c.own(e), nil
 }
 
+// Known implements wire.Objects: the record of a stub, or of an object that this process has exported.
+func (c *courier) Known(t wire.Type, v any) (wire.Record, bool) {
+	if t.(Descriptor).HandleOf(v) != nil {
+		rec, err := c.Export(t, v)
+		return rec, err == nil
+	}
+	e := c.node.exports.find(v)
+	if e == nil {
+		return wire.Record{}, false
+	}
+	return c.own(e), true
+}
+
+// Home implements wire.Objects.
+func (c *courier) Home(rec wire.Record) (any, bool) {
+	if rec.Process != c.node.id {
+		return nil, false
+	}
+	e, _ := c.node.exports.get(rec.Object)
+	if e == nil {
+		return nil, false
+	}
+	return e.impl, true
+}
+
 func (c *courier) own(e *export) wire.Record {
 	if c.link != nil {
 		c.link.peer.lent.Store(true)

@@ -65,9 +65,9 @@ type Network interface {
 // Limits bound what a peer can make this node hold. Exceeding one is ErrLimit for the call concerned unless said otherwise.
 type Limits struct {
 	MessageBytes      int   // size of one call's arguments or results. Zero: 16 MiB
-	Depth             int   // nesting of values in a message. Zero: 512
-	Objects           int   // values in a message that are allocated one by one. Zero: 1,000,000
-	Alloc             int64 // bytes that a message may make the decoder allocate. Zero: 64 MiB, at least four times MessageBytes
+	Depth             int   // levels of structs, arrays and interface values inside each other. Zero: 512
+	Objects           int   // values in a message that are allocated one by one. Zero: 10,000,000
+	Alloc             int64 // bytes that a message may make the decoder allocate. Zero: 256 MiB, at least sixteen times MessageBytes
 	PendingBytes      int64 // arguments of all calls that run at once; beyond it ErrOverloaded. Zero: 256 MiB
 	CallsPerPeer      int   // calls of one peer that run at once, nested ones included; beyond it ErrOverloaded. Zero: 65,536
 	PendingHandshakes int   // connections that have not said who they are; beyond it the oldest is closed. Zero: 1,024
@@ -145,8 +145,8 @@ func defaults(o *Options) {
 	l := &o.Limits
 	setDefault(&l.MessageBytes, 16<<20)
 	setDefault(&l.Depth, 512)
-	setDefault(&l.Objects, 1_000_000)
-	setDefault(&l.Alloc, max(64<<20, 4*int64(l.MessageBytes)))
+	setDefault(&l.Objects, 10_000_000)
+	setDefault(&l.Alloc, max(256<<20, 16*int64(l.MessageBytes)))
 	setDefault(&l.PendingBytes, 256<<20)
 	setDefault(&l.CallsPerPeer, 1<<16)
 	setDefault(&l.PendingHandshakes, 1024)

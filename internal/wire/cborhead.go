@@ -23,16 +23,16 @@ const (
 	codeFloat64 = 0xfb
 )
 
-// The tags in use, and those that a later release will use and this one refuses by name.
+// The tags in use.
 const (
 	tagPositiveBig = 2     // RFC 8949: big.Int
 	tagNegativeBig = 3     // RFC 8949: big.Int below zero
-	tagNamed       = 27    // http://cbor.schmorp.de/generic-object: errors
-	tagShareable   = 28    // refused
-	tagShared      = 29    // refused
+	tagNamed       = 27    // http://cbor.schmorp.de/generic-object: errors, and values of interface types
+	tagShareable   = 28    // http://cbor.schmorp.de/value-sharing: something that is referred to again
+	tagShared      = 29    // likewise: a reference to it
 	tagTime        = 1001  // RFC 9581
-	tagGraph       = 39201 // refused
-	tagForward     = 39203 // refused
+	tagGraph       = 39201 // a message with bodies
+	tagForward     = 39203 // a reference to a body
 	tagRemote      = 39205
 )
 

@@ -12,8 +12,9 @@ type Limits struct {
 	// MessageBytes bounds one message body, arguments or results; zero: 64 MiB. It is never more than fits into a frame,
 	// which is a little less than 2 GiB.
 	MessageBytes int
-	// Depth bounds how deeply values are nested, counting each pointer, slice, array, map and struct; zero: 512.
-	// It is never more than 10,000, so that no value exhausts the stack.
+	// Depth bounds how deeply arrays, maps and structs are nested in a message; zero: 512. It is never more than 10,000, so that
+	// no value exhausts the stack. A writer goes no deeper than 24 levels through pointers, maps and slices, however deep
+	// the value; what counts beyond that are structs and arrays inside each other, and interface values.
 	Depth int
 	// Objects bounds the number of values with memory of their own (strings, pointees, slices, maps, remote
 	// references) in one message; zero: 16 million.
@@ -55,11 +56,14 @@ func (l Limits) WithDefaults() Limits {
 // used concurrently.
 type Codec struct {
 	limits Limits
-	plans  sync.Map // reflect.Type → *plan; grows with the program's types, never with what peers send
+	plans  sync.Map  // reflect.Type → *plan; grows with the program's types, never with what peers send
+	graphs sync.Pool // of *graphWriter
 }
 
 // NewCodec returns a codec with the given limits, defaults filled in.
-func NewCodec(l Limits) *Codec { return &Codec{limits: l.WithDefaults()} }
+func NewCodec(l Limits) *Codec {
+	return &Codec{limits: l.WithDefaults(), graphs: sync.Pool{New: func() any { return &graphWriter{} }}}
+}
 
 // Limits returns the codec's limits, each of them set.
 func (c *Codec) Limits() Limits { return c.limits }
@@ -72,6 +76,7 @@ func (c *Codec) plan(t reflect.Type) *plan {
 	planner := planner{codec: c, made: map[reflect.Type]*plan{}}
 	p := planner.plan(t)
 	for made, q := range planner.made {
+		q.unaliased = unaliased(made, false, map[reflect.Type]bool{})
 		c.plans.LoadOrStore(made, q)
 	}
 	return p

@@ -24,7 +24,7 @@ type Decoder struct {
 
 	items   int // begun so far
 	count   int // in the array
-	depth   int
+	level   int // of arrays and maps, the message's own among them
 	objects int // that may still be made
 	alloc   int64
 
@@ -34,6 +34,11 @@ type Decoder struct {
 	what  string
 
 	fault *Error // Err while its path is still being put together
+
+	g       *graphReader    // nil until something is marked, named or postponed
+	bodies  int             // that follow the items
+	targets []reflect.Value // what has been read into, where bodies follow
+	filters []Filter
 
 	unseen   int // levels beyond Limits.Depth of what is passed over
 	failures errorReader
@@ -51,7 +56,7 @@ func (d *Decoder) Reset(c *Codec, t *Table, o Objects, what string, data []byte)
 	if len(data) > c.limits.MessageBytes+frameRoom {
 		d.exceed("bytes in a message", int64(c.limits.MessageBytes), "Limits.MessageBytes")
 	} else {
-		d.count = d.length(majorArray, "the array of all items")
+		d.open()
 	}
 	d.end("")
 }
@@ -63,6 +68,7 @@ func (d *Decoder) reset(c *Codec, t *Table, o Objects, what string, data []byte)
 		objects: c.limits.Objects,
 		alloc:   c.limits.Alloc,
 		unseen:  unseenLevels,
+		level:   1,
 	}
 }
 
@@ -76,13 +82,17 @@ func (d *Decoder) Kept() bool { return d.kept }
 // Rest returns the bytes after the array; it is valid once all items have been read.
 func (d *Decoder) Rest() []byte { return d.data[d.pos:] }
 
-// Finish reports the first failure, or that items of the array were left unread. The decoder keeps no reference to the data
-// that Rest did not return.
+// Finish reads what follows the items, and reports the first failure, or that items of the array were left unread. Values
+// are whole when it has returned nil; when it has failed where something followed the items, what was read by Value is zero
+// again. The decoder keeps no reference to the data that Rest did not return.
 func (d *Decoder) Finish() error {
 	if d.Err == nil && d.items < d.count {
 		d.items++
 		d.failf("one of %d that came, only %d are expected", d.count, d.items-1)
 		d.end("")
+	}
+	if d.bodies > 0 {
+		d.readBodies()
 	}
 	return d.Err
 }
@@ -323,6 +333,9 @@ func (d *Decoder) Value(p any) {
 	if !inPlace {
 		into = reflect.New(t).Elem()
 	}
+	if d.bodies > 0 {
+		d.targets = append(d.targets, target.Elem())
+	}
 	plan.dec(d, into)
 	switch {
 	case d.fault != nil:
@@ -480,12 +493,12 @@ func (d *Decoder) unexpected(want string) {
 
 func tagName(tag uint64) string {
 	switch tag {
-	case tagShareable, tagShared:
-		return fmt.Sprintf("a shared value (tag %d, which this version does not read)", tag)
-	case tagGraph, tagForward:
-		return fmt.Sprintf("part of an object graph (tag %d, which this version does not read)", tag)
+	case tagShareable, tagShared, tagForward:
+		return fmt.Sprintf("a shared value (tag %d)", tag)
+	case tagGraph:
+		return "a message within the message"
 	case tagNamed:
-		return "a named value (tag 27, which this version reads only as an error)"
+		return "an error or a value with its type"
 	case tagRemote:
 		return "a remote reference"
 	}
@@ -516,15 +529,15 @@ func (d *Decoder) enterWithin(bound int) bool {
 	if d.Err != nil {
 		return false
 	}
-	if d.depth++; d.depth <= bound {
+	if d.level++; d.level <= bound {
 		return true
 	}
-	d.depth--
+	d.level--
 	d.exceed("levels of nesting", int64(d.codec.limits.Depth), "Limits.Depth")
 	return false
 }
 
-func (d *Decoder) leave() { d.depth-- }
+func (d *Decoder) leave() { d.level-- }
 
 func (d *Decoder) bool() bool {
 	switch c := d.peek(); {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -22,7 +21,7 @@ type Encoder struct {
 	start int // of the array's head, for which one byte is reserved
 	most  int // length that buf may not exceed
 	items int // begun so far
-	depth int
+	level int // of arrays and maps, the message's own among them
 
 	codec   *Codec
 	table   *Table
@@ -31,58 +30,75 @@ type Encoder struct {
 	buffers Buffers // for memory beyond what it was given; nil: the heap
 	lent    bool    // buf is from buffers
 
-	fault    *Error  // Err while its path is still being put together
-	trail    []visit // what the current path has passed through, below cycleDepth
-	entries  []entry // of the maps being written
-	scratch  []byte  // for putting a map's entries in order
-	failures errorWriter
+	fault     *Error // Err while its path is still being put together
+	g         *graphWriter
+	unaliased bool // no two references met so far, or in the current item, can be the same
+	met       int  // of the references, how many are in early
+	early     [earlyVisits]visit
+	failures  errorWriter
 }
 
 // Reset starts a message whose bytes are appended to buf: what is in buf already, a frame header, stays in front of it.
 // The word what is "argument" or "result", for paths in errors. The table and the objects may be nil where no remote
 // object travels.
 func (e *Encoder) Reset(c *Codec, t *Table, o Objects, what string, buf []byte) {
-	*e = Encoder{
-		codec: c, table: t, objects: o, what: what,
-		buf:     append(buf, 0),
-		start:   len(buf),
-		most:    len(buf) + c.limits.MessageBytes,
-		trail:   e.trail[:0],
-		entries: spare(e.entries),
-		scratch: spare(e.scratch),
-	}
+	e.codec, e.table, e.objects, e.what = c, t, o, what
+	e.buf, e.start, e.most = append(buf, 0), len(buf), len(buf)+c.limits.MessageBytes
+	e.items, e.level, e.met = 0, 1, 0
+	e.Err, e.fault, e.g, e.failures = nil, nil, nil, errorWriter{}
+	e.buffers, e.lent = nil, false
 }
 
 // Borrow has the encoder take memory for what is large from b, after Reset. What it borrows and outgrows goes back to b; what Finish
 // returns is the caller's.
 func (e *Encoder) Borrow(b Buffers) { e.buffers = b }
 
-// spare returns the memory of a list for the next message, unless one large message has left it too long to keep.
-func spare[E any](list []E) []E {
-	const most = 64 << 10
-	if cap(list) > most {
-		return nil
-	}
-	return list[:0]
-}
-
 // Finish completes the array and returns the whole buffer, or Err. The encoder keeps no reference to the buffer.
 func (e *Encoder) Finish() ([]byte, error) {
 	if !e.within() {
 		e.end("")
 	}
-	buf := e.buf
-	e.buf = nil
-	if e.Err != nil {
-		return nil, e.Err
-	}
-	if e.items < 24 {
+	if e.g == nil && e.items < 24 && e.Err == nil {
+		buf := e.buf
+		e.buf = nil
 		buf[e.start] = byte(majorArray)<<5 | byte(e.items)
 		return buf, nil
 	}
-	var room [9]byte
-	head := appendHead(room[:0], majorArray, uint64(e.items))
-	return slices.Replace(buf, e.start, e.start+1, head...), nil
+	return e.finish()
+}
+
+// finish is Finish for a message that has references or many items, or has failed.
+func (e *Encoder) finish() ([]byte, error) {
+	items := uint64(e.items)
+	e.writeBodies()
+	if e.Err == nil {
+		var room [22]byte
+		head := room[:0]
+		if e.g != nil && len(e.g.bodies) > 0 {
+			head = appendHead(head, majorTag, tagGraph)
+			head = appendHead(head, majorArray, uint64(len(e.g.bodies))+1)
+		}
+		e.buf = e.weave(appendHead(head, majorArray, items))
+		if e.items = 0; !e.within() {
+			e.end("")
+		}
+	}
+	buf := e.buf
+	e.buf = nil
+	e.release()
+	if e.Err != nil {
+		return nil, e.Err
+	}
+	return buf, nil
+}
+
+// release gives the graph back.
+func (e *Encoder) release() {
+	if e.g != nil {
+		e.g.reset()
+		e.codec.graphs.Put(e.g)
+		e.g = nil
+	}
 }
 
 // Fail sets Err, if there is none yet, to err at the item that would come next.
@@ -212,7 +228,8 @@ func (e *Encoder) String(v string) {
 	}
 }
 
-// Bytes writes a byte string, or null where v is nil.
+// Bytes writes a byte string, or null where v is nil. Nothing else in the message may be the same slice: where it may be, Value
+// writes it.
 func (e *Encoder) Bytes(v []byte) {
 	if e.begin() {
 		e.bytes(v)
@@ -236,20 +253,32 @@ func (e *Encoder) Error(v error) {
 	}
 }
 
-// Value writes a value of any other static type, which is v's dynamic type.
+// Value writes a value of any other static type, which is v's dynamic type. What v refers to must not change until Finish.
 func (e *Encoder) Value(v any) {
 	if !e.begin() {
 		return
 	}
 	if v == nil {
-		e.failf("a nil interface has no type to travel by")
+		e.failf("a nil interface has no type to travel by: write it by Interface")
 		e.end("")
 		return
 	}
 	t := reflect.TypeOf(v)
-	e.codec.plan(t).enc(e, reflect.ValueOf(v))
+	p := e.codec.plan(t)
+	e.unaliased = p.unaliased && e.met == 0 && (e.g == nil || len(e.g.visits) == 0)
+	p.enc(e, reflect.ValueOf(v))
 	if e.fault != nil {
 		e.end(rootName(t))
+	}
+}
+
+// Interface writes a value whose static type is an interface that is neither remote nor error: the value, which may be nil,
+// and by which of the table's types it travels.
+func (e *Encoder) Interface(v any) {
+	if e.begin() {
+		e.unaliased = false
+		e.dynamic(reflect.ValueOf(v))
+		e.end("")
 	}
 }
 
@@ -355,12 +384,12 @@ func (e *Encoder) tooLong() {
 
 // enter goes one level down, and fails at the bound.
 func (e *Encoder) enter() bool {
-	if e.depth++; e.depth <= e.codec.limits.Depth {
+	if e.level++; e.level <= e.codec.limits.Depth {
 		return true
 	}
-	e.depth--
+	e.level--
 	e.exceed("levels of nesting", int64(e.codec.limits.Depth), "Limits.Depth")
 	return false
 }
 
-func (e *Encoder) leave() { e.depth-- }
+func (e *Encoder) leave() { e.level-- }

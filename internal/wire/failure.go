@@ -59,7 +59,7 @@ const (
 // AppendError appends the error item that follows the results in a reply, and never fails: what cannot travel as itself
 // travels as its text. The item is at most 64 KiB long.
 func AppendError(c *Codec, t *Table, o Objects, buf []byte, err error) []byte {
-	e := Encoder{codec: c, table: t, objects: o, what: "error", buf: buf, most: math.MaxInt}
+	e := Encoder{codec: c, table: t, objects: o, what: "error", buf: buf, most: math.MaxInt, level: 1}
 	e.error(err)
 	return e.buf
 }
@@ -109,8 +109,7 @@ func (e *Encoder) attempt(write func()) bool {
 	e.most = saved.most
 	if !ok {
 		e.Err, e.fault = nil, nil
-		e.buf, e.depth = e.buf[:len(saved.buf)], saved.depth
-		e.trail, e.entries = e.trail[:len(saved.trail)], e.entries[:len(saved.entries)]
+		e.buf, e.level = e.buf[:len(saved.buf)], saved.level
 		e.failures.rescued = saved.failures.rescued
 	}
 	return ok
@@ -124,8 +123,14 @@ func (e *Encoder) inner(err error) {
 		e.leftOut(e.search([]error{err}))
 		return
 	}
+	outside := e.g
+	e.g = nil
 	w.level++
-	defer func() { w.level-- }()
+	defer func() {
+		w.level--
+		e.release()
+		e.g = outside
+	}()
 	if s, ok := e.table.sentinel(err); ok {
 		e.sentinel(s, mostInnerText)
 		return
@@ -172,12 +177,12 @@ func (e *Encoder) search(errs []error) (found []Sentinel) {
 }
 
 func (e *Encoder) sentinel(s Sentinel, most int) {
-	e.named(sentinelName, 3)
+	e.errorHead(sentinelName, 3)
 	e.string(s.Path)
 	e.string(shorten(message(s.Err), most))
 }
 
-func (e *Encoder) named(name string, parts uint64) {
+func (e *Encoder) errorHead(name string, parts uint64) {
 	e.head(majorTag, tagNamed)
 	e.head(majorArray, parts)
 	e.string(name)
@@ -192,7 +197,7 @@ func (e *Encoder) typed(t ErrorType, err error) bool {
 		}
 	}
 	return e.attempt(func() {
-		e.named(t.Path, 3)
+		e.errorHead(t.Path, 3)
 		e.codec.plan(t.travels()).enc(e, reflect.ValueOf(value))
 		e.string(shorten(message(err), mostInnerText))
 	})
@@ -201,7 +206,7 @@ func (e *Encoder) typed(t ErrorType, err error) bool {
 // wrappedBy returns what of an error's chain is written.
 func (e *Encoder) wrappedBy(err error) []error {
 	list, most := e.inside(err), widestWrap
-	if level := e.failures.level; level > deepestChain || e.depth+errorLevels*(level+1) > e.codec.limits.Depth {
+	if level := e.failures.level; level > deepestChain || e.level+errorLevels*(level+1) > e.codec.limits.Depth {
 		most = 0
 	}
 	if len(list) <= most {
@@ -270,7 +275,7 @@ func (e *Encoder) plainHead(code, message, name string, wrapped int) {
 			pairs++
 		}
 	}
-	e.named(plainName, 2)
+	e.errorHead(plainName, 2)
 	e.head(majorMap, pairs)
 	if code != "" {
 		e.string("c")
@@ -389,7 +394,10 @@ func (d *Decoder) innerError() error {
 	if r.level++; r.level > deepestRead {
 		d.failf("errors are nested in more than %d levels", deepestRead)
 	}
+	outside, bodies := d.g, d.bodies
+	d.g, d.bodies = nil, 0
 	err := d.errorParts()
+	d.g, d.bodies = outside, bodies
 	if r.level--; r.level > 0 && d.Err == nil {
 		for len(r.passed) > 0 && r.passed[len(r.passed)-1].from >= start {
 			r.passed = r.passed[:len(r.passed)-1]
@@ -425,6 +433,9 @@ func (d *Decoder) errorParts() (err error) {
 	case plainName:
 		left, err = left-1, d.plain()
 	default:
+		if n < 3 {
+			d.failf("a value of the type %.80q where an error is expected", name)
+		}
 		left, err = d.typed(string(name), left)
 	}
 	for ; left > 0 && d.Err == nil; left-- {
@@ -437,7 +448,7 @@ func (d *Decoder) errorParts() (err error) {
 func (d *Decoder) sentinel(left int) (int, error) {
 	name := d.string()
 	left--
-	if s, ok := d.table.named(name).(Sentinel); ok {
+	if s, ok := d.table.entry(name).(Sentinel); ok {
 		return left, s.Err
 	}
 	err := &RemoteError{Type: name, Message: name}
@@ -455,7 +466,7 @@ func (d *Decoder) typed(name string, left int) (int, error) {
 	d.failures.height = 0
 	err := d.typedValue(name)
 	if err == nil && (d.fault == nil || d.fault.Kind == Unmarshal) {
-		d.Err, d.fault, d.pos, d.depth = saved.Err, saved.fault, saved.pos, saved.depth
+		d.Err, d.fault, d.pos, d.level, d.g = saved.Err, saved.fault, saved.pos, saved.level, saved.g
 		d.skip()
 	}
 	if left--; d.Err != nil {
@@ -491,7 +502,7 @@ func (d *Decoder) speaks(err error, height int) bool {
 
 // typedValue returns nil where it cannot make the error.
 func (d *Decoder) typedValue(name string) error {
-	t, ok := d.table.named(name).(ErrorType)
+	t, ok := d.table.entry(name).(ErrorType)
 	if !ok {
 		return nil
 	}

@@ -268,13 +268,14 @@ func TestMalformedErrorItemsAreRefused(t *testing.T) {
 	b := errorTable(t)
 	deep := strings.Repeat("d81b82"+text("!error")+"a1"+text("w")+"81", 200) + "f6"
 	for item, says := range map[string]string{
-		"":                                     "ends too early",
-		"00":                                   "an integer where an error is expected",
-		"d81b80":                               "the message ends too early",
-		"d81b81" + text("!err"):                "an error of 1 parts",
-		"d81b82" + text("!error") + "00":       "an integer where the map of an error",
-		"d81b82" + text("!err") + "62c328":     "not UTF-8",
-		"d81b82" + text("bank.Overdrawn") + "": "ends too early",
+		"":                                       "ends too early",
+		"00":                                     "an integer where an error is expected",
+		"d81b80":                                 "the message ends too early",
+		"d81b81" + text("!err"):                  "an error of 1 parts",
+		"d81b82" + text("!error") + "00":         "an integer where the map of an error",
+		"d81b82" + text("!err") + "62c328":       "not UTF-8",
+		"d81b82" + text("bank.Overdrawn") + "a0": "a value of the type \"bank.Overdrawn\" where an error is expected",
+		"d81b83" + text("bank.Overdrawn") + "":   "ends too early",
 		"d81b82" + text("!error") + "a2" + text("m") + "60" + text("m") + "60": "twice or out of order",
 		deep: "nested in more than 96 levels",
 	} {

@@ -6,53 +6,16 @@ import (
 	"reflect"
 )
 
-// cycleDepth is the nesting from which the way to a value is remembered, to notice that it leads back into itself. A value
-// that is less deep has no cycle, and pays nothing.
-const cycleDepth = 32
-
-// visit is one reference on the way to the current value. An address alone is not enough: a struct and its first field
-// share one.
-type visit struct {
-	at  uintptr
-	len int
-	typ reflect.Type
-}
-
-// descend goes down through a pointer, a map or a non-empty slice; ascend goes up again.
-func (e *Encoder) descend(v reflect.Value) bool {
-	if !e.enter() {
-		return false
-	}
-	if e.depth <= cycleDepth {
-		return true
-	}
-	here := visit{at: v.Pointer(), typ: v.Type()}
-	if v.Kind() == reflect.Slice {
-		here.len = v.Len()
-	}
-	for _, passed := range e.trail {
-		if passed == here {
-			e.depth--
-			e.failf("cycle: this %v is inside itself", here.typ)
-			return false
-		}
-	}
-	e.trail = append(e.trail, here)
-	return true
-}
-
-func (e *Encoder) ascend() {
-	if e.depth > cycleDepth {
-		e.trail = e.trail[:len(e.trail)-1]
-	}
-	e.leave()
-}
-
 // pointerPlan writes the pointee in the pointer's place. A pointee that may itself be null is wrapped in an array of one.
 type pointerPlan struct {
-	typ     reflect.Type // of the pointee
-	size    int64
+	typ     reflect.Type
 	pointee *plan
+	size    int64 // of the pointee; pointers to what has none are not told apart
+}
+
+func (b *planner) pointer(p *plan) {
+	pointer := &pointerPlan{typ: p.typ, pointee: b.plan(p.typ.Elem()), size: int64(p.typ.Elem().Size())}
+	p.enc, p.dec = pointer.encode, pointer.decode
 }
 
 func (p *pointerPlan) encode(e *Encoder, v reflect.Value) {
@@ -60,114 +23,298 @@ func (p *pointerPlan) encode(e *Encoder, v reflect.Value) {
 		e.null()
 		return
 	}
-	if !e.descend(v) {
+	if p.size > 0 {
+		switch e.visit(v.Pointer(), 0, p.typ) {
+		case elsewhere:
+			return
+		case postponed:
+			target := v.Elem() // v itself may be a place that changes before the body's turn comes
+			e.later(rootName(p.typ), func(e *Encoder) { p.encodePointee(e, target) })
+			return
+		}
+	}
+	p.encodePointee(e, v.Elem())
+}
+
+func (p *pointerPlan) encodePointee(e *Encoder, v reflect.Value) {
+	if !p.pointee.nullable {
+		p.pointee.enc(e, v)
 		return
 	}
-	if p.pointee.nullable {
+	if e.enter() {
 		e.head(majorArray, 1)
+		p.pointee.enc(e, v)
+		e.leave()
 	}
-	p.pointee.enc(e, v.Elem())
-	e.ascend()
 }
 
 func (p *pointerPlan) decode(d *Decoder, v reflect.Value) {
-	if d.null() || !d.enter() {
+	if d.null() {
 		return
 	}
-	defer d.leave()
-	if p.pointee.nullable {
-		if n := d.length(majorArray, "a pointer's array of one"); d.Err == nil && n != 1 {
-			d.failf("a pointer's array has %d items, not one", n)
-		}
-	}
-	if !d.charge(p.size) {
+	if d.tagged() {
+		p.decodeReference(d, v)
 		return
 	}
-	target := reflect.New(p.typ)
-	p.pointee.dec(d, target.Elem())
+	if d.charge(p.size) && d.admit(p.pointee.typ, -1) {
+		target := reflect.New(p.typ.Elem())
+		d.setPointer(v, target)
+		p.decodePointee(d, target.Elem())
+	}
+}
+
+// setPointer sets v, whose type may have a name.
+func (d *Decoder) setPointer(v, target reflect.Value) {
+	if v.Type() != target.Type() {
+		target = target.Convert(v.Type())
+	}
 	v.Set(target)
+}
+
+// decodeReference decodes a pointer that may be to something that stands elsewhere.
+func (p *pointerPlan) decodeReference(d *Decoder, v reflect.Value) {
+	known, at := d.reference(p.typ)
+	if known != nil {
+		v.Set(reflect.ValueOf(known))
+	}
+	if known != nil || !d.charge(p.size) || !d.admit(p.pointee.typ, -1) {
+		return
+	}
+	target := reflect.New(p.typ.Elem())
+	d.setPointer(v, target)
+	if at.forward >= 0 {
+		d.await(at, v.Interface(), func(d *Decoder) { p.decodePointee(d, target.Elem()) })
+		return
+	}
+	d.place(at, v.Interface())
+	p.decodePointee(d, target.Elem())
+}
+
+func (p *pointerPlan) decodePointee(d *Decoder, v reflect.Value) {
+	if !p.pointee.nullable {
+		p.pointee.dec(d, v)
+		return
+	}
+	if n := d.length(majorArray, "a pointer's array of one"); d.Err == nil && n != 1 {
+		d.failf("a pointer's array has %d items, not one", n)
+	}
+	if d.enter() {
+		p.pointee.dec(d, v)
+		d.leave()
+	}
 }
 
 // slice plans byte strings for the slices of bytes, arrays for others.
 func (b *planner) slice(p *plan) {
-	switch p.typ.Elem().Kind() {
-	case reflect.Uint8:
-		p.enc = func(e *Encoder, v reflect.Value) { e.bytes(v.Bytes()) }
-		p.dec = func(d *Decoder, v reflect.Value) { v.SetBytes(d.bytes()) }
+	if p.typ.Elem().Kind() == reflect.Uint8 {
+		p.enc, p.dec = encodeByteSlice, decodeByteSlice
 		return
 	}
+	list := &listPlan{typ: p.typ, size: int64(p.typ.Elem().Size())}
+	p.enc, p.dec = list.encodeSlice, list.decodeSlice
 	switch p.typ {
 	case reflect.TypeFor[[]string]():
-		planList(p, (*Encoder).string, (*Decoder).string)
+		planElements(list, (*Encoder).string, (*Decoder).string)
 	case reflect.TypeFor[[]int]():
-		planList(p, func(e *Encoder, v int) { e.int(int64(v)) }, func(d *Decoder) int { return int(d.int(math.MinInt, math.MaxInt)) })
+		planElements(list, func(e *Encoder, v int) { e.int(int64(v)) }, func(d *Decoder) int { return int(d.int(math.MinInt, math.MaxInt)) })
 	case reflect.TypeFor[[]int64]():
-		planList(p, (*Encoder).int, func(d *Decoder) int64 { return d.int(math.MinInt64, math.MaxInt64) })
+		planElements(list, (*Encoder).int, func(d *Decoder) int64 { return d.int(math.MinInt64, math.MaxInt64) })
 	case reflect.TypeFor[[]float64]():
-		planList(p, (*Encoder).float64, (*Decoder).float64)
+		planElements(list, (*Encoder).float64, (*Decoder).float64)
 	default:
-		list := &listPlan{p.typ, int64(p.typ.Elem().Size()), b.plan(p.typ.Elem())}
-		p.enc, p.dec = list.encodeSlice, list.decodeSlice
+		elem := b.plan(p.typ.Elem())
+		list.enc = func(e *Encoder, v reflect.Value) { elem.encodeEach(e, v, v.Len()) }
+		list.dec = func(d *Decoder, v reflect.Value) { elem.decodeEach(d, v, v.Len()) }
 	}
 }
 
-// planList plans the slices that are commonest without a reflection of each element.
-func planList[E any](p *plan, enc func(*Encoder, E), dec func(*Decoder) E) {
-	size := int64(reflect.TypeFor[E]().Size())
-	p.enc = func(e *Encoder, v reflect.Value) {
-		var list []E
+// planElements plans the slices that are commonest without a reflection of each element.
+func planElements[E any](list *listPlan, enc func(*Encoder, E), dec func(*Decoder) E) {
+	elements := func(v reflect.Value) []E {
 		if v.CanAddr() {
-			list = *v.Addr().Interface().(*[]E)
-		} else {
-			list = v.Interface().([]E)
+			return *v.Addr().Interface().(*[]E)
 		}
-		if list == nil {
-			e.null()
+		return v.Interface().([]E)
+	}
+	list.enc = func(e *Encoder, v reflect.Value) { encodeElements(e, elements(v), enc) }
+	list.dec = func(d *Decoder, v reflect.Value) { decodeElements(d, elements(v), dec) }
+}
+
+func encodeElements[E any](e *Encoder, list []E, enc func(*Encoder, E)) {
+	for i := 0; i < len(list) && e.Err == nil; i++ {
+		if enc(e, list[i]); !e.within() {
+			e.at(index(i))
+		}
+	}
+}
+
+func decodeElements[E any](d *Decoder, list []E, dec func(*Decoder) E) {
+	for i := 0; i < len(list) && d.Err == nil; i++ {
+		if list[i] = dec(d); d.Err != nil {
+			d.at(index(i))
+		}
+	}
+}
+
+// listPlan writes a slice as a CBOR array.
+type listPlan struct {
+	typ  reflect.Type
+	size int64 // of an element
+	enc  func(*Encoder, reflect.Value)
+	dec  func(*Decoder, reflect.Value) // into the elements of a slice of the length that came
+}
+
+func (l *listPlan) encodeSlice(e *Encoder, v reflect.Value) {
+	if v.IsNil() {
+		e.null()
+		return
+	}
+	if n := v.Len(); n > 0 && l.size > 0 {
+		switch e.visit(v.Pointer(), n, l.typ) {
+		case elsewhere:
+			return
+		case postponed:
+			v := v.Slice3(0, n, n) // v may be a place that changes before the body's turn comes
+			e.later(rootName(l.typ), func(e *Encoder) { l.encodeArray(e, v) })
 			return
 		}
-		if !e.enter() {
-			return
-		}
-		if e.fits(len(list)) {
-			e.head(majorArray, uint64(len(list)))
-		}
-		for i := 0; i < len(list) && e.Err == nil; i++ {
-			if enc(e, list[i]); !e.within() {
-				e.at(index(i))
-			}
-		}
+	}
+	l.encodeArray(e, v)
+}
+
+func (l *listPlan) encodeArray(e *Encoder, v reflect.Value) {
+	if n := v.Len(); e.fits(n) && e.enter() {
+		e.head(majorArray, uint64(n))
+		l.enc(e, v)
 		e.leave()
 	}
-	p.dec = func(d *Decoder, v reflect.Value) {
-		n := d.list(size)
-		if n < 0 {
+}
+
+func (p *plan) encodeEach(e *Encoder, v reflect.Value, n int) {
+	for i := range n {
+		if p.enc(e, v.Index(i)); !e.within() {
+			e.at(index(i))
 			return
 		}
-		list := make([]E, n)
-		for i := 0; i < n && d.Err == nil; i++ {
-			if list[i] = dec(d); d.Err != nil {
-				d.at(index(i))
-			}
+	}
+}
+
+func (l *listPlan) decodeSlice(d *Decoder, v reflect.Value) {
+	switch {
+	case d.null():
+		return
+	case d.tagged():
+		l.decodeReference(d, v)
+		return
+	}
+	if n := d.length(majorArray, "an array"); l.make(d, v, n) {
+		l.decodeArray(d, v)
+	}
+}
+
+// make sets v to a slice of n elements, unless that is too much.
+func (l *listPlan) make(d *Decoder, v reflect.Value, n int) bool {
+	switch {
+	case !d.chargeEach(n, l.size) || !d.admit(l.typ, n):
+		return false
+	case n == 0:
+		v.Set(reflect.MakeSlice(l.typ, 0, 0))
+	default:
+		v.Grow(n)
+		v.SetLen(n)
+		v.SetCap(n)
+	}
+	return true
+}
+
+func (l *listPlan) decodeReference(d *Decoder, v reflect.Value) {
+	known, at := d.reference(l.typ)
+	if known != nil {
+		v.Set(reflect.ValueOf(known))
+		return
+	}
+	if at.forward < 0 {
+		if n := d.length(majorArray, "an array"); l.make(d, v, n) {
+			d.place(at, v.Interface())
+			l.decodeArray(d, v)
 		}
-		*v.Addr().Interface().(*[]E) = list
+		return
+	}
+	if !l.make(d, v, at.length) {
+		return
+	}
+	made := reflect.ValueOf(v.Interface())
+	d.await(at, v.Interface(), func(d *Decoder) {
+		if n := d.length(majorArray, "an array"); d.Err == nil && n != made.Len() {
+			d.failf("a body of %d elements, a slice of %d was announced", n, made.Len())
+		}
+		l.decodeArray(d, made)
+	})
+}
+
+func (l *listPlan) decodeArray(d *Decoder, v reflect.Value) {
+	if d.enter() {
+		l.dec(d, v)
 		d.leave()
 	}
 }
 
-// list reads the head of a slice, goes a level down and charges the elements; −1 for null and on failure.
-func (d *Decoder) list(size int64) int {
-	if d.null() {
-		return -1
+func (p *plan) decodeEach(d *Decoder, v reflect.Value, n int) {
+	for i := range n {
+		if p.decode(d, v.Index(i)); d.Err != nil {
+			d.at(index(i))
+			return
+		}
 	}
-	n := d.length(majorArray, "an array")
-	if !d.enter() {
-		return -1
+}
+
+func encodeByteSlice(e *Encoder, v reflect.Value) {
+	if n := v.Len(); n > 0 {
+		switch e.visit(v.Pointer(), n, v.Type()) {
+		case elsewhere:
+			return
+		case postponed:
+			b := v.Bytes()
+			e.later(rootName(v.Type()), func(e *Encoder) { e.bytes(b) })
+			return
+		}
 	}
-	if !d.chargeEach(n, size) {
-		d.leave()
-		return -1
+	e.bytes(v.Bytes())
+}
+
+func decodeByteSlice(d *Decoder, v reflect.Value) {
+	if !d.tagged() {
+		decodePlainBytes(d, v)
+		return
 	}
-	return n
+	known, at := d.reference(v.Type())
+	switch {
+	case known != nil:
+		v.Set(reflect.ValueOf(known))
+	case at.forward < 0:
+		decodePlainBytes(d, v)
+		d.place(at, v.Interface())
+	case d.charge(int64(at.length)) && d.admit(v.Type(), at.length):
+		b := make([]byte, at.length)
+		v.SetBytes(b)
+		d.await(at, v.Interface(), func(d *Decoder) { d.fill(b) })
+	}
+}
+
+func decodePlainBytes(d *Decoder, v reflect.Value) {
+	v.SetBytes(d.bytes())
+	if n := v.Len(); n > 0 && !d.admit(v.Type(), n) {
+		v.SetZero()
+	}
+}
+
+// fill reads a byte string of the length that was announced.
+func (d *Decoder) fill(b []byte) {
+	n := d.length(majorBytes, "a byte string")
+	if d.Err == nil && n != len(b) {
+		d.failf("a body of %d bytes, a slice of %d was announced", n, len(b))
+	}
+	copy(b, d.take(n))
 }
 
 // chargeEach is charge for n elements.
@@ -178,63 +325,10 @@ func (d *Decoder) chargeEach(n int, size int64) bool {
 	return d.charge(int64(n) * size)
 }
 
-// listPlan writes a slice or an array as a CBOR array.
-type listPlan struct {
+// arrayPlan writes an array as a CBOR array.
+type arrayPlan struct {
 	typ  reflect.Type
-	size int64 // of an element
 	elem *plan
-}
-
-func (l *listPlan) encodeSlice(e *Encoder, v reflect.Value) {
-	switch n := v.Len(); {
-	case v.IsNil():
-		e.null()
-	case n == 0:
-		if e.enter() {
-			e.head(majorArray, 0)
-			e.leave()
-		}
-	case e.descend(v):
-		l.encodeEach(e, v, n)
-		e.ascend()
-	}
-}
-
-func (l *listPlan) encodeEach(e *Encoder, v reflect.Value, n int) {
-	if !e.fits(n) {
-		return
-	}
-	e.head(majorArray, uint64(n))
-	for i := range n {
-		if l.elem.enc(e, v.Index(i)); !e.within() {
-			e.at(index(i))
-			return
-		}
-	}
-}
-
-func (l *listPlan) decodeSlice(d *Decoder, v reflect.Value) {
-	n := d.list(l.size)
-	if n < 0 {
-		return
-	}
-	if n == 0 {
-		v.Set(reflect.MakeSlice(l.typ, 0, 0))
-	} else {
-		v.Grow(n)
-		v.SetLen(n)
-	}
-	l.decodeEach(d, v, n)
-	d.leave()
-}
-
-func (l *listPlan) decodeEach(d *Decoder, v reflect.Value, n int) {
-	for i := range n {
-		if l.elem.dec(d, v.Index(i)); d.Err != nil {
-			d.at(index(i))
-			return
-		}
-	}
 }
 
 // array plans byte strings for the arrays of bytes, such as identifiers, and arrays for others. The length must match.
@@ -243,27 +337,28 @@ func (b *planner) array(p *plan) {
 		p.enc, p.dec = encodeByteArray, decodeByteArray
 		return
 	}
-	list := &listPlan{p.typ, int64(p.typ.Elem().Size()), b.plan(p.typ.Elem())}
-	p.enc, p.dec = list.encodeArray, list.decodeArray
-	if p.refused = list.elem.refused && p.typ.Len() > 0; p.refused {
-		p.zero = list.elem.zero
+	a := &arrayPlan{p.typ, b.plan(p.typ.Elem())}
+	p.enc, p.dec = a.encode, a.decode
+	if p.refused = a.elem.refused && p.typ.Len() > 0; p.refused {
+		p.zero = a.elem.zero
 	}
 }
 
-func (l *listPlan) encodeArray(e *Encoder, v reflect.Value) {
-	if e.enter() {
-		l.encodeEach(e, v, v.Len())
+func (a *arrayPlan) encode(e *Encoder, v reflect.Value) {
+	if n := v.Len(); e.fits(n) && e.enter() {
+		e.head(majorArray, uint64(n))
+		a.elem.encodeEach(e, v, n)
 		e.leave()
 	}
 }
 
-func (l *listPlan) decodeArray(d *Decoder, v reflect.Value) {
+func (a *arrayPlan) decode(d *Decoder, v reflect.Value) {
 	n := d.length(majorArray, "an array")
 	if d.Err == nil && n != v.Len() {
-		d.failf("%d elements for %v", n, l.typ)
+		d.failf("%d elements for %v", n, a.typ)
 	}
 	if d.enter() {
-		l.decodeEach(d, v, n)
+		a.elem.decodeEach(d, v, n)
 		d.leave()
 	}
 }

@@ -12,6 +12,16 @@ import (
 	"time"
 )
 
+// isBuiltin reports whether builtin plans a type.
+func isBuiltin(t reflect.Type) bool {
+	switch t {
+	case reflect.TypeFor[time.Time](), reflect.TypeFor[url.Userinfo](),
+		reflect.TypeFor[big.Int](), reflect.TypeFor[big.Float](), reflect.TypeFor[big.Rat]():
+		return true
+	}
+	return false
+}
+
 // builtin plans the standard library's types whose state is not in exported fields.
 func builtin(p *plan) bool {
 	switch p.typ {
@@ -35,6 +45,22 @@ func builtin(p *plan) bool {
 
 type cborMarshaler interface{ MarshalCBOR() ([]byte, error) }
 type cborUnmarshaler interface{ UnmarshalCBOR([]byte) error }
+
+// marshalsItself reports whether marshaled plans a struct.
+func marshalsItself(t reflect.Type) bool {
+	return marshals[cborMarshaler, cborUnmarshaler](t) || marshals[encoding.BinaryMarshaler, encoding.BinaryUnmarshaler](t) ||
+		marshals[encoding.TextMarshaler, encoding.TextUnmarshaler](t)
+}
+
+// hasUnexported reports whether a struct has state that reflection does not hand out.
+func hasUnexported(t reflect.Type) bool {
+	for i := range t.NumField() {
+		if f := t.Field(i); !f.IsExported() && f.Name != "_" {
+			return true
+		}
+	}
+	return false
+}
 
 // marshaled plans a struct that marshals itself, and reports whether it does.
 func marshaled(p *plan) bool {

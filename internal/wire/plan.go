@@ -17,9 +17,10 @@ type plan struct {
 	dec  func(*Decoder, reflect.Value)
 	zero func(reflect.Value) bool // whether a field of this value may be left out
 
-	typ      reflect.Type
-	nullable bool // a value may be written as null, so that a pointer to it needs a wrapping
-	refused  bool // every value of the type is refused, even a zero one
+	typ       reflect.Type
+	nullable  bool // a value may be written as null, so that a pointer to it needs a wrapping
+	refused   bool // every value of the type is refused, even a zero one
+	unaliased bool // no two references in a value can be the same; set when the plan is published
 }
 
 // planner makes the plans of a type and of all that it mentions.
@@ -53,8 +54,7 @@ func (b *planner) compose(p *plan) {
 	switch t := p.typ; t.Kind() {
 	case reflect.Pointer:
 		p.nullable = true
-		pointer := &pointerPlan{t.Elem(), int64(t.Elem().Size()), b.plan(t.Elem())}
-		p.enc, p.dec = pointer.encode, pointer.decode
+		b.pointer(p)
 	case reflect.Slice:
 		p.nullable = true
 		b.slice(p)
@@ -89,6 +89,7 @@ func scalar(p *plan) bool {
 		p.dec = func(d *Decoder, v reflect.Value) { v.SetBool(d.bool()) }
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		most := int64(1)<<(p.typ.Bits()-1) - 1
+		p.zero = func(v reflect.Value) bool { return v.Int() == 0 }
 		p.enc = func(e *Encoder, v reflect.Value) { e.int(v.Int()) }
 		p.dec = func(d *Decoder, v reflect.Value) { v.SetInt(d.int(^most, most)) }
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
@@ -98,6 +99,7 @@ func scalar(p *plan) bool {
 	case reflect.Float32:
 		planFloat32(p)
 	case reflect.Float64:
+		p.zero = func(v reflect.Value) bool { return math.Float64bits(v.Float()) == 0 }
 		p.enc = func(e *Encoder, v reflect.Value) { e.float64(v.Float()) }
 		p.dec = func(d *Decoder, v reflect.Value) { v.SetFloat(d.float64()) }
 	case reflect.Complex64:
@@ -107,6 +109,7 @@ func scalar(p *plan) bool {
 		p.enc = func(e *Encoder, v reflect.Value) { e.complex128(v.Complex()) }
 		p.dec = func(d *Decoder, v reflect.Value) { v.SetComplex(d.complex128()) }
 	case reflect.String:
+		p.zero = func(v reflect.Value) bool { return v.Len() == 0 }
 		p.enc = func(e *Encoder, v reflect.Value) { e.string(v.String()) }
 		p.dec = func(d *Decoder, v reflect.Value) { v.SetString(d.string()) }
 	default:
@@ -174,42 +177,6 @@ func zeroBits(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// encodeInterface writes an error, or the reference of a remote object where the message's table knows the interface.
-func encodeInterface(e *Encoder, v reflect.Value) {
-	t := v.Type()
-	switch remote, ok := e.table.remote(t); {
-	case v.IsNil():
-		e.null()
-	case t == errorType:
-		e.error(v.Interface().(error))
-	case ok:
-		e.remote(remote, v.Interface())
-	default:
-		e.fail(cannotTravel(t))
-	}
-}
-
-func decodeInterface(d *Decoder, v reflect.Value) {
-	t := v.Type()
-	if d.null() {
-		return
-	}
-	if t == errorType {
-		if err := d.error(); err != nil {
-			v.Set(reflect.ValueOf(err))
-		}
-		return
-	}
-	remote, ok := d.table.remote(t)
-	if !ok {
-		d.fail(cannotTravel(t))
-		return
-	}
-	if object := d.remote(remote); object != nil {
-		v.Set(reflect.ValueOf(object))
-	}
-}
-
 func encodeNothing(e *Encoder, v reflect.Value) {
 	if !v.IsZero() {
 		e.fail(cannotTravel(v.Type()))
@@ -225,9 +192,6 @@ func decodeNothing(d *Decoder, v reflect.Value) {
 }
 
 func cannotTravel(t reflect.Type) error {
-	if t.Kind() == reflect.Interface {
-		return fmt.Errorf("interface type %v cannot travel: it is no remote interface that this method knows", t)
-	}
 	return fmt.Errorf("%v cannot travel", t)
 }
 

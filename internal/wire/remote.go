@@ -27,10 +27,15 @@ func (e *Encoder) remote(t Type, v any) {
 		return
 	}
 	r, err := e.objects.Export(t, v)
-	if err == nil {
-		err = r.check()
-	}
 	if err != nil {
+		e.fail(err)
+		return
+	}
+	e.record(r)
+}
+
+func (e *Encoder) record(r Record) {
+	if err := r.check(); err != nil {
 		e.fail(err)
 		return
 	}

@@ -43,6 +43,17 @@ func (o *fakeObjects) Import(t Type, r Record) (any, error) {
 	return o.known[r.Object[0]], nil
 }
 
+func (o *fakeObjects) Known(t Type, v any) (Record, bool) {
+	one, ok := v.(*thing)
+	if !ok || o.err != nil {
+		return Record{}, false
+	}
+	r, _ := o.Export(t, one)
+	return r, true
+}
+
+func (o *fakeObjects) Home(r Record) (any, bool) { return nil, false }
+
 func thingBench(t testing.TB, o *fakeObjects) *bench {
 	b := newBench(t, thingType{})
 	b.objects = o

@@ -5,109 +5,154 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
 // structPlan writes a struct as a map from field names to the fields that are not zero. The names are in the bytewise order
-// of their encoding; a reader passes over names that it does not know, and leaves fields that did not come at zero.
+// of their encoding; a reader passes over names that it does not know, and leaves fields that did not come at zero. A struct
+// tagged toarray is an array of all its fields instead, and a field tagged keyasint has a number for a name.
 type structPlan struct {
-	typ    reflect.Type
-	fields []field
-	byName map[string]int
+	typ        reflect.Type
+	fields     []field
+	byKey      map[string]int // by the encoded name
+	positional bool
 }
 
 type field struct {
-	key   []byte // the encoded name
-	name  string // the name in Go, for paths
-	index int
-	plan  *plan
+	key       []byte // the encoded name
+	name      string // the name in Go, for paths
+	index     int
+	plan      *plan
+	omitEmpty bool // a slice or map that is left out when it is empty, as when it is nil
 }
 
 // structure plans a struct that is not one of the built-in types: by its own marshaler where it has unexported state, else
 // field by field.
 func (b *planner) structure(p *plan) {
-	open, closed := 0, 0
-	for i := range p.typ.NumField() {
-		switch f := p.typ.Field(i); {
-		case f.IsExported():
-			open++
-		case f.Name != "_":
-			closed++
-		}
-	}
-	if closed > 0 && marshaled(p) {
+	closed := hasUnexported(p.typ)
+	if closed && marshaled(p) {
 		return
 	}
-	if closed > 0 && open == 0 {
+	if closed && !hasExported(p.typ) {
 		p.refuse(fmt.Errorf("%v cannot travel: it has no exported field and no MarshalCBOR, MarshalBinary or MarshalText", p.typ))
 		return
 	}
-	s := &structPlan{typ: p.typ, byName: map[string]int{}}
+	s := &structPlan{typ: p.typ, byKey: map[string]int{}}
 	if err := b.fields(s); err != nil {
 		p.refuse(err)
 		return
 	}
 	p.enc, p.dec = s.encode, s.decode
+	if s.positional {
+		p.enc, p.dec = s.encodeArray, s.decodeArray
+	}
 	if slices.ContainsFunc(s.fields, func(f field) bool { return f.plan.refused }) {
 		p.refused = true
 		p.zero = func(reflect.Value) bool { return false }
 	}
 }
 
+func hasExported(t reflect.Type) bool {
+	for i := range t.NumField() {
+		if t.Field(i).IsExported() {
+			return true
+		}
+	}
+	return false
+}
+
 func (b *planner) fields(s *structPlan) error {
 	for i := range s.typ.NumField() {
 		f := s.typ.Field(i)
-		name, skip, err := fieldName(s.typ, f)
+		if f.Name == "_" {
+			s.positional = s.positional || tagOf(f).toArray
+			continue
+		}
+		planned, travels, err := b.field(s.typ, f)
 		if err != nil {
 			return err
 		}
-		if skip {
-			continue
+		if travels {
+			planned.index = i
+			s.fields = append(s.fields, planned)
 		}
-		key := append(appendHead(nil, majorText, uint64(len(name))), name...)
-		s.fields = append(s.fields, field{key, f.Name, i, b.plan(f.Type)})
+	}
+	if s.positional {
+		return nil
 	}
 	slices.SortFunc(s.fields, func(a, b field) int { return bytes.Compare(a.key, b.key) })
 	for i, f := range s.fields {
 		if i > 0 && bytes.Equal(f.key, s.fields[i-1].key) {
 			return fmt.Errorf("%v cannot travel: its fields %s and %s have one name", s.typ, s.fields[i-1].name, f.name)
 		}
-		s.byName[string(f.key[len(f.key)-nameLength(f.key):])] = i
+		s.byKey[string(f.key)] = i
 	}
 	return nil
 }
 
-// nameLength returns the length of the text in an encoded key.
-func nameLength(key []byte) int {
-	d := Decoder{data: key}
-	_, n := d.head()
-	return int(n)
-}
-
-// fieldName returns the name that a field travels by, from its cbor tag or its own.
-func fieldName(t reflect.Type, f reflect.StructField) (name string, skip bool, err error) {
-	tag := f.Tag.Get("cbor")
-	name, rest, _ := strings.Cut(tag, ",")
-	for option := range strings.SplitSeq(rest, ",") {
-		if option == "toarray" || option == "keyasint" {
-			return "", false, fmt.Errorf("%v cannot travel: the cbor option %s of %s is not supported", t, option, f.Name)
-		}
-	}
+// field plans one field, and reports whether it travels.
+func (b *planner) field(t reflect.Type, f reflect.StructField) (planned field, travels bool, err error) {
+	tag := tagOf(f)
 	switch {
-	case tag == "-":
-		return "", true, nil
+	case tag.skip:
+		return field{}, false, nil
 	case !f.IsExported():
 		if lost := exportedWithin(f, map[reflect.Type]bool{}); lost != "" {
 			err = fmt.Errorf("%v cannot travel: the embedded %s is not exported, so that its field %s would be lost", t, f.Name, lost)
 		}
-		return "", true, err
-	case name == "":
-		return f.Name, false, nil
-	case !utf8.ValidString(name):
-		return "", false, fmt.Errorf("%v cannot travel: the cbor name of %s is not UTF-8", t, f.Name)
+		return field{}, false, err
+	case !utf8.ValidString(tag.name):
+		return field{}, false, fmt.Errorf("%v cannot travel: the cbor name of %s is not UTF-8", t, f.Name)
 	}
-	return name, false, nil
+	planned = field{name: f.Name, plan: b.plan(f.Type)}
+	if planned.key, err = tag.key(f.Name); err != nil {
+		return field{}, false, fmt.Errorf("%v cannot travel: the cbor name of %s: %w", t, f.Name, err)
+	}
+	planned.omitEmpty = tag.omitEmpty && (f.Type.Kind() == reflect.Slice || f.Type.Kind() == reflect.Map)
+	return planned, true, nil
+}
+
+// fieldTag is what the cbor tag of a field says; options that are unknown say nothing.
+type fieldTag struct {
+	name                               string
+	skip, omitEmpty, toArray, keyAsInt bool
+}
+
+func tagOf(f reflect.StructField) (tag fieldTag) {
+	text := f.Tag.Get("cbor")
+	name, options, _ := strings.Cut(text, ",")
+	tag.name, tag.skip = name, text == "-"
+	for option := range strings.SplitSeq(options, ",") {
+		switch option {
+		case "omitempty":
+			tag.omitEmpty = true
+		case "toarray":
+			tag.toArray = true
+		case "keyasint":
+			tag.keyAsInt = true
+		}
+	}
+	return tag
+}
+
+// key returns the encoded name of a field.
+func (t fieldTag) key(name string) ([]byte, error) {
+	if t.keyAsInt {
+		n, err := strconv.ParseInt(t.name, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no number, as keyasint wants it", t.name)
+		}
+		if n < 0 {
+			return appendHead(nil, majorNegative, uint64(^n)), nil
+		}
+		return appendHead(nil, majorUint, uint64(n)), nil
+	}
+	if t.name != "" {
+		name = t.name
+	}
+	return append(appendHead(nil, majorText, uint64(len(name))), name...), nil
 }
 
 // exportedWithin returns an exported field that a struct has only by an embedded one that is not exported, or "".
@@ -139,7 +184,6 @@ func (s *structPlan) encode(e *Encoder, v reflect.Value) {
 	if !e.enter() {
 		return
 	}
-	defer e.leave()
 	head := len(e.buf)
 	if len(s.fields) <= shortMap {
 		e.buf = append(e.buf, 0)
@@ -150,7 +194,7 @@ func (s *structPlan) encode(e *Encoder, v reflect.Value) {
 	for i := range s.fields {
 		f := &s.fields[i]
 		fv := v.Field(f.index)
-		if f.plan.zero(fv) {
+		if f.plan.zero(fv) || f.omitEmpty && fv.Len() == 0 {
 			continue
 		}
 		n++
@@ -163,15 +207,32 @@ func (s *structPlan) encode(e *Encoder, v reflect.Value) {
 	if len(s.fields) <= shortMap {
 		e.buf[head] = majorMap<<5 | n
 	}
+	e.leave()
 }
 
 func (s *structPlan) present(v reflect.Value) (n uint64) {
 	for i := range s.fields {
-		if !s.fields[i].plan.zero(v.Field(s.fields[i].index)) {
+		f := &s.fields[i]
+		if fv := v.Field(f.index); !f.plan.zero(fv) && !(f.omitEmpty && fv.Len() == 0) {
 			n++
 		}
 	}
 	return n
+}
+
+func (s *structPlan) encodeArray(e *Encoder, v reflect.Value) {
+	if !e.enter() {
+		return
+	}
+	e.head(majorArray, uint64(len(s.fields)))
+	for i := range s.fields {
+		f := &s.fields[i]
+		if f.plan.enc(e, v.Field(f.index)); !e.within() {
+			e.at("." + f.name)
+			return
+		}
+	}
+	e.leave()
 }
 
 func (s *structPlan) decode(d *Decoder, v reflect.Value) {
@@ -179,10 +240,10 @@ func (s *structPlan) decode(d *Decoder, v reflect.Value) {
 	if !d.enter() {
 		return
 	}
-	defer d.leave()
 	next := 0
+	var unknown []byte // the last name, if it is not known
 	for range n {
-		i := s.find(d, next)
+		i := s.find(d, next, &unknown)
 		if d.Err != nil {
 			return
 		}
@@ -191,29 +252,88 @@ func (s *structPlan) decode(d *Decoder, v reflect.Value) {
 			continue
 		}
 		f := &s.fields[i]
-		if f.plan.dec(d, v.Field(f.index)); d.Err != nil {
+		if f.plan.nullable || !d.tagged() {
+			f.plan.dec(d, v.Field(f.index))
+		} else {
+			f.plan.decodeCopy(d, v.Field(f.index))
+		}
+		if d.Err != nil {
 			d.at("." + f.name)
 			return
 		}
 		next = i + 1
 	}
+	d.leave()
 }
 
-// find reads a field's name and returns its place in the plan; −1 for a name that is unknown. Known names come in order,
-// so that none comes twice.
-func (s *structPlan) find(d *Decoder, next int) int {
-	rest := d.data[d.pos:]
-	for i := next; i < len(s.fields); i++ {
-		if key := s.fields[i].key; bytes.HasPrefix(rest, key) {
-			d.pos += len(key)
-			return i
+func (s *structPlan) decodeArray(d *Decoder, v reflect.Value) {
+	n := d.length(majorArray, "an array of fields")
+	if d.Err == nil && n != len(s.fields) {
+		d.failf("%d fields for %v, which has %d and is positional", n, s.typ, len(s.fields))
+	}
+	if !d.enter() {
+		return
+	}
+	for i := range s.fields {
+		f := &s.fields[i]
+		if f.plan.decode(d, v.Field(f.index)); d.Err != nil {
+			d.at("." + f.name)
+			return
 		}
 	}
-	name := d.text("a field's name")
-	if i, known := s.byName[string(name)]; known {
-		d.failf("field %s comes twice or out of order", s.fields[i].name)
+	d.leave()
+}
+
+// find reads a field's name and returns its place in the plan; −1 for a name that is unknown. Names come in order, so that
+// none comes twice.
+func (s *structPlan) find(d *Decoder, next int, unknown *[]byte) int {
+	rest := d.data[d.pos:]
+	for i := next; i < len(s.fields); i++ {
+		key := s.fields[i].key
+		if !bytes.HasPrefix(rest, key) {
+			continue
+		}
+		if *unknown != nil && bytes.Compare(*unknown, key) >= 0 {
+			break
+		}
+		d.pos += len(key)
+		*unknown = nil
+		return i
 	}
+	return s.unknown(d, next, unknown)
+}
+
+// unknown reads the name of a field that is not one of the next.
+func (s *structPlan) unknown(d *Decoder, next int, unknown *[]byte) int {
+	key := d.fieldKey()
+	if d.Err != nil {
+		return -1
+	}
+	if i, known := s.byKey[string(key)]; known {
+		d.failf("field %s comes twice or out of order", s.fields[i].name)
+	} else if bytes.Compare(*unknown, key) >= 0 || next > 0 && compareKey(key, s.fields[next-1].key) <= 0 {
+		d.failf("a field that is not known here comes twice or out of order")
+	}
+	*unknown = key
 	return -1
+}
+
+// compareKey compares what comes next in the data with an encoded name.
+func compareKey(rest, key []byte) int { return bytes.Compare(rest[:min(len(rest), len(key))], key) }
+
+// fieldKey returns the next item, a field's name or number, as it is in the data.
+func (d *Decoder) fieldKey() []byte {
+	start := d.pos
+	switch d.peek() >> 5 {
+	case majorUint, majorNegative:
+		d.head()
+	default:
+		d.text("a field's name")
+	}
+	if d.Err != nil {
+		return nil
+	}
+	return d.data[start:d.pos]
 }
 
 // text returns the bytes of the next item, which must be text, in the data itself.
@@ -229,7 +349,7 @@ func (d *Decoder) text(want string) []byte {
 // times, references and errors.
 const unseenLevels = errorLevels * (deepestChain + 4)
 
-// skip passes over one item of any kind, which must be well-formed.
+// skip passes over one item of any kind, which must be well-formed. What it marks, postpones or names keeps its number.
 func (d *Decoder) skip() {
 	if len(d.failures.passed) > 0 && d.passOver() {
 		return
@@ -240,13 +360,66 @@ func (d *Decoder) skip() {
 		if major, n = d.head(); d.Err != nil {
 			return
 		}
-		if major == majorTag && (n == tagShareable || n == tagShared || n == tagGraph || n == tagForward) {
-			d.pos = at
-			d.unexpected("a plain value")
+		if major == majorTag && d.skipTag(at, n) {
 			return
 		}
 	}
 	d.skipContent(major, n)
+}
+
+// skipTag sees to the tag at a place, and reports whether it has passed over what the tag is before.
+func (d *Decoder) skipTag(at int, tag uint64) bool {
+	counts := d.g == nil || d.g.outOfTurn == 0
+	switch tag {
+	case tagGraph:
+		d.pos = at
+		d.unexpected("a plain value")
+		return true
+	case tagShareable, tagShared, tagForward:
+		if d.failures.level > 0 {
+			d.pos = at
+			d.unexpected("an error of its own")
+			return true
+		}
+		switch {
+		case tag == tagShareable && counts:
+			d.mark(at)
+		case tag == tagForward && counts:
+			d.forward()
+			return true
+		}
+	case tagNamed:
+		if d.isError() {
+			d.skipError()
+			return true
+		}
+		if counts {
+			d.skipName()
+		}
+	}
+	return false
+}
+
+// skipName gives the name that an array after tag 27 begins with its number, and leaves the array to be passed over.
+func (d *Decoder) skipName() {
+	at := d.pos
+	if d.peek()>>5 == majorArray {
+		d.head()
+		if d.peek()>>5 == majorText {
+			d.named(d.pos)
+		}
+	}
+	d.pos = at
+}
+
+// skipError passes over what follows tag 27 of an error item, in which nothing has a number outside of it.
+func (d *Decoder) skipError() {
+	outside, bodies := d.g, d.bodies
+	d.g, d.bodies = nil, 0
+	d.failures.level++
+	d.skip()
+	d.failures.level--
+	d.g, d.bodies = outside, bodies
 }
 
 func (d *Decoder) skipContent(major byte, n uint64) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"strconv"
+	"sync"
 )
 
 // Objects is the node as the codec sees it: it turns remote objects into records and back. Both methods are called
@@ -20,6 +21,11 @@ type Objects interface {
 	// Import returns the object that r stands for: its canonical stub, or the local object itself. What it returns
 	// is assignable to t.GoType().
 	Import(t Type, r Record) (any, error)
+	// Known returns the record of v, a stub or an object that is exported already, whatever the interface; false for any
+	// other value. The type is one of the table's remote interfaces, no matter which.
+	Known(t Type, v any) (Record, bool)
+	// Home returns the object that r stands for if it is one of this process.
+	Home(r Record) (any, bool)
 }
 
 // Record is a remote reference as it travels.
@@ -30,7 +36,7 @@ type Record struct {
 	Interfaces []string // the remote interfaces that the object has; at most 64
 }
 
-// Type is one entry of a [Table]: a [Sentinel], an [ErrorType], or else a remote interface, whose GoType is an
+// Type is one entry of a [Table]: a [Sentinel], an [ErrorType], a [ValueType], or else a remote interface, whose GoType is an
 // interface type.
 type Type interface {
 	Name() string
@@ -60,6 +66,15 @@ type ErrorType struct {
 func (t ErrorType) Name() string         { return t.Path }
 func (t ErrorType) GoType() reflect.Type { return t.Type }
 
+// ValueType is a type whose values interface-typed values may hold. It is matched by exact dynamic type.
+type ValueType struct {
+	Path string // the type with import paths: "*example.com/shop.Order"
+	Type reflect.Type
+}
+
+func (t ValueType) Name() string         { return t.Path }
+func (t ValueType) GoType() reflect.Type { return t.Type }
+
 // travels returns the type of what is on the wire.
 func (t ErrorType) travels() reflect.Type {
 	if t.Pack != nil {
@@ -72,8 +87,12 @@ func (t ErrorType) travels() reflect.Type {
 // and may be shared. The sentinels and error types of the standard library that calls commonly return are in every table.
 // A nil *Table holds nothing.
 type Table struct {
-	names      map[string]Type
+	names      map[string]Type // of all but values
+	values     map[string]ValueType
+	valueNames map[reflect.Type]string
 	remotes    map[reflect.Type]Type
+	anyRemote  Type     // one of them
+	uses       sync.Map // reflect.Type → use: remembered, not changed
 	sentinels  map[error]Sentinel
 	errorTypes map[reflect.Type]ErrorType
 	ordered    []Sentinel // as given, for errors that answer Is
@@ -85,11 +104,13 @@ type Table struct {
 func NewTable(builtin, types []Type) (*Table, error) {
 	t := &Table{
 		names:      map[string]Type{},
+		values:     map[string]ValueType{},
+		valueNames: map[reflect.Type]string{},
 		remotes:    map[reflect.Type]Type{},
 		sentinels:  map[error]Sentinel{},
 		errorTypes: map[reflect.Type]ErrorType{},
 	}
-	for _, list := range [][]Type{standardErrors(), builtin, types} {
+	for _, list := range [][]Type{standardErrors(), standardValues(), builtin, types} {
 		for _, entry := range list {
 			if err := t.add(entry); err != nil {
 				return nil, err
@@ -106,6 +127,9 @@ func (t *Table) add(entry Type) error {
 	if s, ok := entry.(Sentinel); ok && (s.Err == nil || !reflect.ValueOf(s.Err).Comparable()) {
 		return nil
 	}
+	if v, ok := entry.(ValueType); ok {
+		return t.addValue(v)
+	}
 	if old, ok := t.names[entry.Name()]; ok {
 		if !sameMeaning(old, entry) {
 			return fmt.Errorf("%s has two meanings: %s and %s", entry.Name(), describe(old), describe(entry))
@@ -121,7 +145,20 @@ func (t *Table) add(entry Type) error {
 		setFirst(t.errorTypes, entry.Type, entry)
 	default:
 		setFirst(t.remotes, entry.GoType(), entry)
+		if t.anyRemote == nil {
+			t.anyRemote = entry
+		}
 	}
+	return nil
+}
+
+// addValue adds a type of values. Their names are apart from those of errors: an error type may be a value too.
+func (t *Table) addValue(v ValueType) error {
+	if old, ok := t.values[v.Path]; ok && old.Type != v.Type {
+		return fmt.Errorf("%s has two meanings: the types %v and %v", v.Path, old.Type, v.Type)
+	}
+	t.values[v.Path] = v
+	setFirst(t.valueNames, v.Type, v.Path)
 	return nil
 }
 
@@ -147,6 +184,10 @@ func checkEntry(entry Type) error {
 		}
 		if packs := entry.Pack != nil; packs != (entry.Unpack != nil) || packs != (entry.Packed != nil) {
 			return fmt.Errorf("%s: Pack, Unpack and Packed go together", entry.Path)
+		}
+	case ValueType:
+		if entry.Type == nil || entry.Type.Kind() == reflect.Interface {
+			return fmt.Errorf("%s: %v is not the type of a value", entry.Path, entry.Type)
 		}
 	default:
 		if entry.GoType() == nil || entry.GoType().Kind() != reflect.Interface {
@@ -206,7 +247,7 @@ func (t *Table) errorType(err error) (ErrorType, bool) {
 	return e, ok
 }
 
-func (t *Table) named(name string) Type {
+func (t *Table) entry(name string) Type {
 	if t == nil {
 		return nil
 	}

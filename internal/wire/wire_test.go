@@ -566,15 +566,6 @@ func TestTheMarshalerOfAnEmbeddedFieldDoesNotSwallowTheOthers(t *testing.T) {
 	wantError(t, err, Marshal)
 }
 
-func TestTheSamePointerTwiceIsTwoValues(t *testing.T) {
-	leak.Check(t)
-	shared := &node{Name: "s"}
-	got := roundTrip(newBench(t), node{Kids: []*node{shared, shared}})
-	if got.Kids[0] == got.Kids[1] || got.Kids[1].Name != "s" {
-		t.Errorf("got %+v, want two nodes of the same name", got)
-	}
-}
-
 func TestValueNeedsATypeAndAPointer(t *testing.T) {
 	leak.Check(t)
 	b := newBench(t)
