@@ -35,6 +35,9 @@ func Sentinel(path string, err error) Type { return wire.Sentinel{Path: path, Er
 // ErrorType is the entry by which errors of the type, known as path, keep their type.
 func ErrorType(path string, typ reflect.Type) Type { return wire.ErrorType{Path: path, Type: typ} }
 
+// ValueType is the entry by which an interface-typed value may hold values of the type, known as path.
+func ValueType(path string, typ reflect.Type) Type { return wire.ValueType{Path: path, Type: typ} }
+
 // Method is a method of a remote interface.
 type Method struct {
 	ID         uint64 // hash of the signature; below 256 is the runtime's

@@ -32,7 +32,7 @@ type Method = refs.Method
 type Descriptor = refs.Descriptor
 
 // Type is an entry of an interface's type table: what its messages may carry by name. It is another interface's descriptor, a
-// Sentinel or an ErrorType.
+// Value, a Sentinel or an ErrorType.
 type Type = refs.Type
 
 // Sentinel lets the error variable known as path travel so that errors.Is holds at the caller.
@@ -42,6 +42,9 @@ func Sentinel(path string, err error) Type { return refs.Sentinel(path, err) }
 func ErrorType[E error](path string) Type {
 	return refs.ErrorType(path, reflect.TypeFor[E]())
 }
+
+// Value lets values of the type T, known as path, travel where a parameter, result or field is of an interface type.
+func Value[T any](path string) Type { return refs.ValueType(path, reflect.TypeFor[T]()) }
 
 // Servant is the part of a descriptor that rmigen writes: what calls methods by their ids. It is an interface rather than a
 // function, so that interfaces may mention each other in their signatures.

@@ -22,6 +22,7 @@ type mark struct {
 	file   *file
 	spec   *ast.TypeSpec
 	errors []directive
+	types  []directive
 }
 
 // mark returns the mark of the interface called name, or nil.
@@ -52,7 +53,7 @@ const (
 // placeOf says where each word of this version belongs.
 func placeOf(word string) place {
 	switch word {
-	case "remote", "errors":
+	case "remote", "errors", "types":
 		return onType
 	case "idempotent":
 		return onMethod
@@ -62,7 +63,7 @@ func placeOf(word string) place {
 
 // later lists the words that are part of the language but not of this version.
 func later() []string {
-	return []string{"oneway", "orphan", "resumable", "serial", "timeout", "types", "use"}
+	return []string{"oneway", "orphan", "resumable", "serial", "timeout", "use"}
 }
 
 // readDirectives fills s.directives from its files.
@@ -111,6 +112,8 @@ func (r *directiveReader) typeDoc(spec *ast.TypeSpec, doc *ast.CommentGroup) {
 		switch {
 		case d.word == "errors":
 			m.errors = append(m.errors, d)
+		case d.word == "types":
+			m.types = append(m.types, d)
 		case d.rest == "":
 			remote = true
 		case d.rest == "async":
@@ -121,8 +124,8 @@ func (r *directiveReader) typeDoc(spec *ast.TypeSpec, doc *ast.CommentGroup) {
 	}
 	if remote {
 		r.s.marks = append(r.s.marks, m)
-	} else if len(m.errors) > 0 {
-		r.refuse(m.errors[0].pos, "//rmi:errors without //rmi:remote: %s is not marked", spec.Name.Name)
+	} else if others := append(m.errors, m.types...); len(others) > 0 {
+		r.refuse(others[0].pos, "//rmi:%s without //rmi:remote: %s is not marked", others[0].word, spec.Name.Name)
 	}
 }
 
@@ -208,12 +211,12 @@ func explain(word string) string {
 	case slices.Contains(later(), word):
 		return fmt.Sprintf("//rmi:%s is not supported by this version of rmigen", word)
 	}
-	for _, known := range append([]string{"remote", "errors", "idempotent"}, later()...) {
+	for _, known := range append([]string{"remote", "errors", "types", "idempotent"}, later()...) {
 		if editDistance(word, known) <= 2 && len(word) > 2 {
 			return fmt.Sprintf("//rmi:%s is no directive: did you mean //rmi:%s?", word, known)
 		}
 	}
-	return fmt.Sprintf("//rmi:%s is no directive: there are //rmi:remote, //rmi:errors and //rmi:idempotent", word)
+	return fmt.Sprintf("//rmi:%s is no directive: there are //rmi:remote, //rmi:errors, //rmi:types and //rmi:idempotent", word)
 }
 
 // editDistance counts the insertions, deletions and replacements that turn a into b (Levenshtein 1966).

@@ -10,10 +10,10 @@ import (
 
 // An errorEntry is an error that crosses the wire as itself: a sentinel variable or an error type.
 type errorEntry struct {
-	obj     types.Object   // *types.Var or *types.TypeName
-	pointer bool           // of a type: the pointer is meant
-	starred bool           // and the value has an entry too, so that the pointer's name needs a star
-	remotes []*types.Named // that a value of the type leads to
+	obj     types.Object // *types.Var or *types.TypeName
+	pointer bool         // of a type: the pointer is meant
+	starred bool         // and the value has an entry too, so that the pointer's name needs a star
+	reached reached      // what a value of the type leads to
 }
 
 // errorsOf returns the errors that the methods of a marked interface may return: common are those that its package exports,
@@ -89,12 +89,12 @@ func (p *program) errorType(from *types.Package, obj *types.TypeName) ([]errorEn
 	if found.state(t); len(found.problems) > 0 {
 		return nil, found.problems
 	}
-	pointer := errorEntry{obj: obj, pointer: true, remotes: found.remotes}
+	pointer := errorEntry{obj: obj, pointer: true, reached: found.reached}
 	if !types.Implements(t, errorInterface()) {
 		return []errorEntry{pointer}, nil
 	}
 	pointer.starred = true
-	return []errorEntry{{obj: obj, remotes: found.remotes}, pointer}, nil
+	return []errorEntry{{obj: obj, reached: found.reached}, pointer}, nil
 }
 
 // state finds an unexported field of an error type that does not marshal itself. A value does without; but there an error
@@ -171,6 +171,38 @@ func (p *program) namedErrors(s *source, m *mark, d directive) []errorEntry {
 		}
 	}
 	return refuse("it is neither a variable of type error nor an error type")
+}
+
+// namedTypes returns what the //rmi:types lines of an interface lead to.
+func (p *program) namedTypes(s *source, m *mark) (all reached) {
+	for _, d := range m.types {
+		refuse := func(why string) { p.refuse(d.pos, "//rmi:types %s: %s", d.rest, why) }
+		expr, err := parser.ParseExpr(d.rest)
+		info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
+		if err == nil {
+			err = types.CheckExpr(p.fset, s.types, d.pos, expr, info)
+		}
+		t := info.Types[expr].Type
+		switch {
+		case err != nil || !info.Types[expr].IsType():
+			refuse("write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file")
+			continue
+		case types.IsInterface(t):
+			refuse("list the types that an interface may hold, not the interface")
+			continue
+		}
+		if pr, hidden := unnameable(s.types, t); hidden {
+			refuse(pr.text(t, s.types))
+			continue
+		}
+		found := p.survey(s.types, d.pos, t)
+		for _, pr := range found.problems {
+			refuse(pr.text(t, s.types))
+		}
+		all.add(found.reached)
+		all.values = append(all.values, t)
+	}
+	return all
 }
 
 // resolve finds what an expression at package level names: an identifier, or one of an imported package.

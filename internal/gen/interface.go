@@ -14,9 +14,10 @@ type iface struct {
 	mark    *mark
 	methods []*method // sorted by name
 	names             // given once all interfaces of the package are known
-	remotes []*types.Named
-	common  []errorEntry // of the package
-	own     []errorEntry // by //rmi:errors
+	reached
+	common []errorEntry // of the package
+	own    []errorEntry // by //rmi:errors
+	found  []finding
 }
 
 // A method is (ctx, params...) (results..., error): what every method does alike is left out.
@@ -87,10 +88,57 @@ func (p *program) newInterface(s *source, m *mark, obj *types.TypeName, typ *typ
 	slices.SortFunc(i.methods, func(a, b *method) int { return strings.Compare(a.fn.Name(), b.fn.Name()) })
 	p.checkIDs(i)
 	i.common, i.own = p.errorsOf(s, m)
+	held := p.namedTypes(s, m)
+	i.add(held)
 	for _, e := range slices.Concat(i.common, i.own) {
-		i.remotes = append(i.remotes, e.remotes...)
+		i.add(e.reached)
 	}
+	p.checkHolders(i)
 	return i
+}
+
+// checkHolders refuses an interface of a signature that nothing known can be in, and drops what no interface can hold.
+func (p *program) checkHolders(i *iface) {
+	for _, f := range i.found {
+		for _, h := range f.holders {
+			n, named := h.typ.(*types.Named)
+			mine := !named || p.sourceOf(n.Obj()) != nil || outsideStructs(h.path)
+			if mine && !slices.ContainsFunc(i.values, func(t types.Type) bool { return holds(h.typ, t) }) && !isEmptyInterface(h.typ) {
+				f.check.refuse("%s: %s", f.where, f.problem(h))
+			}
+		}
+	}
+	i.values = slices.DeleteFunc(i.values, func(t types.Type) bool {
+		return !slices.ContainsFunc(i.holders, func(h holder) bool { return holds(h.typ, t) })
+	})
+}
+
+func holds(iface, t types.Type) bool {
+	u, ok := iface.Underlying().(*types.Interface)
+	return ok && types.Implements(t, u)
+}
+
+func isEmptyInterface(t types.Type) bool {
+	u, ok := t.Underlying().(*types.Interface)
+	return ok && u.Empty()
+}
+
+// finding is what a parameter or result leads to.
+type finding struct {
+	check   *methodCheck
+	where   string
+	whole   types.Type
+	holders []holder
+}
+
+func (f finding) problem(h holder) string {
+	name := types.TypeString(h.typ, shortQualifier(f.check.iface.obj.Pkg()))
+	remedy := "mark it //rmi:remote, or list what it may hold: //rmi:types"
+	if _, named := h.typ.(*types.Named); !named || f.check.p.sourceOf(h.typ.(*types.Named).Obj()) == nil {
+		remedy = "list what it may hold: //rmi:types"
+	}
+	pr := problem{h.path, h.typ, "no type is known that interface type " + name + " may hold", remedy}
+	return pr.text(f.whole, f.check.iface.obj.Pkg())
 }
 
 // newMethod checks one method, refuses all that is wrong with it, and returns nil if anything is.
@@ -202,7 +250,8 @@ func (c *methodCheck) travels(v *types.Var, unnamed, kind string) {
 	for _, pr := range found.problems {
 		c.refuse("%s: %s", where, pr.text(v.Type(), from))
 	}
-	c.iface.remotes = append(c.iface.remotes, found.remotes...)
+	c.iface.add(found.reached)
+	c.iface.found = append(c.iface.found, finding{c, where, v.Type(), found.holders})
 }
 
 // checkIDs refuses an interface whose methods cannot be told from each other, or from the runtime's, by their IDs.

@@ -101,12 +101,8 @@ type Line struct {
 	More  map[string]struct{ Done chan<- bool }
 	By    map[[1]any]int
 }`, []string{
-			"7:2: Account.Put: parameter v: Order.Lines[].Extra: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
 			"7:2: Account.Put: parameter v: Order.Lines[].More[].Done: chan<- bool cannot travel: pass a //rmi:remote interface with a method that receives the values",
-			"7:2: Account.Put: parameter v: Order.Lines[].By[key][]: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
-			"8:2: Account.Get: result order: Order.Lines[].Extra: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
 			"8:2: Account.Get: result order: Order.Lines[].More[].Done: chan<- bool cannot travel: pass a //rmi:remote interface with a method that receives the values",
-			"8:2: Account.Get: result order: Order.Lines[].By[key][]: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
 		}},
 		{"AnInterfaceTypedParameterIsRefusedByItsKind", `
 import ("context"; "io")
@@ -121,13 +117,11 @@ type Account interface {
 	Write(ctx context.Context, w io.Writer) error
 	Literal(ctx context.Context, v interface{ M() }) error
 }`, []string{
-			"9:2: Account.Any: parameter v: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
-			"9:2: Account.Any: parameter list: []any: interface type any cannot travel: use a concrete type or a //rmi:remote interface",
-			"10:2: Account.Shape: parameter s: interface type Shape cannot travel: mark it //rmi:remote or use a concrete type",
-			"10:2: Account.Shape: result 1: interface type Shape cannot travel: mark it //rmi:remote or use a concrete type",
+			"10:2: Account.Shape: parameter s: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
+			"10:2: Account.Shape: result 1: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
 			"11:2: Account.Again: parameter other: interface type context.Context cannot travel: a method has one context, its first parameter",
 			"12:2: Account.Write: parameter w: interface type io.Writer cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
-			"13:2: Account.Literal: parameter v: interface type interface{M()} cannot travel: use a concrete type or a //rmi:remote interface",
+			"13:2: Account.Literal: parameter v: no type is known that interface type interface{M()} may hold: list what it may hold: //rmi:types",
 		}},
 		{"ChannelsFunctionsAndAddressesAreRefused", `
 import ("context"; "unsafe")
@@ -160,7 +154,7 @@ type Holder struct{ sync.Mutex; N int }`, []string{
 			"9:2: Account.Inside: parameter h: Holder.Mutex: sync.Mutex has no exported field, so nothing of it would arrive: send a type with exported fields, or leave the field out with cbor:\"-\"",
 			"10:2: Account.Foreign: parameter r: http.Request.Body: interface type io.ReadCloser cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
 		}},
-		{"FieldTagsThatTheCodecDoesNotKnowAreRefused", `
+		{"FieldTagsThatTheCodecCannotFollowAreRefused", `
 import "context"
 
 //rmi:remote
@@ -170,14 +164,13 @@ type Account interface {
 
 type Pair struct {
 	_ struct{} ` + "`cbor:\",toarray\"`" + `
-	A int      ` + "`cbor:\"1,keyasint\"`" + `
+	A int      ` + "`cbor:\"one,keyasint\"`" + `
 }
 type Twice struct {
 	A int ` + "`cbor:\"B\"`" + `
 	B int
 }`, []string{
-			"7:2: Account.Put: parameter p: Pair._: the cbor option toarray is not supported: take it out of the tag",
-			"7:2: Account.Put: parameter p: Pair.A: the cbor option keyasint is not supported: take it out of the tag",
+			`7:2: Account.Put: parameter p: Pair.A: "one" is no number, as the cbor option keyasint wants it: give it one: cbor:"1,keyasint"`,
 			`7:2: Account.Put: parameter q: Twice.B: it travels as "B", and so does field A: give it another cbor name`,
 		}},
 		{"AMarshalerOfAnEmbeddedFieldMustNotSwallowTheOthers", `
@@ -355,15 +348,39 @@ type Account interface {
 type Other interface{ M(context.Context) error }`, []string{
 			"5:1: //rmi:remot is no directive: did you mean //rmi:remote?",
 			"7:2: //rmi:idempotant is no directive: did you mean //rmi:idempotent?",
-			"11:1: //rmi:frobnicate is no directive: there are //rmi:remote, //rmi:errors and //rmi:idempotent",
+			"11:1: //rmi:frobnicate is no directive: there are //rmi:remote, //rmi:errors, //rmi:types and //rmi:idempotent",
 			"12:1: a directive has no space after the slashes: write //rmi:remote",
+		}},
+		{"AListedTypeMustBeOneThatCanTravelAndBeNamed", `
+import ("context"; "net/http"; "time")
+
+//rmi:remote
+//rmi:types time.Month
+//rmi:types *http.NoSuch
+//rmi:types 5
+//rmi:types error
+//rmi:types chan int
+//rmi:types time.Duration, time.Month
+type Account interface {
+	M(context.Context, any) error
+}
+
+var _ http.Header
+
+//rmi:types int
+type Unmarked interface{ M(time.Month) }`, []string{
+			"7:1: //rmi:types *http.NoSuch: write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file",
+			"8:1: //rmi:types 5: write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file",
+			"9:1: //rmi:types error: list the types that an interface may hold, not the interface",
+			"10:1: //rmi:types chan int: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"11:1: //rmi:types time.Duration, time.Month: write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file",
+			"18:1: //rmi:types without //rmi:remote: Unmarked is not marked",
 		}},
 		{"ADirectiveOfALaterVersionIsRefusedByName", `
 import "context"
 
 //rmi:remote async
 //rmi:serial
-//rmi:types *int
 type Account interface {
 	//rmi:oneway
 	//rmi:timeout 5s
@@ -378,13 +395,12 @@ type Account interface {
 type Other interface{ M(context.Context) error }`, []string{
 			"5:1: //rmi:remote async is not supported by this version of rmigen: write //rmi:remote",
 			"6:1: //rmi:serial is not supported by this version of rmigen",
-			"7:1: //rmi:types is not supported by this version of rmigen",
-			"9:2: //rmi:oneway is not supported by this version of rmigen",
-			"10:2: //rmi:timeout is not supported by this version of rmigen",
-			"11:2: //rmi:resumable is not supported by this version of rmigen",
-			"12:2: //rmi:orphan is not supported by this version of rmigen",
-			"16:1: //rmi:use is not supported by this version of rmigen",
-			"18:1: //rmi:remote takes no please: write //rmi:remote",
+			"8:2: //rmi:oneway is not supported by this version of rmigen",
+			"9:2: //rmi:timeout is not supported by this version of rmigen",
+			"10:2: //rmi:resumable is not supported by this version of rmigen",
+			"11:2: //rmi:orphan is not supported by this version of rmigen",
+			"15:1: //rmi:use is not supported by this version of rmigen",
+			"17:1: //rmi:remote takes no please: write //rmi:remote",
 		}},
 		{"ADirectiveWhereItMeansNothingIsRefused", `
 import "context"

@@ -62,6 +62,9 @@ func (im *imports) reach(i *iface) {
 	for _, t := range i.remotes {
 		im.descriptor(t)
 	}
+	for _, t := range i.values {
+		types.TypeString(t, im.qualifier)
+	}
 	for _, e := range slices.Concat(i.common, i.own) {
 		im.qualifier(e.obj.Pkg())
 	}
@@ -108,6 +111,7 @@ type (
 		basic      string // the type that a declared one is converted to: "int64"; "" if it need not be
 		descriptor string
 		assignable bool // to basic, without conversion
+		held       bool // it is an interface: what it holds travels
 	}
 )
 
@@ -148,8 +152,12 @@ func (w *writer) types(i *iface) string {
 	for _, t := range i.remotes {
 		entries = append(entries, w.im.descriptor(t))
 	}
+	if len(i.holders) > 0 { // a stub may be in them
+		entries = append(entries, w.im.names[skeletonPath]+".AnyObject")
+	}
 	slices.Sort(entries)
-	entries = append(slices.Compact(entries), w.errors(slices.Concat(i.common, i.own))...)
+	entries = append(slices.Compact(entries), w.held(i.values)...)
+	entries = append(entries, w.errors(slices.Concat(i.common, i.own))...)
 	shared := i.mark.file.errorsFunc
 	if shared != "" {
 		common := w.errors(i.common)
@@ -164,6 +172,20 @@ func (w *writer) types(i *iface) string {
 		return shared + "()"
 	}
 	return "append(" + shared + "(), " + list(entries, 80) + ")"
+}
+
+// held is the entries of the types that interfaces may hold, each once, by name.
+func (w *writer) held(values []types.Type) []string {
+	entries := map[string]string{}
+	for _, t := range values {
+		name := canonical(t)
+		entries[strings.TrimLeft(name, "*[]")+" "+name] = fmt.Sprintf("%s.Value[%s](%q)", w.im.names[skeletonPath], types.TypeString(t, w.im.qualifier), name)
+	}
+	var all []string
+	for _, key := range slices.Sorted(maps.Keys(entries)) {
+		all = append(all, entries[key])
+	}
+	return all
 }
 
 // literal is a slice of entries of a type table, of which each but a lone one has a line.
@@ -238,10 +260,44 @@ func (w *writer) method(m *method) methodOutput {
 
 func (w *writer) values(vs []*types.Var) []valueOutput {
 	all := make([]valueOutput, len(vs))
+	referring := 0
 	for i, v := range vs {
 		all[i] = w.value(v.Type())
+		if refers(v.Type(), map[types.Type]bool{}) {
+			referring++
+		}
+	}
+	for i := range all {
+		if all[i].method == "Bytes" && referring > 1 { // it may be the same slice as one in another value
+			all[i] = valueOutput{Type: all[i].Type, declared: all[i].declared, method: "Value"}
+		}
 	}
 	return all
+}
+
+// refers tells whether a value of a type has pointers, slices or maps in it, or may have.
+func refers(t types.Type, seen map[types.Type]bool) bool {
+	t = types.Unalias(t)
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	if n, ok := t.(*types.Named); ok && (isBuiltin(n) || isError(t)) {
+		return false
+	}
+	switch u := t.Underlying().(type) {
+	case *types.Pointer, *types.Slice, *types.Map, *types.Interface:
+		return true
+	case *types.Array:
+		return refers(u.Elem(), seen)
+	case *types.Struct:
+		for f := range u.Fields() {
+			if refers(f.Type(), seen) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // value chooses how a type travels: by an encoder method of its own, through a descriptor, or as Value.
@@ -257,6 +313,8 @@ func (w *writer) value(t types.Type) valueOutput {
 		out.method = "Time"
 	case named != nil && w.p.isRemote(named):
 		out.method, out.descriptor = "", w.im.descriptor(named)
+	case types.IsInterface(t):
+		out.held = true
 	default:
 		w.flat(&out, t)
 	}
@@ -348,6 +406,8 @@ func (v valueOutput) Put(to string) string {
 	switch {
 	case v.descriptor != "":
 		return fmt.Sprintf("%s.Put(&%s, %s)", v.descriptor, to, v.Name)
+	case v.held:
+		return fmt.Sprintf("%s.Interface(%s)", to, v.Name)
 	case v.basic != "" && !v.assignable:
 		return fmt.Sprintf("%s.%s(%s(%s))", to, v.method, v.basic, v.Name)
 	}

@@ -5,18 +5,39 @@ import (
 	"go/token"
 	"go/types"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 )
 
 // A survey walks everything that a type of a signature leads to. It finds what cannot travel, by the rules of the codec,
-// and the remote interfaces that the type table of the signature's interface needs.
+// and what the type table of the signature's interface needs.
 type survey struct {
 	p        *program
 	from     *types.Package // whose generated file will name the types
 	pos      token.Pos      // of the declaration that led here: what is broken near it counts
 	seen     map[string]bool
 	problems []problem
-	remotes  []*types.Named
+	reached
+}
+
+// reached is what types lead to that a type table must know of.
+type reached struct {
+	remotes []*types.Named
+	holders []holder     // interfaces whose values are of types that the table names
+	values  []types.Type // what those may be
+}
+
+// A holder is an interface that is neither remote nor error, where it was met.
+type holder struct {
+	typ  types.Type
+	path string
+}
+
+func (r *reached) add(other reached) {
+	r.remotes = append(r.remotes, other.remotes...)
+	r.holders = append(r.holders, other.holders...)
+	r.values = append(r.values, other.values...)
 }
 
 // A problem is one reason why a type cannot travel.
@@ -38,6 +59,7 @@ func (s *survey) fail(t types.Type, path, what, remedy string) {
 }
 
 func (s *survey) walk(t types.Type, path string) {
+	s.value(t)
 	switch t := types.Unalias(t).(type) {
 	case *types.Named:
 		s.named(t, path)
@@ -55,7 +77,7 @@ func (s *survey) walk(t types.Type, path string) {
 	case *types.Struct:
 		s.structure(t, t, path)
 	case *types.Interface:
-		s.fail(t, path, "interface type "+s.name(t)+" cannot travel", "use a concrete type or a //rmi:remote interface")
+		s.holders = append(s.holders, holder{t, path})
 	case *types.Chan:
 		s.fail(t, path, s.name(t)+" cannot travel", "pass a //rmi:remote interface with a method that receives the values")
 	case *types.Signature:
@@ -124,7 +146,7 @@ func (s *survey) underlying(t *types.Named, path string) {
 
 // foreignInterface refuses an interface that is not remote, with the remedy that its kind has.
 func (s *survey) foreignInterface(t *types.Named, path string) {
-	what, remedy := "interface type "+s.name(t)+" cannot travel", "use a concrete type or a //rmi:remote interface"
+	what, remedy := "interface type "+s.name(t)+" cannot travel", ""
 	switch pkg := t.Obj().Pkg(); {
 	case isNamed(t, "context", "Context"):
 		remedy = "a method has one context, its first parameter"
@@ -133,10 +155,54 @@ func (s *survey) foreignInterface(t *types.Named, path string) {
 	case pkg.Path() == "io":
 		what += " in this version"
 		remedy = "send []byte, or pass a //rmi:remote interface whose methods take a context"
-	case s.p.sourceOf(t.Obj()) != nil:
-		remedy = "mark it //rmi:remote or use a concrete type"
+	default:
+		s.holders = append(s.holders, holder{t, path})
+		return
 	}
 	s.fail(t, path, what, remedy)
+}
+
+// value collects a type that an interface may hold: any but what is no value, and what the generated file cannot name. A
+// struct goes by pointer too, and what a pointer leads to without one.
+func (s *survey) value(t types.Type) {
+	t = types.Unalias(t)
+	switch u := t.(type) {
+	case *types.Basic, *types.TypeParam, *types.Interface, *types.Signature, *types.Chan, *types.Tuple:
+		return
+	case *types.Named:
+		if isBuiltin(u) || types.IsInterface(u) || u.Obj().Pkg() == nil {
+			return
+		}
+		if _, ok := u.Underlying().(*types.Struct); ok {
+			s.nameable(types.NewPointer(t))
+		}
+	case *types.Pointer:
+		if n, ok := types.Unalias(u.Elem()).(*types.Named); ok && (isBuiltin(n) || types.IsInterface(n)) {
+			return
+		}
+	}
+	s.nameable(t)
+}
+
+func (s *survey) nameable(t types.Type) {
+	if _, hidden := unnameable(s.from, t); !hidden && !isPlain(t) {
+		s.values = append(s.values, t)
+	}
+}
+
+// isPlain tells whether a type is made of basic ones only and without a name: those common enough are known to all methods.
+func isPlain(t types.Type) bool {
+	var elem types.Type
+	switch t := t.(type) {
+	case *types.Slice:
+		elem = t.Elem()
+	case *types.Pointer:
+		elem = t.Elem()
+	default:
+		return false
+	}
+	_, basic := types.Unalias(elem).(*types.Basic)
+	return basic
 }
 
 // structure walks what the codec sends of a struct: its exported fields, or what its own methods make of it.
@@ -173,13 +239,11 @@ func (s *survey) structure(t types.Type, u *types.Struct, path string) {
 // field walks one field; names has the fields met so far, by the names that they travel by.
 func (s *survey) field(t types.Type, f *types.Var, tag, path string, names map[string]string) {
 	name, options, _ := strings.Cut(reflect.StructTag(tag).Get("cbor"), ",")
-	for option := range strings.SplitSeq(options, ",") {
-		if option == "toarray" || option == "keyasint" {
-			s.fail(t, path, "the cbor option "+option+" is not supported", "take it out of the tag")
-		}
-	}
 	if name == "-" {
 		return
+	}
+	if _, err := strconv.ParseInt(name, 10, 64); err != nil && slices.Contains(strings.Split(options, ","), "keyasint") {
+		s.fail(t, path, fmt.Sprintf("%q is no number, as the cbor option keyasint wants it", name), "give it one: cbor:\"1,keyasint\"")
 	}
 	if !f.Exported() {
 		if lost := exportedWithin(f, map[types.Type]bool{}); lost != "" {
