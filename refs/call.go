@@ -314,6 +314,7 @@ func (c *Outgoing) outcome() {
 	}
 	if c.flags&wire.ReplyResults != 0 {
 		c.Results.Reset(n.codec, c.face.table, &c.courier, "result", body)
+		c.Results.SetFilters(n.cfg.Filter, nil)
 		if c.frame != nil {
 			c.Results.Lend()
 		}

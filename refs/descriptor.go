@@ -97,11 +97,19 @@ func (n *Node) Face(d Descriptor) (*Face, error) {
 		f.methods[m.ID] = m
 	}
 	var err error
-	if f.table, err = wire.NewTable(builtinTypes(), d.TypeTable()); err != nil {
+	if f.table, err = wire.NewTable(builtinTypes(), entries(d)); err != nil {
 		return nil, fmt.Errorf("rmi: %s: %w", d.Name(), err)
 	}
 	actual, _ := n.faces.m.LoadOrStore(key, f)
 	return actual.(*Face), nil
+}
+
+// entries are what the messages of an interface may carry by name: its type table, and the interface itself.
+func entries(d Descriptor) []Type {
+	if d.GoType().Kind() != reflect.Interface {
+		return d.TypeTable()
+	}
+	return append(d.TypeTable(), d)
 }
 
 // methodName returns "bank.Account.Deposit".

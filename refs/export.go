@@ -33,11 +33,12 @@ type implKey struct {
 }
 
 type export struct {
-	id    ObjectID
-	key   implKey
-	impl  any
-	faces []*Face
-	table *wire.Table // of all its interfaces: two of them may share a method
+	id     ObjectID
+	key    implKey
+	impl   any
+	faces  []*Face
+	table  *wire.Table            // of all its interfaces: two of them may share a method
+	filter atomic.Pointer[Filter] // for the arguments of its calls
 
 	active atomic.Int64
 	gone   atomic.Bool
@@ -91,6 +92,24 @@ func (n *Node) ExportAt(id ObjectID, d Descriptor, impl any) (Ref, error) {
 	return n.refOfExport(e, nil), nil
 }
 
+// admits returns the filter of the object's own, or nil.
+func (e *export) admits() Filter {
+	if f := e.filter.Load(); f != nil {
+		return *f
+	}
+	return nil
+}
+
+// ExportWith is Export with options, which hold for the object whichever of its interfaces it is called through. Exporting it
+// again with others replaces them.
+func (n *Node) ExportWith(o ExportOptions, d Descriptor, impl any) (Ref, error) {
+	ref, err := n.Export(d, impl)
+	if e := n.exports.find(impl); err == nil && e != nil && o.Filter != nil {
+		e.filter.Store(&o.Filter)
+	}
+	return ref, err
+}
+
 // add exports impl through f. An object that is exported by being passed must have an identity of its own, or be there already.
 func (t *exports) add(id ObjectID, f *Face, impl any, passed bool) (*export, error) {
 	key, err := keyOf(impl)
@@ -131,7 +150,7 @@ func tableOf(faces []*Face) (*wire.Table, error) {
 	}
 	var types []Type
 	for _, f := range faces {
-		types = append(types, f.TypeTable()...)
+		types = append(types, entries(f.Descriptor)...)
 	}
 	return wire.NewTable(builtinTypes(), types)
 }

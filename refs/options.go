@@ -40,6 +40,11 @@ type Options struct {
 	// Limits bounds what peers may send. Each zero field has its own default.
 	Limits Limits
 
+	// Filter is asked about each value that a message makes this node allocate, arguments and results alike, before it does:
+	// ErrUnmarshal with a *FilterError where it rejects one. Values themselves are decided by limits and type tables; a filter
+	// narrows them. An object may have a filter of its own, which is asked first. Nil: all is allowed that those allow.
+	Filter Filter
+
 	// Logger receives what happens: connections at Debug, refusals at Warn, methods that panic or end their goroutine, and lost
 	// bindings, at Error.
 	// Nil: slog's default handler from level Error on.
@@ -73,6 +78,26 @@ type Limits struct {
 	PendingHandshakes int   // connections that have not said who they are; beyond it the oldest is closed. Zero: 1,024
 	Connections       int   // connections in all; beyond it new ones are refused with ErrOverloaded. Zero: 16,384
 	IdleConnections   int   // connections dialled and idle; beyond it the longest idle is closed. Zero: 1,024
+}
+
+// What a filter decides by, and says.
+type (
+	Filter      = wire.Filter
+	FilterInfo  = wire.FilterInfo
+	FilterError = wire.FilterError
+	Verdict     = wire.Verdict
+)
+
+// What a filter says.
+const (
+	Undecided = wire.Undecided
+	Allow     = wire.Allow
+	Reject    = wire.Reject
+)
+
+// ExportOptions are what holds for one exported object. The zero value is valid.
+type ExportOptions struct {
+	Filter Filter // asked before Options.Filter about the arguments of calls on the object. Nil: only that one is
 }
 
 // config is Options checked, defaulted and frozen.

@@ -314,6 +314,7 @@ func (in *Incoming) call() error {
 	}
 	in.face, in.types = f, table
 	in.Args.Reset(n.codec, table, &in.arrives, "argument", in.body)
+	in.Args.SetFilters(e.admits(), n.cfg.Filter)
 	if in.frame != nil {
 		in.Args.Lend()
 	}

@@ -22,7 +22,7 @@ func Export(n *Node, b skeleton.Bound) (Ref, error) {
 	if err := unbound("export", "", b); err != nil {
 		return Ref{}, err
 	}
-	return n.refs.Export(b.Descriptor(), b.Impl())
+	return n.refs.ExportWith(b.Options(), b.Descriptor(), b.Impl())
 }
 
 // unbound says that b was not made by a descriptor's Of.

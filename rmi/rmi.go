@@ -55,6 +55,19 @@ type (
 	Kind      = refs.Kind      // what an Error is about: the sentinels below
 	Reason    = refs.Reason    // why an object is missing
 	Stats     = gc.Stats       // what references have moved
+
+	Filter        = refs.Filter        // decides what a message may make a node allocate
+	FilterInfo    = refs.FilterInfo    // what a Filter decides by
+	FilterError   = refs.FilterError   // says what a Filter rejected
+	Verdict       = refs.Verdict       // what a Filter says: Allow, Reject or Undecided
+	ExportOptions = refs.ExportOptions // what holds for one exported object
+)
+
+// What a Filter says.
+const (
+	Undecided = refs.Undecided // the next filter decides; after the last, as Allow
+	Allow     = refs.Allow
+	Reject    = refs.Reject
 )
 
 // The kinds of failure that the runtime reports, for errors.Is.

@@ -67,14 +67,24 @@ type Interface[T any] struct {
 type Bound struct {
 	descriptor refs.Descriptor
 	impl       any
+	options    ExportOptions
 }
+
+// ExportOptions are what holds for one exported object, whichever of its interfaces it is called through.
+type ExportOptions = refs.ExportOptions
 
 // Of binds impl to the interface; the compiler checks that it has it.
 func (d *Interface[T]) Of(impl T) Bound {
 	if d == nil {
-		return Bound{nil, impl}
+		return Bound{impl: impl}
 	}
-	return Bound{d, impl}
+	return Bound{descriptor: d, impl: impl}
+}
+
+// With returns the same object, to be exported with the options.
+func (b Bound) With(o ExportOptions) Bound {
+	b.options = o
+	return b
 }
 
 // Descriptor returns the interface, Impl the object; nil and nil for the zero Bound.
@@ -82,6 +92,9 @@ func (b Bound) Descriptor() refs.Descriptor { return b.descriptor }
 
 // Impl returns the object.
 func (b Bound) Impl() any { return b.impl }
+
+// Options returns what the object is to be exported with.
+func (b Bound) Options() ExportOptions { return b.options }
 
 // Name returns the interface's qualified name.
 func (d *Interface[T]) Name() string { return d.Path }

@@ -109,8 +109,19 @@ func (p *program) checkHolders(i *iface) {
 		}
 	}
 	i.values = slices.DeleteFunc(i.values, func(t types.Type) bool {
-		return !slices.ContainsFunc(i.holders, func(h holder) bool { return holds(h.typ, t) })
+		return !importsAll(i.obj.Pkg(), t) || !slices.ContainsFunc(i.holders, func(h holder) bool { return holds(h.typ, t) })
 	})
+}
+
+// importsAll tells whether a package imports all that it takes to write a type: generated code brings in no other packages than
+// the user did.
+func importsAll(pkg *types.Package, t types.Type) bool {
+	all := true
+	types.TypeString(t, func(of *types.Package) string {
+		all = all && (of == pkg || slices.Contains(pkg.Imports(), of))
+		return ""
+	})
+	return all
 }
 
 func holds(iface, t types.Type) bool {

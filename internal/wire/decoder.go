@@ -38,7 +38,7 @@ type Decoder struct {
 	g       *graphReader    // nil until something is marked, named or postponed
 	bodies  int             // that follow the items
 	targets []reflect.Value // what has been read into, where bodies follow
-	filters []Filter
+	filters [2]Filter
 
 	unseen   int // levels beyond Limits.Depth of what is passed over
 	failures errorReader

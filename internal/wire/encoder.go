@@ -278,7 +278,13 @@ func (e *Encoder) Interface(v any) {
 	if e.begin() {
 		e.unaliased = false
 		e.dynamic(reflect.ValueOf(v))
-		e.end("")
+		switch {
+		case e.fault == nil:
+		case e.fault.Path == "":
+			e.end("") // the value itself, which the error names
+		default:
+			e.end(rootName(reflect.TypeOf(v)))
+		}
 	}
 }
 

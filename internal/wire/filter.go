@@ -38,18 +38,17 @@ func (e *FilterError) Error() string {
 	return fmt.Sprintf("a %v is rejected by the filter", e.Info.Type)
 }
 
-// SetFilters has filters decide what the message may allocate, the first that is not undecided. Nil ones are left out. It is
+// SetFilters has filters decide what the message may allocate: the first, and where that is nil or undecided, the second. It is
 // called after Reset, before anything is read.
-func (d *Decoder) SetFilters(filters ...Filter) {
-	for _, f := range filters {
-		if f != nil {
-			d.filters = append(d.filters, f)
-		}
+func (d *Decoder) SetFilters(first, second Filter) {
+	if first == nil {
+		first, second = second, nil
 	}
+	d.filters = [2]Filter{first, second}
 }
 
 // admit asks the filters about a value of a type, with n elements or −1.
-func (d *Decoder) admit(t reflect.Type, n int) bool { return len(d.filters) == 0 || d.ask(t, n) }
+func (d *Decoder) admit(t reflect.Type, n int) bool { return d.filters[0] == nil || d.ask(t, n) }
 
 func (d *Decoder) ask(t reflect.Type, n int) bool {
 	if d.Err != nil {
@@ -57,6 +56,9 @@ func (d *Decoder) ask(t reflect.Type, n int) bool {
 	}
 	info := FilterInfo{Type: t, Depth: d.level, Objects: d.codec.limits.Objects - d.objects, Bytes: int64(d.pos), ArrayLen: n}
 	for _, filter := range d.filters {
+		if filter == nil {
+			break
+		}
 		verdict := Reject
 		err := safely(func() error { verdict = filter(info); return nil })
 		switch {
