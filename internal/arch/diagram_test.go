@@ -32,6 +32,7 @@ var edges = []edge{
 	{"skeleton", "stub", "a descriptor makes stubs"},
 	{"skeleton", "refs", "dispatch is the other end of a call"},
 	{"stub", "refs", "a stub is a view of a handle"},
+	{"stub", "internal/wire", "generated code writes and reads structs by functions of the codec, generic ones, which have no aliases"},
 
 	// reference
 	{"refs", "internal/wire", "calls are frames, arguments are encoded graphs"},

@@ -54,6 +54,7 @@ type file struct {
 	path       string
 	syntax     *ast.File
 	constraint string // the build constraint that holds for it, also by its name; "" when there is none
+	codes      []*structCode
 	errorsFunc string // what lists the package's errors in its generated file; "" when each interface does so itself
 }
 

@@ -67,6 +67,10 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 			f.chooseErrorsFunc(taken)
 			declared[f.errorsFunc] = f.syntax.Package
 		}
+		p.chooseCodes(f, all, taken)
+		for _, c := range f.codes {
+			declared[c.put], declared[c.get] = f.syntax.Package, f.syntax.Package
+		}
 	}
 	return declared
 }
@@ -276,7 +280,7 @@ func (im *imports) add(path, declared string) string {
 
 func (im *imports) clashes(name string) bool {
 	_, taken := im.taken[name]
-	return taken || slices.Contains(reservedWords(), name) || slices.Contains(slices.Collect(maps.Values(im.names)), name)
+	return taken || slices.Contains(reservedWords(), name) || slices.Contains([]string{"d", "e", "f", "v"}, name) || slices.Contains(slices.Collect(maps.Values(im.names)), name)
 }
 
 // letters keeps the letters of a path's segment, lower case.

@@ -31,12 +31,18 @@ func (p *program) render(s *source, f *file, all []*iface, taken map[string]toke
 	for _, i := range all {
 		im.reach(i)
 	}
-	w := &writer{p, im}
+	for _, c := range f.codes {
+		types.TypeString(c.typ, im.qualifier)
+	}
+	w := &writer{p, im, f}
 	if f.errorsFunc != "" {
 		out.ErrorsFunc, out.Errors = f.errorsFunc, w.literal(w.errors(all[0].common))
 	}
 	for _, i := range all {
 		out.Interfaces = append(out.Interfaces, w.iface(i))
+	}
+	for _, c := range f.codes {
+		out.Codes = append(out.Codes, w.code(f, c))
 	}
 	for _, path := range slices.Sorted(maps.Keys(im.names)) {
 		out.addImport(path, im.spec(path))
@@ -89,6 +95,7 @@ type (
 		Context, Skeleton, Stub     string // as the packages are called here
 		Standard, Others            []string
 		Interfaces                  []interfaceOutput
+		Codes                       []codeOutput
 		ErrorsFunc, Errors          string // "" when each interface lists the errors itself
 	}
 	interfaceOutput struct {
@@ -112,6 +119,10 @@ type (
 		descriptor string
 		assignable bool // to basic, without conversion
 		held       bool // it is an interface: what it holds travels
+
+		shape              string // how it leads to a struct for which there are functions; "" if it does not
+		put, get           string // these
+		putShape, getShape string // what calls them
 	}
 )
 
@@ -125,8 +136,9 @@ func (out *fileOutput) addImport(path, spec string) {
 
 // A writer turns checked interfaces into output.
 type writer struct {
-	p  *program
-	im *imports
+	p    *program
+	im   *imports
+	file *file
 }
 
 func (w *writer) iface(i *iface) interfaceOutput {
@@ -241,7 +253,7 @@ func (w *writer) method(m *method) methodOutput {
 	out.Params, out.Results = w.values(m.params), w.values(m.results)
 	used := append(slices.Collect(maps.Values(w.im.names)), m.constant)
 	for _, v := range slices.Concat(out.Params, out.Results) {
-		used = append(used, identifiers(v.Type+" "+v.descriptor+" "+v.basic)...)
+		used = append(used, identifiers(v.Type+" "+v.descriptor+" "+v.basic+" "+v.put+" "+v.get)...)
 	}
 	params, results := newLocals(used).name(m.params, m.results)
 	for k := range out.Params {
@@ -317,8 +329,20 @@ func (w *writer) value(t types.Type) valueOutput {
 		out.held = true
 	default:
 		w.flat(&out, t)
+		w.coded(&out, t)
 	}
 	return out
+}
+
+// coded chooses the functions that the file has for a struct.
+func (w *writer) coded(out *valueOutput, t types.Type) {
+	shape, n := shapeOf(t)
+	if n == nil || w.file.code(n) == nil {
+		return
+	}
+	c, stub := w.file.code(n), w.im.names[stubPath]
+	out.shape, out.put, out.get = shape, c.put, c.get
+	out.putShape, out.getShape = stub+".Put"+shape, stub+".Get"+shape
 }
 
 // flat sets the method of a basic type or []byte, also of one that is declared with another name.
@@ -406,6 +430,10 @@ func (v valueOutput) Put(to string) string {
 	switch {
 	case v.descriptor != "":
 		return fmt.Sprintf("%s.Put(&%s, %s)", v.descriptor, to, v.Name)
+	case v.shape == "Struct":
+		return fmt.Sprintf("%s(&%s, &%s, %s)", v.putShape, to, v.Name, v.put)
+	case v.shape != "":
+		return fmt.Sprintf("%s(&%s, %s, %s)", v.putShape, to, v.Name, v.put)
 	case v.held:
 		return fmt.Sprintf("%s.Interface(%s)", to, v.Name)
 	case v.basic != "" && !v.assignable:
@@ -418,6 +446,8 @@ func (v valueOutput) Get(from string) string {
 	switch {
 	case v.descriptor != "":
 		return fmt.Sprintf("%s.Get(&%s, &%s)", v.descriptor, from, v.Name)
+	case v.shape != "":
+		return fmt.Sprintf("%s(&%s, &%s, %s)", v.getShape, from, v.Name, v.get)
 	case v.basic != "":
 		return fmt.Sprintf("%s.%s((*%s)(&%s))", from, v.method, v.basic, v.Name)
 	}

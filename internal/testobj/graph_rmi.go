@@ -50,9 +50,9 @@ func (s grapherStub) Any(ctx context.Context, v any) (result any, err error) {
 
 func (s grapherStub) Files(ctx context.Context, files []*ast.File) (result []*ast.File, err error) {
 	call := s.grapherRef.Call(ctx, grapherFiles)
-	call.Args.Value(files)
+	stub.PutPointers(&call.Args, files, putFile)
 	call.Invoke()
-	call.Results.Value(&result)
+	stub.GetPointers(&call.Results, &result, getFile)
 	return result, call.Finish()
 }
 
@@ -66,11 +66,11 @@ func (s grapherStub) Node(ctx context.Context, n ast.Node) (result ast.Node, err
 
 func (s grapherStub) Pair(ctx context.Context, a, b *Knot) (c, d *Knot, err error) {
 	call := s.grapherRef.Call(ctx, grapherPair)
-	call.Args.Value(a)
-	call.Args.Value(b)
+	stub.PutPointer(&call.Args, a, putKnot)
+	stub.PutPointer(&call.Args, b, putKnot)
 	call.Invoke()
-	call.Results.Value(&c)
-	call.Results.Value(&d)
+	stub.GetPointer(&call.Results, &c, getKnot)
+	stub.GetPointer(&call.Results, &d, getKnot)
 	return c, d, call.Finish()
 }
 
@@ -243,12 +243,12 @@ func (grapherSkeleton) Dispatch(ctx context.Context, impl Grapher, call *skeleto
 		return err
 	case grapherFiles:
 		var files []*ast.File
-		call.Args.Value(&files)
+		stub.GetPointers(&call.Args, &files, getFile)
 		if err := call.Begin(); err != nil {
 			return err
 		}
 		result, err := impl.Files(ctx, files)
-		call.Results.Value(result)
+		stub.PutPointers(&call.Results, result, putFile)
 		return err
 	case grapherNode:
 		var n ast.Node
@@ -261,14 +261,14 @@ func (grapherSkeleton) Dispatch(ctx context.Context, impl Grapher, call *skeleto
 		return err
 	case grapherPair:
 		var a, b *Knot
-		call.Args.Value(&a)
-		call.Args.Value(&b)
+		stub.GetPointer(&call.Args, &a, getKnot)
+		stub.GetPointer(&call.Args, &b, getKnot)
 		if err := call.Begin(); err != nil {
 			return err
 		}
 		c, d, err := impl.Pair(ctx, a, b)
-		call.Results.Value(c)
-		call.Results.Value(d)
+		stub.PutPointer(&call.Results, c, putKnot)
+		stub.PutPointer(&call.Results, d, putKnot)
 		return err
 	case grapherSlices:
 		var a, b []byte
@@ -283,4 +283,194 @@ func (grapherSkeleton) Dispatch(ctx context.Context, impl Grapher, call *skeleto
 		return err
 	}
 	return call.NoSuchMethod()
+}
+
+// putFile and getFile write and read a ast.File as reflection would.
+func putFile(e *stub.Encoder, v *ast.File) {
+	f := e.Struct()
+	f.Value("\x63Doc", &v.Doc)
+	stub.FieldPointer(&f, "\x64Name", v.Name, putIdent)
+	f.Value("\x65Decls", &v.Decls)
+	stub.FieldPointer(&f, "\x65Scope", v.Scope, putScope)
+	f.Int("\x67FileEnd", int64(v.FileEnd))
+	stub.FieldPointers(&f, "\x67Imports", v.Imports, putImportSpec)
+	f.Int("\x67Package", int64(v.Package))
+	f.Value("\x68Comments", &v.Comments)
+	f.Int("\x69FileStart", int64(v.FileStart))
+	f.String("\x69GoVersion", v.GoVersion)
+	stub.FieldPointers(&f, "\x6aUnresolved", v.Unresolved, putIdent)
+	f.End()
+}
+
+func getFile(d *stub.Decoder, v *ast.File) {
+	f := d.Struct()
+	f.Value("\x63Doc", &v.Doc)
+	stub.ReadPointer(&f, "\x64Name", &v.Name, getIdent)
+	f.Value("\x65Decls", &v.Decls)
+	stub.ReadPointer(&f, "\x65Scope", &v.Scope, getScope)
+	f.Int("\x67FileEnd", (*int)(&v.FileEnd))
+	stub.ReadPointers(&f, "\x67Imports", &v.Imports, getImportSpec)
+	f.Int("\x67Package", (*int)(&v.Package))
+	f.Value("\x68Comments", &v.Comments)
+	f.Int("\x69FileStart", (*int)(&v.FileStart))
+	f.String("\x69GoVersion", &v.GoVersion)
+	stub.ReadPointers(&f, "\x6aUnresolved", &v.Unresolved, getIdent)
+	f.End()
+}
+
+// putIdent and getIdent write and read a ast.Ident as reflection would.
+func putIdent(e *stub.Encoder, v *ast.Ident) {
+	f := e.Struct()
+	stub.FieldPointer(&f, "\x63Obj", v.Obj, putObject)
+	f.String("\x64Name", v.Name)
+	f.Int("\x67NamePos", int64(v.NamePos))
+	f.End()
+}
+
+func getIdent(d *stub.Decoder, v *ast.Ident) {
+	f := d.Struct()
+	stub.ReadPointer(&f, "\x63Obj", &v.Obj, getObject)
+	f.String("\x64Name", &v.Name)
+	f.Int("\x67NamePos", (*int)(&v.NamePos))
+	f.End()
+}
+
+// putObject and getObject write and read a ast.Object as reflection would.
+func putObject(e *stub.Encoder, v *ast.Object) {
+	f := e.Struct()
+	f.Value("\x64Data", &v.Data)
+	f.Value("\x64Decl", &v.Decl)
+	f.Int("\x64Kind", int64(v.Kind))
+	f.String("\x64Name", v.Name)
+	f.Value("\x64Type", &v.Type)
+	f.End()
+}
+
+func getObject(d *stub.Decoder, v *ast.Object) {
+	f := d.Struct()
+	f.Value("\x64Data", &v.Data)
+	f.Value("\x64Decl", &v.Decl)
+	f.Int("\x64Kind", (*int)(&v.Kind))
+	f.String("\x64Name", &v.Name)
+	f.Value("\x64Type", &v.Type)
+	f.End()
+}
+
+// putScope and getScope write and read a ast.Scope as reflection would.
+func putScope(e *stub.Encoder, v *ast.Scope) {
+	f := e.Struct()
+	stub.FieldPointer(&f, "\x65Outer", v.Outer, putScope)
+	f.Value("\x67Objects", &v.Objects)
+	f.End()
+}
+
+func getScope(d *stub.Decoder, v *ast.Scope) {
+	f := d.Struct()
+	stub.ReadPointer(&f, "\x65Outer", &v.Outer, getScope)
+	f.Value("\x67Objects", &v.Objects)
+	f.End()
+}
+
+// putImportSpec and getImportSpec write and read a ast.ImportSpec as reflection would.
+func putImportSpec(e *stub.Encoder, v *ast.ImportSpec) {
+	f := e.Struct()
+	f.Value("\x63Doc", &v.Doc)
+	stub.FieldPointer(&f, "\x64Name", v.Name, putIdent)
+	stub.FieldPointer(&f, "\x64Path", v.Path, putBasicLit)
+	f.Int("\x66EndPos", int64(v.EndPos))
+	f.Value("\x67Comment", &v.Comment)
+	f.End()
+}
+
+func getImportSpec(d *stub.Decoder, v *ast.ImportSpec) {
+	f := d.Struct()
+	f.Value("\x63Doc", &v.Doc)
+	stub.ReadPointer(&f, "\x64Name", &v.Name, getIdent)
+	stub.ReadPointer(&f, "\x64Path", &v.Path, getBasicLit)
+	f.Int("\x66EndPos", (*int)(&v.EndPos))
+	f.Value("\x67Comment", &v.Comment)
+	f.End()
+}
+
+// putBasicLit and getBasicLit write and read a ast.BasicLit as reflection would.
+func putBasicLit(e *stub.Encoder, v *ast.BasicLit) {
+	f := e.Struct()
+	f.Int("\x64Kind", int64(v.Kind))
+	f.String("\x65Value", v.Value)
+	f.Int("\x68ValueEnd", int64(v.ValueEnd))
+	f.Int("\x68ValuePos", int64(v.ValuePos))
+	f.End()
+}
+
+func getBasicLit(d *stub.Decoder, v *ast.BasicLit) {
+	f := d.Struct()
+	f.Int("\x64Kind", (*int)(&v.Kind))
+	f.String("\x65Value", &v.Value)
+	f.Int("\x68ValueEnd", (*int)(&v.ValueEnd))
+	f.Int("\x68ValuePos", (*int)(&v.ValuePos))
+	f.End()
+}
+
+// putKnot and getKnot write and read a Knot as reflection would.
+func putKnot(e *stub.Encoder, v *Knot) {
+	f := e.Struct()
+	f.Time("\x62At", v.At)
+	f.Value("\x62By", &v.By)
+	f.Value("\x63Any", &v.Any)
+	f.Value("\x64Addr", &v.Addr)
+	f.Value("\x64Keys", &v.Keys)
+	stub.FieldPointer(&f, "\x64Left", v.Left, putKnot)
+	stub.FieldPointer(&f, "\x64Link", v.Link, putURL)
+	f.String("\x64Name", v.Name)
+	f.Value("\x65Hears", &v.Hears)
+	stub.FieldPointer(&f, "\x65Right", v.Right, putKnot)
+	f.End()
+}
+
+func getKnot(d *stub.Decoder, v *Knot) {
+	f := d.Struct()
+	f.Time("\x62At", &v.At)
+	f.Value("\x62By", &v.By)
+	f.Value("\x63Any", &v.Any)
+	f.Value("\x64Addr", &v.Addr)
+	f.Value("\x64Keys", &v.Keys)
+	stub.ReadPointer(&f, "\x64Left", &v.Left, getKnot)
+	stub.ReadPointer(&f, "\x64Link", &v.Link, getURL)
+	f.String("\x64Name", &v.Name)
+	f.Value("\x65Hears", &v.Hears)
+	stub.ReadPointer(&f, "\x65Right", &v.Right, getKnot)
+	f.End()
+}
+
+// putURL and getURL write and read a url.URL as reflection would.
+func putURL(e *stub.Encoder, v *url.URL) {
+	f := e.Struct()
+	f.String("\x64Host", v.Host)
+	f.String("\x64Path", v.Path)
+	f.Value("\x64User", &v.User)
+	f.String("\x66Opaque", v.Opaque)
+	f.String("\x66Scheme", v.Scheme)
+	f.String("\x67RawPath", v.RawPath)
+	f.String("\x68Fragment", v.Fragment)
+	f.Bool("\x68OmitHost", v.OmitHost)
+	f.String("\x68RawQuery", v.RawQuery)
+	f.Bool("\x6aForceQuery", v.ForceQuery)
+	f.String("\x6bRawFragment", v.RawFragment)
+	f.End()
+}
+
+func getURL(d *stub.Decoder, v *url.URL) {
+	f := d.Struct()
+	f.String("\x64Host", &v.Host)
+	f.String("\x64Path", &v.Path)
+	f.Value("\x64User", &v.User)
+	f.String("\x66Opaque", &v.Opaque)
+	f.String("\x66Scheme", &v.Scheme)
+	f.String("\x67RawPath", &v.RawPath)
+	f.String("\x68Fragment", &v.Fragment)
+	f.Bool("\x68OmitHost", &v.OmitHost)
+	f.String("\x68RawQuery", &v.RawQuery)
+	f.Bool("\x6aForceQuery", &v.ForceQuery)
+	f.String("\x6bRawFragment", &v.RawFragment)
+	f.End()
 }

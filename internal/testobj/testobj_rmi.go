@@ -82,9 +82,9 @@ func (s serviceStub) Bytes(ctx context.Context, b []byte) (result []byte, err er
 
 func (s serviceStub) Echo(ctx context.Context, item Item) (result Item, err error) {
 	call := s.serviceRef.Call(ctx, serviceEcho)
-	call.Args.Value(item)
+	stub.PutStruct(&call.Args, &item, putItem)
 	call.Invoke()
-	call.Results.Value(&result)
+	stub.GetStruct(&call.Results, &result, getItem)
 	return result, call.Finish()
 }
 
@@ -208,12 +208,12 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 		return err
 	case serviceEcho:
 		var item Item
-		call.Args.Value(&item)
+		stub.GetStruct(&call.Args, &item, getItem)
 		if err := call.Begin(); err != nil {
 			return err
 		}
 		result, err := impl.Echo(ctx, item)
-		call.Results.Value(result)
+		stub.PutStruct(&call.Results, &result, putItem)
 		return err
 	case serviceFail:
 		var how string
@@ -400,6 +400,29 @@ func (spareSkeleton) Dispatch(ctx context.Context, impl Spare, call *skeleton.Ca
 		return impl.Nothing(ctx)
 	}
 	return call.NoSuchMethod()
+}
+
+// putItem and getItem write and read a Item as reflection would.
+func putItem(e *stub.Encoder, v *Item) {
+	f := e.Struct()
+	f.Time("\x62At", v.At)
+	f.String("\x64Name", v.Name)
+	stub.FieldPointer(&f, "\x64Next", v.Next, putItem)
+	f.Value("\x64Seen", &v.Seen)
+	f.Value("\x64Tags", &v.Tags)
+	f.Value("\x65Price", &v.Price)
+	f.End()
+}
+
+func getItem(d *stub.Decoder, v *Item) {
+	f := d.Struct()
+	f.Time("\x62At", &v.At)
+	f.String("\x64Name", &v.Name)
+	stub.ReadPointer(&f, "\x64Next", &v.Next, getItem)
+	f.Value("\x64Seen", &v.Seen)
+	f.Value("\x64Tags", &v.Tags)
+	f.Value("\x65Price", &v.Price)
+	f.End()
 }
 
 // testobjErrors lists what every interface of this file may return: the errors that the package exports.

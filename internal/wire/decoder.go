@@ -35,10 +35,11 @@ type Decoder struct {
 
 	fault *Error // Err while its path is still being put together
 
-	g       *graphReader    // nil until something is marked, named or postponed
-	bodies  int             // that follow the items
-	targets []reflect.Value // what has been read into, where bodies follow
-	filters [2]Filter
+	g         *graphReader    // nil until something is marked, named or postponed
+	bodies    int             // that follow the items
+	targets   []reflect.Value // what has been read into, where bodies follow
+	filters   [2]Filter
+	generated bool // generated code reads, which does nothing out of turn
 
 	unseen   int // levels beyond Limits.Depth of what is passed over
 	failures errorReader

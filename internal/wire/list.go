@@ -111,7 +111,7 @@ func (b *planner) slice(p *plan) {
 		return
 	}
 	list := &listPlan{typ: p.typ, size: int64(p.typ.Elem().Size())}
-	p.enc, p.dec = list.encodeSlice, list.decodeSlice
+	p.enc, p.dec, p.body = list.encodeSlice, list.decodeSlice, list.encodeArray
 	switch p.typ {
 	case reflect.TypeFor[[]string]():
 		planElements(list, (*Encoder).string, (*Decoder).string)
@@ -339,6 +339,9 @@ func (b *planner) array(p *plan) {
 	}
 	a := &arrayPlan{p.typ, b.plan(p.typ.Elem())}
 	p.enc, p.dec = a.encode, a.decode
+	if p.partial = a.elem.partial; p.partial {
+		p.zero = a.zero
+	}
 	if p.refused = a.elem.refused && p.typ.Len() > 0; p.refused {
 		p.zero = a.elem.zero
 	}
@@ -350,6 +353,15 @@ func (a *arrayPlan) encode(e *Encoder, v reflect.Value) {
 		a.elem.encodeEach(e, v, n)
 		e.leave()
 	}
+}
+
+func (a *arrayPlan) zero(v reflect.Value) bool {
+	for i := range v.Len() {
+		if !a.elem.zero(v.Index(i)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (a *arrayPlan) decode(d *Decoder, v reflect.Value) {

@@ -15,10 +15,12 @@ import (
 type plan struct {
 	enc  func(*Encoder, reflect.Value)
 	dec  func(*Decoder, reflect.Value)
-	zero func(reflect.Value) bool // whether a field of this value may be left out
+	zero func(reflect.Value) bool      // whether a field of this value may be left out
+	body func(*Encoder, reflect.Value) // of a slice: writes it in its place, wherever that is
 
 	typ       reflect.Type
 	nullable  bool // a value may be written as null, so that a pointer to it needs a wrapping
+	partial   bool // a struct or array of which not everything travels, so that it may be zero to a reader though not to Go
 	refused   bool // every value of the type is refused, even a zero one
 	unaliased bool // no two references in a value can be the same; set when the plan is published
 }

@@ -163,6 +163,10 @@ func (d *Decoder) shared(t reflect.Type) any {
 	if known := d.g.marks[i].as(t); known != nil {
 		return known
 	}
+	if d.generated {
+		d.fail(errByReflection)
+		return nil
+	}
 	d.outOfTurn(d.g.marks[i].at, func(d *Decoder) { d.codec.plan(t).dec(d, reflect.New(t).Elem()) })
 	if d.Err != nil {
 		return nil
@@ -308,6 +312,10 @@ func (p *plan) decode(d *Decoder, v reflect.Value) {
 }
 
 func (p *plan) decodeCopy(d *Decoder, v reflect.Value) {
+	if d.generated {
+		d.fail(errByReflection)
+		return
+	}
 	if d.failures.level > 0 {
 		d.unexpected("an error of its own")
 		return

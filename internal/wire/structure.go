@@ -48,10 +48,18 @@ func (b *planner) structure(p *plan) {
 	if s.positional {
 		p.enc, p.dec = s.encodeArray, s.decodeArray
 	}
+	if p.partial = s.partial(); p.partial {
+		p.zero = func(v reflect.Value) bool { return s.present(v) == 0 }
+	}
 	if slices.ContainsFunc(s.fields, func(f field) bool { return f.plan.refused }) {
 		p.refused = true
 		p.zero = func(reflect.Value) bool { return false }
 	}
+}
+
+// partial reports whether a struct may be zero to a reader though it is not to Go.
+func (s *structPlan) partial() bool {
+	return len(s.fields) < s.typ.NumField() || slices.ContainsFunc(s.fields, func(f field) bool { return f.omitEmpty || f.plan.partial })
 }
 
 func hasExported(t reflect.Type) bool {

@@ -122,7 +122,7 @@ type (
 func (s accountStub) Audit(ctx context.Context) (result Statement, err error) {
 	call := s.accountRef.Call(ctx, accountAudit)
 	call.Invoke()
-	call.Results.Value(&result)
+	stub.GetStruct(&call.Results, &result, getStatement)
 	return result, call.Finish()
 }
 
@@ -168,7 +168,7 @@ func (accountSkeleton) Dispatch(ctx context.Context, impl Account, call *skeleto
 			return err
 		}
 		result, err := impl.Audit(ctx)
-		call.Results.Value(result)
+		stub.PutStruct(&call.Results, &result, putStatement)
 		return err
 	case accountBalance:
 		if err := call.Begin(); err != nil {
@@ -228,7 +228,7 @@ type (
 
 func (s listenerStub) Changed(ctx context.Context, c Change) error {
 	call := s.listenerRef.Call(ctx, listenerChanged)
-	call.Args.Value(c)
+	stub.PutStruct(&call.Args, &c, putChange)
 	call.Invoke()
 	return call.Finish()
 }
@@ -241,7 +241,7 @@ func (listenerSkeleton) Dispatch(ctx context.Context, impl Listener, call *skele
 	switch call.Method {
 	case listenerChanged:
 		var c Change
-		call.Args.Value(&c)
+		stub.GetStruct(&call.Args, &c, getChange)
 		if err := call.Begin(); err != nil {
 			return err
 		}
@@ -305,6 +305,55 @@ func (subscriptionSkeleton) Dispatch(ctx context.Context, impl Subscription, cal
 		return impl.Stop(ctx)
 	}
 	return call.NoSuchMethod()
+}
+
+// putStatement and getStatement write and read a Statement as reflection would.
+func putStatement(e *stub.Encoder, v *Statement) {
+	f := e.Struct()
+	f.String("\x65Owner", v.Owner)
+	f.Int("\x67Balance", v.Balance)
+	stub.FieldSlice(&f, "\x67Entries", v.Entries, putEntry)
+	f.End()
+}
+
+func getStatement(d *stub.Decoder, v *Statement) {
+	f := d.Struct()
+	f.String("\x65Owner", &v.Owner)
+	f.Int64("\x67Balance", &v.Balance)
+	stub.ReadSlice(&f, "\x67Entries", &v.Entries, getEntry)
+	f.End()
+}
+
+// putEntry and getEntry write and read a Entry as reflection would.
+func putEntry(e *stub.Encoder, v *Entry) {
+	f := e.Struct()
+	f.Time("\x62At", v.At)
+	f.Int("\x65Cents", v.Cents)
+	f.End()
+}
+
+func getEntry(d *stub.Decoder, v *Entry) {
+	f := d.Struct()
+	f.Time("\x62At", &v.At)
+	f.Int64("\x65Cents", &v.Cents)
+	f.End()
+}
+
+// putChange and getChange write and read a Change as reflection would.
+func putChange(e *stub.Encoder, v *Change) {
+	f := e.Struct()
+	f.Int("\x65Cents", v.Cents)
+	f.String("\x65Owner", v.Owner)
+	f.Int("\x67Balance", v.Balance)
+	f.End()
+}
+
+func getChange(d *stub.Decoder, v *Change) {
+	f := d.Struct()
+	f.Int64("\x65Cents", &v.Cents)
+	f.String("\x65Owner", &v.Owner)
+	f.Int64("\x67Balance", &v.Balance)
+	f.End()
 }
 
 // bankErrors lists what every interface of this file may return: the errors that the package exports.

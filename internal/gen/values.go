@@ -1,0 +1,262 @@
+package gen
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"go/types"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Functions that write and read structs, for those that a signature leads to by structs, pointers and slices only: there
+// reflection would cost most. What is not a number, text, byte string, time, or such a struct again is left to reflection, field
+// by field.
+
+// A structCode is the pair of functions for one struct type.
+type structCode struct {
+	typ      *types.Named
+	put, get string
+	fields   []structField
+}
+
+type structField struct {
+	name string
+	key  []byte // the encoded name
+	typ  types.Type
+}
+
+// mostFields is how many fields the one-byte head of a map counts.
+const mostFields = 23
+
+// chooseCodes finds the structs for which a file has functions, and names these.
+func (p *program) chooseCodes(f *file, all []*iface, taken func(string) bool) {
+	for _, i := range all {
+		if i.mark.file != f {
+			continue
+		}
+		for _, m := range i.methods {
+			for _, v := range slices.Concat(m.params, m.results) {
+				f.codeFor(v.Type(), i.obj.Pkg(), taken)
+			}
+		}
+	}
+}
+
+// codeFor plans the functions for the struct of a type that leads to one, and for those behind it.
+func (f *file) codeFor(t types.Type, pkg *types.Package, taken func(string) bool) {
+	_, n := shapeOf(t)
+	if n == nil || f.code(n) != nil {
+		return
+	}
+	fields, worth := structFields(pkg, n)
+	if !worth {
+		return
+	}
+	name := n.Obj().Name()
+	name = string(unicode.ToUpper([]rune(name)[0])) + string([]rune(name)[1:])
+	c := &structCode{typ: n, put: "put" + name, get: "get" + name, fields: fields}
+	for k := 2; taken(c.put) || taken(c.get); k++ {
+		c.put, c.get = fmt.Sprintf("put%s%d", name, k), fmt.Sprintf("get%s%d", name, k)
+	}
+	f.codes = append(f.codes, c)
+	used := func(name string) bool { return name == c.put || name == c.get || taken(name) }
+	for _, field := range fields {
+		f.codeFor(field.typ, pkg, used)
+	}
+}
+
+// code returns the functions of the file for a struct type, or nil.
+func (f *file) code(t types.Type) *structCode {
+	for _, c := range f.codes {
+		if types.Identical(c.typ, t) {
+			return c
+		}
+	}
+	return nil
+}
+
+// shapeOf tells how a type leads to a declared struct: as a Struct, a Pointer to it, a Slice of it, or a slice of Pointers; nil
+// where it does not.
+func shapeOf(t types.Type) (shape string, n *types.Named) {
+	shape, t = "Struct", types.Unalias(t)
+	if s, ok := t.(*types.Slice); ok {
+		shape, t = "Slice", types.Unalias(s.Elem())
+	}
+	if p, ok := t.(*types.Pointer); ok {
+		shape = map[string]string{"Struct": "Pointer", "Slice": "Pointers"}[shape]
+		t = types.Unalias(p.Elem())
+	}
+	n, _ = t.(*types.Named)
+	if n == nil {
+		return "", nil
+	}
+	if _, ok := n.Underlying().(*types.Struct); !ok {
+		return "", nil
+	}
+	return shape, n
+}
+
+// structFields returns what travels of a struct, in the order of the encoded names, and whether functions are to be made for it.
+func structFields(pkg *types.Package, n *types.Named) (fields []structField, worth bool) {
+	u := n.Underlying().(*types.Struct)
+	_, hidden := unnameable(pkg, n)
+	if hidden || isBuiltin(n) || n.TypeArgs().Len() > 0 || !importsAll(pkg, n) {
+		return nil, false
+	}
+	closed := false
+	for i := range u.NumFields() {
+		f, tag := u.Field(i), reflect.StructTag(u.Tag(i)).Get("cbor")
+		name, options, _ := strings.Cut(tag, ",")
+		option := func(o string) bool { return slices.Contains(strings.Split(options, ","), o) }
+		switch {
+		case f.Name() == "_" && option("toarray"), option("omitempty") && isCollection(f.Type()):
+			return nil, false
+		case f.Name() == "_" || tag == "-":
+			continue
+		case !f.Exported():
+			closed = true
+			continue
+		case name == "":
+			name = f.Name()
+		}
+		fields = append(fields, structField{f.Name(), encodedName(name, option("keyasint")), f.Type()})
+		worth = worth || isFast(f.Type())
+	}
+	if whole, _ := marshals(n, u); closed && whole || len(fields) > mostFields {
+		return nil, false
+	}
+	slices.SortFunc(fields, func(a, b structField) int { return bytes.Compare(a.key, b.key) })
+	return fields, worth
+}
+
+func isCollection(t types.Type) bool {
+	switch t.Underlying().(type) {
+	case *types.Slice, *types.Map:
+		return true
+	}
+	return false
+}
+
+// isFast tells whether a field is read and written without reflection, and has a size.
+func isFast(t types.Type) bool {
+	if _, n := shapeOf(t); n != nil {
+		_, pointer := types.Unalias(t).(*types.Pointer)
+		return isTime(t) || pointer
+	}
+	switch u := t.Underlying().(type) {
+	case *types.Basic:
+		return u.Info()&types.IsComplex == 0 && u.Kind() != types.UnsafePointer
+	case *types.Slice:
+		return isByteSlice(t)
+	}
+	return false
+}
+
+// isByteSlice tells whether a type is []byte and has no name.
+func isByteSlice(t types.Type) bool {
+	return types.Identical(types.Unalias(t), types.NewSlice(types.Typ[types.Uint8]))
+}
+
+// encodedName is the CBOR of a field's name, or of the number that it is.
+func encodedName(name string, number bool) []byte {
+	major, n := byte(3<<5), uint64(len(name))
+	if number {
+		v, _ := strconv.ParseInt(name, 10, 64) // refused otherwise
+		if name, major, n = "", 0, uint64(v); v < 0 {
+			major, n = 1<<5, uint64(^v)
+		}
+	}
+	var head []byte
+	switch {
+	case n < 24:
+		head = []byte{major | byte(n)}
+	case n < 1<<8:
+		head = []byte{major | 24, byte(n)}
+	case n < 1<<16:
+		head = binary.BigEndian.AppendUint16([]byte{major | 25}, uint16(n))
+	case n < 1<<32:
+		head = binary.BigEndian.AppendUint32([]byte{major | 26}, uint32(n))
+	default:
+		head = binary.BigEndian.AppendUint64([]byte{major | 27}, n)
+	}
+	return append(head, name...)
+}
+
+// quotedKey is an encoded name as a string literal in which the name can be read.
+func quotedKey(key []byte) string {
+	head := 1
+	if n := key[0] & 31; n > 23 {
+		head += 1 << (n - 24)
+	}
+	var b strings.Builder
+	for _, c := range key[:head] {
+		fmt.Fprintf(&b, `\x%02x`, c)
+	}
+	return `"` + b.String() + strconv.Quote(string(key[head:]))[1:]
+}
+
+// The output for the template.
+type codeOutput struct {
+	Type, Put, Get string
+	Writes, Reads  []string // a statement for each field
+}
+
+func (w *writer) code(f *file, c *structCode) codeOutput {
+	out := codeOutput{Type: types.TypeString(c.typ, w.im.qualifier), Put: c.put, Get: c.get}
+	for _, field := range c.fields {
+		write, read := w.codeField(f, field)
+		out.Writes, out.Reads = append(out.Writes, write), append(out.Reads, read)
+	}
+	return out
+}
+
+// codeField returns the statements that write and read a field.
+func (w *writer) codeField(f *file, field structField) (write, read string) {
+	key, t := quotedKey(field.key), types.Unalias(field.typ)
+	if shape, n := shapeOf(t); n != nil && f.code(n) != nil {
+		c, stub := f.code(n), w.im.names[stubPath]
+		address := ""
+		if shape == "Struct" {
+			address = "&"
+		}
+		return fmt.Sprintf("%s.Field%s(&f, %s, %sv.%s, %s)", stub, shape, key, address, field.name, c.put),
+			fmt.Sprintf("%s.Read%s(&f, %s, &v.%s, %s)", stub, shape, key, field.name, c.get)
+	}
+	plain := func(method string) (string, string) {
+		return fmt.Sprintf("f.%s(%s, v.%s)", method, key, field.name), fmt.Sprintf("f.%s(%s, &v.%s)", method, key, field.name)
+	}
+	switch {
+	case isTime(t):
+		return plain("Time")
+	case isByteSlice(t):
+		return plain("Bytes")
+	}
+	if u, ok := t.Underlying().(*types.Basic); ok && isFast(t) {
+		return basicField(u, t, key, field.name)
+	}
+	return fmt.Sprintf("f.Value(%s, &v.%s)", key, field.name), fmt.Sprintf("f.Value(%s, &v.%s)", key, field.name)
+}
+
+func basicField(u *types.Basic, t types.Type, key, name string) (write, read string) {
+	basic := types.Typ[u.Kind()].Name()
+	reader := string(unicode.ToUpper(rune(basic[0]))) + basic[1:]
+	writer, wide := reader, basic
+	switch info := u.Info(); {
+	case info&types.IsUnsigned != 0:
+		writer, wide = "Uint", "uint64"
+	case info&types.IsInteger != 0:
+		writer, wide = "Int", "int64"
+	}
+	value, target := "v."+name, "&v."+name
+	if t != types.Typ[u.Kind()] {
+		target = fmt.Sprintf("(*%s)(%s)", basic, target)
+	}
+	if t != types.Typ[u.Kind()] || wide != basic {
+		value = fmt.Sprintf("%s(%s)", wide, value)
+	}
+	return fmt.Sprintf("f.%s(%s, %s)", writer, key, value), fmt.Sprintf("f.%s(%s, %s)", reader, key, target)
+}

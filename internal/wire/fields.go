@@ -1,0 +1,244 @@
+package wire
+
+import (
+	"math"
+	"reflect"
+	"time"
+)
+
+// Structs written and read by generated code, field by field, with the bytes that their plans make of them. A key is a field's
+// encoded name. Fields come in the order of their keys, and there are at most 23, so that the head of the map is one byte.
+//
+// Failures have no path here: whoever called the generated code starts again by reflection, which finds it (see generated.go).
+
+// FieldWriter writes the fields of one struct. It is used between Struct and End.
+type FieldWriter struct {
+	e    *Encoder
+	head int // its place in the buffer
+	n    byte
+}
+
+// Struct begins a struct.
+func (e *Encoder) Struct() FieldWriter {
+	e.enter()
+	e.buf = append(e.buf, 0)
+	return FieldWriter{e, len(e.buf) - 1, 0}
+}
+
+// End ends the struct.
+func (f *FieldWriter) End() {
+	f.e.buf[f.head] = majorMap<<5 | f.n
+	f.e.leave()
+}
+
+func (f *FieldWriter) key(key string) *Encoder {
+	f.n++
+	f.e.buf = append(f.e.buf, key...)
+	return f.e
+}
+
+func (f *FieldWriter) Bool(key string, v bool) {
+	if v {
+		f.key(key).bool(v)
+	}
+}
+
+// Int writes an integer of any signed type, Uint one of any other.
+func (f *FieldWriter) Int(key string, v int64) {
+	if v != 0 {
+		f.key(key).int(v)
+	}
+}
+
+func (f *FieldWriter) Uint(key string, v uint64) {
+	if v != 0 {
+		f.key(key).head(majorUint, v)
+	}
+}
+
+func (f *FieldWriter) Float32(key string, v float32) {
+	if math.Float32bits(v) != 0 {
+		f.key(key).float32(v)
+	}
+}
+
+func (f *FieldWriter) Float64(key string, v float64) {
+	if math.Float64bits(v) != 0 {
+		f.key(key).float64(v)
+	}
+}
+
+func (f *FieldWriter) String(key, v string) {
+	if v != "" {
+		f.key(key).string(v)
+	}
+}
+
+func (f *FieldWriter) Bytes(key string, v []byte) {
+	if v == nil {
+		return
+	}
+	e := f.key(key)
+	if len(v) > 0 {
+		switch e.visit(reflect.ValueOf(&v[0]).Pointer(), len(v), reflect.TypeFor[[]byte]()) {
+		case elsewhere:
+			return
+		case postponed:
+			e.later("", func(e *Encoder) { e.bytes(v) })
+			return
+		}
+	}
+	e.bytes(v)
+}
+
+func (f *FieldWriter) Time(key string, v time.Time) {
+	if v != (time.Time{}) {
+		f.key(key).time(v)
+	}
+}
+
+// Value writes a field of any type, by reflection; p points to it.
+func (f *FieldWriter) Value(key string, p any) {
+	v := reflect.ValueOf(p).Elem()
+	if plan := f.e.codec.plan(v.Type()); !plan.zero(v) {
+		plan.enc(f.key(key), v)
+	}
+}
+
+// FieldReader reads the fields of one struct. It is used between Struct and End.
+type FieldReader struct {
+	d       *Decoder
+	left    int
+	known   string // the last key, if it was a known one
+	unknown []byte // the last key, if it was not
+}
+
+// Struct begins a struct.
+func (d *Decoder) Struct() FieldReader {
+	n := d.length(majorMap, "a map of fields")
+	if !d.enter() {
+		n = 0
+	}
+	return FieldReader{d: d, left: n}
+}
+
+// End passes over the fields that are left and ends the struct.
+func (f *FieldReader) End() {
+	for f.left > 0 && f.d.Err == nil {
+		f.pass()
+	}
+	f.d.leave()
+}
+
+// at reports whether the field with the key comes next, and reads the key. Fields before it are unknown and passed over.
+func (f *FieldReader) at(key string) bool {
+	d := f.d
+	for f.left > 0 && d.Err == nil {
+		rest := d.data[d.pos:]
+		if len(rest) > len(key) {
+			rest = rest[:len(key)]
+		}
+		if string(rest) == key {
+			d.pos += len(key)
+			f.left--
+			f.known, f.unknown = key, nil
+			return true
+		}
+		if string(rest) > key {
+			return false
+		}
+		f.pass()
+	}
+	return false
+}
+
+// pass passes over a field that is unknown; what comes twice or out of order comes here too, and fails.
+func (f *FieldReader) pass() {
+	d := f.d
+	key := d.fieldKey()
+	if d.Err == nil && (string(key) <= f.known || f.unknown != nil && string(key) <= string(f.unknown)) {
+		d.failf("a field comes twice or out of order")
+	}
+	f.unknown = key
+	f.left--
+	d.skip()
+}
+
+func (f *FieldReader) Bool(key string, p *bool) {
+	if f.at(key) {
+		*p = f.d.bool()
+	}
+}
+
+func (f *FieldReader) Int(key string, p *int)   { signedField(f, key, p, math.MinInt, math.MaxInt) }
+func (f *FieldReader) Int8(key string, p *int8) { signedField(f, key, p, math.MinInt8, math.MaxInt8) }
+func (f *FieldReader) Int16(key string, p *int16) {
+	signedField(f, key, p, math.MinInt16, math.MaxInt16)
+}
+func (f *FieldReader) Int32(key string, p *int32) {
+	signedField(f, key, p, math.MinInt32, math.MaxInt32)
+}
+func (f *FieldReader) Int64(key string, p *int64) {
+	signedField(f, key, p, math.MinInt64, math.MaxInt64)
+}
+func (f *FieldReader) Uint(key string, p *uint)       { unsignedField(f, key, p, math.MaxUint) }
+func (f *FieldReader) Uint8(key string, p *uint8)     { unsignedField(f, key, p, math.MaxUint8) }
+func (f *FieldReader) Uint16(key string, p *uint16)   { unsignedField(f, key, p, math.MaxUint16) }
+func (f *FieldReader) Uint32(key string, p *uint32)   { unsignedField(f, key, p, math.MaxUint32) }
+func (f *FieldReader) Uint64(key string, p *uint64)   { unsignedField(f, key, p, math.MaxUint64) }
+func (f *FieldReader) Uintptr(key string, p *uintptr) { unsignedField(f, key, p, math.MaxUint) }
+
+func signedField[T int | int8 | int16 | int32 | int64](f *FieldReader, key string, p *T, least, most int64) {
+	if f.at(key) {
+		*p = T(f.d.int(least, most))
+	}
+}
+
+func unsignedField[T uint | uint8 | uint16 | uint32 | uint64 | uintptr](f *FieldReader, key string, p *T, most uint64) {
+	if f.at(key) {
+		*p = T(f.d.uint(most))
+	}
+}
+
+func (f *FieldReader) Float32(key string, p *float32) {
+	if f.at(key) {
+		*p = f.d.float32()
+	}
+}
+
+func (f *FieldReader) Float64(key string, p *float64) {
+	if f.at(key) {
+		*p = f.d.float64()
+	}
+}
+
+func (f *FieldReader) String(key string, p *string) {
+	if f.at(key) {
+		*p = f.d.string()
+	}
+}
+
+func (f *FieldReader) Bytes(key string, p *[]byte) {
+	if !f.at(key) {
+		return
+	}
+	if f.d.tagged() {
+		decodeByteSlice(f.d, reflect.ValueOf(p).Elem())
+		return
+	}
+	*p = f.d.bytes()
+}
+
+func (f *FieldReader) Time(key string, p *time.Time) {
+	if f.at(key) {
+		*p = f.d.time()
+	}
+}
+
+// Value reads a field of any type, by reflection, into the zero value that p points to.
+func (f *FieldReader) Value(key string, p any) {
+	if f.at(key) {
+		v := reflect.ValueOf(p).Elem()
+		f.d.codec.plan(v.Type()).decode(f.d, v)
+	}
+}
