@@ -15,7 +15,8 @@ import (
 //	}
 //
 // Put and Get write and read an argument or result, Field and Read a field: a Struct, a Pointer to one, a Slice of them, or a slice
-// of Pointers. Strings are the encoded names of fields, in their order.
+// of Pointers. A Struct is written between the Encoder's BeginStruct and EndStruct. Strings are the encoded names of fields, in
+// their order.
 type (
 	Encoder     = refs.Encoder     // writes the arguments or results of a call
 	Decoder     = refs.Decoder     // reads them
@@ -23,7 +24,7 @@ type (
 	FieldReader = wire.FieldReader // reads them
 )
 
-func PutStruct[T any](e *Encoder, v *T, put func(*Encoder, *T))     { wire.PutStruct(e, v, put) }
+func EndStruct[T any](e *Encoder, v T)                              { wire.EndStruct(e, v) }
 func PutPointer[T any](e *Encoder, v *T, put func(*Encoder, *T))    { wire.PutPointer(e, v, put) }
 func PutSlice[T any](e *Encoder, v []T, put func(*Encoder, *T))     { wire.PutSlice(e, v, put) }
 func PutPointers[T any](e *Encoder, v []*T, put func(*Encoder, *T)) { wire.PutPointers(e, v, put) }

@@ -343,6 +343,9 @@ func (w *writer) coded(out *valueOutput, t types.Type) {
 	c, stub := w.file.code(n), w.im.names[stubPath]
 	out.shape, out.put, out.get = shape, c.put, c.get
 	out.putShape, out.getShape = stub+".Put"+shape, stub+".Get"+shape
+	if shape == "Struct" {
+		out.putShape = stub + ".EndStruct"
+	}
 }
 
 // flat sets the method of a basic type or []byte, also of one that is declared with another name.
@@ -431,7 +434,7 @@ func (v valueOutput) Put(to string) string {
 	case v.descriptor != "":
 		return fmt.Sprintf("%s.Put(&%s, %s)", v.descriptor, to, v.Name)
 	case v.shape == "Struct":
-		return fmt.Sprintf("%s(&%s, &%s, %s)", v.putShape, to, v.Name, v.put)
+		return fmt.Sprintf("%s(%s.BeginStruct(), &%s)\n%s(&%s, %s)", v.put, to, v.Name, v.putShape, to, v.Name)
 	case v.shape != "":
 		return fmt.Sprintf("%s(&%s, %s, %s)", v.putShape, to, v.Name, v.put)
 	case v.held:

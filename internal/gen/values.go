@@ -143,17 +143,24 @@ func isCollection(t types.Type) bool {
 
 // isFast tells whether a field is read and written without reflection, and has a size.
 func isFast(t types.Type) bool {
-	if _, n := shapeOf(t); n != nil {
-		_, pointer := types.Unalias(t).(*types.Pointer)
-		return isTime(t) || pointer
+	if shape, n := shapeOf(t); n != nil {
+		return isTime(t) || shape != "Struct"
 	}
 	switch u := t.Underlying().(type) {
 	case *types.Basic:
 		return u.Info()&types.IsComplex == 0 && u.Kind() != types.UnsafePointer
 	case *types.Slice:
 		return isByteSlice(t)
+	case *types.Map:
+		return isStringMap(t)
 	}
 	return false
+}
+
+// isStringMap tells whether a type is map[string]string and has no name.
+func isStringMap(t types.Type) bool {
+	text := types.Typ[types.String]
+	return types.Identical(types.Unalias(t), types.NewMap(text, text))
 }
 
 // isByteSlice tells whether a type is []byte and has no name.
@@ -234,6 +241,8 @@ func (w *writer) codeField(f *file, field structField) (write, read string) {
 		return plain("Time")
 	case isByteSlice(t):
 		return plain("Bytes")
+	case isStringMap(t):
+		return plain("StringMap")
 	}
 	if u, ok := t.Underlying().(*types.Basic); ok && isFast(t) {
 		return basicField(u, t, key, field.name)

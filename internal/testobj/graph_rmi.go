@@ -288,14 +288,14 @@ func (grapherSkeleton) Dispatch(ctx context.Context, impl Grapher, call *skeleto
 // putFile and getFile write and read a ast.File as reflection would.
 func putFile(e *stub.Encoder, v *ast.File) {
 	f := e.Struct()
-	f.Value("\x63Doc", &v.Doc)
+	stub.FieldPointer(&f, "\x63Doc", v.Doc, putCommentGroup)
 	stub.FieldPointer(&f, "\x64Name", v.Name, putIdent)
 	f.Value("\x65Decls", &v.Decls)
 	stub.FieldPointer(&f, "\x65Scope", v.Scope, putScope)
 	f.Int("\x67FileEnd", int64(v.FileEnd))
 	stub.FieldPointers(&f, "\x67Imports", v.Imports, putImportSpec)
 	f.Int("\x67Package", int64(v.Package))
-	f.Value("\x68Comments", &v.Comments)
+	stub.FieldPointers(&f, "\x68Comments", v.Comments, putCommentGroup)
 	f.Int("\x69FileStart", int64(v.FileStart))
 	f.String("\x69GoVersion", v.GoVersion)
 	stub.FieldPointers(&f, "\x6aUnresolved", v.Unresolved, putIdent)
@@ -304,17 +304,45 @@ func putFile(e *stub.Encoder, v *ast.File) {
 
 func getFile(d *stub.Decoder, v *ast.File) {
 	f := d.Struct()
-	f.Value("\x63Doc", &v.Doc)
+	stub.ReadPointer(&f, "\x63Doc", &v.Doc, getCommentGroup)
 	stub.ReadPointer(&f, "\x64Name", &v.Name, getIdent)
 	f.Value("\x65Decls", &v.Decls)
 	stub.ReadPointer(&f, "\x65Scope", &v.Scope, getScope)
 	f.Int("\x67FileEnd", (*int)(&v.FileEnd))
 	stub.ReadPointers(&f, "\x67Imports", &v.Imports, getImportSpec)
 	f.Int("\x67Package", (*int)(&v.Package))
-	f.Value("\x68Comments", &v.Comments)
+	stub.ReadPointers(&f, "\x68Comments", &v.Comments, getCommentGroup)
 	f.Int("\x69FileStart", (*int)(&v.FileStart))
 	f.String("\x69GoVersion", &v.GoVersion)
 	stub.ReadPointers(&f, "\x6aUnresolved", &v.Unresolved, getIdent)
+	f.End()
+}
+
+// putCommentGroup and getCommentGroup write and read a ast.CommentGroup as reflection would.
+func putCommentGroup(e *stub.Encoder, v *ast.CommentGroup) {
+	f := e.Struct()
+	stub.FieldPointers(&f, "\x64List", v.List, putComment)
+	f.End()
+}
+
+func getCommentGroup(d *stub.Decoder, v *ast.CommentGroup) {
+	f := d.Struct()
+	stub.ReadPointers(&f, "\x64List", &v.List, getComment)
+	f.End()
+}
+
+// putComment and getComment write and read a ast.Comment as reflection would.
+func putComment(e *stub.Encoder, v *ast.Comment) {
+	f := e.Struct()
+	f.String("\x64Text", v.Text)
+	f.Int("\x65Slash", int64(v.Slash))
+	f.End()
+}
+
+func getComment(d *stub.Decoder, v *ast.Comment) {
+	f := d.Struct()
+	f.String("\x64Text", &v.Text)
+	f.Int("\x65Slash", (*int)(&v.Slash))
 	f.End()
 }
 
@@ -374,21 +402,21 @@ func getScope(d *stub.Decoder, v *ast.Scope) {
 // putImportSpec and getImportSpec write and read a ast.ImportSpec as reflection would.
 func putImportSpec(e *stub.Encoder, v *ast.ImportSpec) {
 	f := e.Struct()
-	f.Value("\x63Doc", &v.Doc)
+	stub.FieldPointer(&f, "\x63Doc", v.Doc, putCommentGroup)
 	stub.FieldPointer(&f, "\x64Name", v.Name, putIdent)
 	stub.FieldPointer(&f, "\x64Path", v.Path, putBasicLit)
 	f.Int("\x66EndPos", int64(v.EndPos))
-	f.Value("\x67Comment", &v.Comment)
+	stub.FieldPointer(&f, "\x67Comment", v.Comment, putCommentGroup)
 	f.End()
 }
 
 func getImportSpec(d *stub.Decoder, v *ast.ImportSpec) {
 	f := d.Struct()
-	f.Value("\x63Doc", &v.Doc)
+	stub.ReadPointer(&f, "\x63Doc", &v.Doc, getCommentGroup)
 	stub.ReadPointer(&f, "\x64Name", &v.Name, getIdent)
 	stub.ReadPointer(&f, "\x64Path", &v.Path, getBasicLit)
 	f.Int("\x66EndPos", (*int)(&v.EndPos))
-	f.Value("\x67Comment", &v.Comment)
+	stub.ReadPointer(&f, "\x67Comment", &v.Comment, getCommentGroup)
 	f.End()
 }
 

@@ -82,7 +82,8 @@ func (s serviceStub) Bytes(ctx context.Context, b []byte) (result []byte, err er
 
 func (s serviceStub) Echo(ctx context.Context, item Item) (result Item, err error) {
 	call := s.serviceRef.Call(ctx, serviceEcho)
-	stub.PutStruct(&call.Args, &item, putItem)
+	putItem(call.Args.BeginStruct(), &item)
+	stub.EndStruct(&call.Args, item)
 	call.Invoke()
 	stub.GetStruct(&call.Results, &result, getItem)
 	return result, call.Finish()
@@ -213,7 +214,8 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 			return err
 		}
 		result, err := impl.Echo(ctx, item)
-		stub.PutStruct(&call.Results, &result, putItem)
+		putItem(call.Results.BeginStruct(), &result)
+		stub.EndStruct(&call.Results, result)
 		return err
 	case serviceFail:
 		var how string

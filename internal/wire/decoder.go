@@ -63,14 +63,12 @@ func (d *Decoder) Reset(c *Codec, t *Table, o Objects, what string, data []byte)
 }
 
 func (d *Decoder) reset(c *Codec, t *Table, o Objects, what string, data []byte) {
-	*d = Decoder{
-		codec: c, table: t, node: o, what: what,
-		data:    data,
-		objects: c.limits.Objects,
-		alloc:   c.limits.Alloc,
-		unseen:  unseenLevels,
-		level:   1,
-	}
+	d.codec, d.table, d.node, d.what = c, t, o, what
+	d.data, d.pos, d.items, d.count, d.level = data, 0, 0, 0, 1
+	d.objects, d.alloc, d.unseen = c.limits.Objects, c.limits.Alloc, unseenLevels
+	d.Err, d.fault, d.g, d.bodies, d.targets = nil, nil, nil, 0, nil
+	d.filters, d.generated, d.lent, d.kept = [2]Filter{}, false, false, false
+	d.failures, d.zoneMade, d.zoneOffset = errorReader{}, nil, 0
 }
 
 // Lend tells, after Reset, that the data is not used for anything else: a byte string that makes up most of it may keep it instead
@@ -553,6 +551,10 @@ func (d *Decoder) bool() bool {
 
 func (d *Decoder) int(least, most int64) int64 {
 	at := d.pos
+	if at < len(d.data) && d.data[at] < 24 && d.Err == nil { // most integers are small
+		d.pos++
+		return int64(d.data[at])
+	}
 	major, n := d.head()
 	if d.Err != nil {
 		return 0
@@ -641,6 +643,13 @@ func (d *Decoder) pair() {
 
 // string reads text, which is UTF-8, or the byte string that stands for any other string.
 func (d *Decoder) string() string {
+	if d.pos < len(d.data) { // most strings are short texts
+		n := int(d.data[d.pos]) - majorText<<5
+		if from := d.pos + 1; n > 0 && n < 24 && n <= len(d.data)-from && d.Err == nil && utf8.Valid(d.data[from:from+n]) && d.charge(int64(n)) {
+			d.pos = from + n
+			return string(d.data[from:d.pos])
+		}
+	}
 	b, text := d.chunk()
 	if d.Err != nil {
 		return ""

@@ -32,9 +32,11 @@ type Encoder struct {
 
 	fault     *Error // Err while its path is still being put together
 	g         *graphWriter
-	unaliased bool // no two references met so far, or in the current item, can be the same
-	met       int  // of the references, how many are in early
+	unaliased bool         // no two references met so far, or in the current item, can be the same
+	item      reflect.Type // of the current item, while it is not known whether it is unaliased; nil when that is known
+	met       int          // of the references, how many are in early
 	early     [earlyVisits]visit
+	before    before // the struct that generated code writes as an item
 	failures  errorWriter
 }
 
@@ -265,18 +267,24 @@ func (e *Encoder) Value(v any) {
 	}
 	t := reflect.TypeOf(v)
 	p := e.codec.plan(t)
-	e.unaliased = p.unaliased && e.met == 0 && (e.g == nil || len(e.g.visits) == 0)
+	e.alone(p)
 	p.enc(e, reflect.ValueOf(v))
 	if e.fault != nil {
 		e.end(rootName(t))
 	}
 }
 
+// alone notes whether no two references in the item that begins, of the type planned, and before it can be the same.
+func (e *Encoder) alone(p *plan) {
+	e.unaliased = p.unaliased && e.met == 0 && (e.g == nil || len(e.g.visits) == 0)
+	e.item = nil
+}
+
 // Interface writes a value whose static type is an interface that is neither remote nor error: the value, which may be nil,
 // and by which of the table's types it travels.
 func (e *Encoder) Interface(v any) {
 	if e.begin() {
-		e.unaliased = false
+		e.unaliased, e.item = false, nil
 		e.dynamic(reflect.ValueOf(v))
 		switch {
 		case e.fault == nil:

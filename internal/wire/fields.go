@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"math"
 	"reflect"
 	"time"
@@ -107,10 +108,9 @@ func (f *FieldWriter) Value(key string, p any) {
 
 // FieldReader reads the fields of one struct. It is used between Struct and End.
 type FieldReader struct {
-	d       *Decoder
-	left    int
-	known   string // the last key, if it was a known one
-	unknown []byte // the last key, if it was not
+	d        *Decoder
+	left     int
+	from, to int // the last key in the data
 }
 
 // Struct begins a struct.
@@ -130,19 +130,27 @@ func (f *FieldReader) End() {
 	f.d.leave()
 }
 
-// at reports whether the field with the key comes next, and reads the key. Fields before it are unknown and passed over.
+// at reports whether the field with the key comes next, and reads the key.
 func (f *FieldReader) at(key string) bool {
+	d := f.d
+	to := d.pos + len(key)
+	if f.left > 0 && to <= len(d.data) && string(d.data[d.pos:to]) == key && d.Err == nil {
+		f.from, f.to = d.pos, to
+		d.pos = to
+		f.left--
+		return true
+	}
+	return f.seek(key)
+}
+
+// seek is at where something else comes first: unknown fields, which are passed over, or a later one.
+func (f *FieldReader) seek(key string) bool {
 	d := f.d
 	for f.left > 0 && d.Err == nil {
 		rest := d.data[d.pos:]
-		if len(rest) > len(key) {
-			rest = rest[:len(key)]
-		}
+		rest = rest[:min(len(rest), len(key))]
 		if string(rest) == key {
-			d.pos += len(key)
-			f.left--
-			f.known, f.unknown = key, nil
-			return true
+			return f.at(key)
 		}
 		if string(rest) > key {
 			return false
@@ -155,11 +163,13 @@ func (f *FieldReader) at(key string) bool {
 // pass passes over a field that is unknown; what comes twice or out of order comes here too, and fails.
 func (f *FieldReader) pass() {
 	d := f.d
+	last := d.data[f.from:f.to]
+	f.from = d.pos
 	key := d.fieldKey()
-	if d.Err == nil && (string(key) <= f.known || f.unknown != nil && string(key) <= string(f.unknown)) {
+	f.to = d.pos
+	if d.Err == nil && bytes.Compare(key, last) <= 0 {
 		d.failf("a field comes twice or out of order")
 	}
-	f.unknown = key
 	f.left--
 	d.skip()
 }
@@ -170,33 +180,69 @@ func (f *FieldReader) Bool(key string, p *bool) {
 	}
 }
 
-func (f *FieldReader) Int(key string, p *int)   { signedField(f, key, p, math.MinInt, math.MaxInt) }
-func (f *FieldReader) Int8(key string, p *int8) { signedField(f, key, p, math.MinInt8, math.MaxInt8) }
-func (f *FieldReader) Int16(key string, p *int16) {
-	signedField(f, key, p, math.MinInt16, math.MaxInt16)
-}
-func (f *FieldReader) Int32(key string, p *int32) {
-	signedField(f, key, p, math.MinInt32, math.MaxInt32)
-}
-func (f *FieldReader) Int64(key string, p *int64) {
-	signedField(f, key, p, math.MinInt64, math.MaxInt64)
-}
-func (f *FieldReader) Uint(key string, p *uint)       { unsignedField(f, key, p, math.MaxUint) }
-func (f *FieldReader) Uint8(key string, p *uint8)     { unsignedField(f, key, p, math.MaxUint8) }
-func (f *FieldReader) Uint16(key string, p *uint16)   { unsignedField(f, key, p, math.MaxUint16) }
-func (f *FieldReader) Uint32(key string, p *uint32)   { unsignedField(f, key, p, math.MaxUint32) }
-func (f *FieldReader) Uint64(key string, p *uint64)   { unsignedField(f, key, p, math.MaxUint64) }
-func (f *FieldReader) Uintptr(key string, p *uintptr) { unsignedField(f, key, p, math.MaxUint) }
-
-func signedField[T int | int8 | int16 | int32 | int64](f *FieldReader, key string, p *T, least, most int64) {
+func (f *FieldReader) Int(key string, p *int) {
 	if f.at(key) {
-		*p = T(f.d.int(least, most))
+		*p = int(f.d.int(math.MinInt, math.MaxInt))
 	}
 }
 
-func unsignedField[T uint | uint8 | uint16 | uint32 | uint64 | uintptr](f *FieldReader, key string, p *T, most uint64) {
+func (f *FieldReader) Int8(key string, p *int8) {
 	if f.at(key) {
-		*p = T(f.d.uint(most))
+		*p = int8(f.d.int(math.MinInt8, math.MaxInt8))
+	}
+}
+
+func (f *FieldReader) Int16(key string, p *int16) {
+	if f.at(key) {
+		*p = int16(f.d.int(math.MinInt16, math.MaxInt16))
+	}
+}
+
+func (f *FieldReader) Int32(key string, p *int32) {
+	if f.at(key) {
+		*p = int32(f.d.int(math.MinInt32, math.MaxInt32))
+	}
+}
+
+func (f *FieldReader) Int64(key string, p *int64) {
+	if f.at(key) {
+		*p = f.d.int(math.MinInt64, math.MaxInt64)
+	}
+}
+
+func (f *FieldReader) Uint(key string, p *uint) {
+	if f.at(key) {
+		*p = uint(f.d.uint(math.MaxUint))
+	}
+}
+
+func (f *FieldReader) Uint8(key string, p *uint8) {
+	if f.at(key) {
+		*p = uint8(f.d.uint(math.MaxUint8))
+	}
+}
+
+func (f *FieldReader) Uint16(key string, p *uint16) {
+	if f.at(key) {
+		*p = uint16(f.d.uint(math.MaxUint16))
+	}
+}
+
+func (f *FieldReader) Uint32(key string, p *uint32) {
+	if f.at(key) {
+		*p = uint32(f.d.uint(math.MaxUint32))
+	}
+}
+
+func (f *FieldReader) Uint64(key string, p *uint64) {
+	if f.at(key) {
+		*p = f.d.uint(math.MaxUint64)
+	}
+}
+
+func (f *FieldReader) Uintptr(key string, p *uintptr) {
+	if f.at(key) {
+		*p = uintptr(f.d.uint(math.MaxUint))
 	}
 }
 

@@ -17,20 +17,20 @@ type Get[T any] = func(d *Decoder, v *T)
 
 // before is the state of an encoder before an item.
 type before struct {
-	ok                       bool
-	plan                     *plan
-	buf, met, visits, bodies int
-	level                    int
+	ok                              bool
+	buf, met, visits, bodies, level int
 }
 
-// openItem begins an item of a type.
+// openItem begins an item of a type, by which is found whether references in it can be the same, once there is one; of any type, they
+// may be.
 func (e *Encoder) openItem(t reflect.Type) before {
 	if !e.begin() {
 		return before{}
 	}
-	p := e.codec.plan(t)
-	e.unaliased = p.unaliased && e.met == 0 && (e.g == nil || len(e.g.visits) == 0)
-	b := before{ok: true, plan: p, buf: len(e.buf), met: e.met, level: e.level}
+	if e.item = t; t == nil {
+		e.unaliased = false
+	}
+	b := before{ok: true, buf: len(e.buf), met: e.met, level: e.level}
 	if e.g != nil {
 		b.visits, b.bodies = len(e.g.visits), len(e.g.bodies)
 	}
@@ -49,24 +49,30 @@ func (e *Encoder) again(b before, v reflect.Value) {
 		clear(e.g.index)
 	}
 	e.met = b.met
-	b.plan.enc(e, v)
+	e.item = nil
+	e.codec.plan(v.Type()).enc(e, v)
 	if e.within(); e.Err == nil {
 		e.Err = failed
 	}
 	e.end(rootName(v.Type()))
 }
 
-// PutStruct, PutPointer, PutSlice and PutPointers write an item.
-func PutStruct[T any](e *Encoder, v *T, put Put[T]) {
-	b := e.openItem(reflect.TypeFor[T]())
-	if !b.ok {
-		return
-	}
-	if put(e, v); !e.within() {
-		e.again(b, reflect.ValueOf(v).Elem())
+// BeginStruct begins an item that is a struct, which generated code writes next, and returns the encoder; EndStruct[T] ends it, given
+// the same value. The two do for structs what one function does for the others, since a struct that is passed to a function
+// by way of a variable must be moved to the heap.
+func (e *Encoder) BeginStruct() *Encoder {
+	e.before = e.openItem(nil)
+	return e
+}
+
+// EndStruct ends what BeginStruct began.
+func EndStruct[T any](e *Encoder, v T) {
+	if e.before.ok && !e.within() {
+		e.again(e.before, reflect.ValueOf(v))
 	}
 }
 
+// PutPointer, PutSlice and PutPointers write an item.
 func PutPointer[T any](e *Encoder, v *T, put Put[T]) {
 	b := e.openItem(reflect.TypeFor[*T]())
 	if !b.ok {

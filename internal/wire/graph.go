@@ -76,6 +76,9 @@ func (e *Encoder) visit(at uintptr, n int, t reflect.Type) fate {
 	if e.failures.level > 0 {
 		return inline
 	}
+	if e.item != nil {
+		e.alone(e.codec.plan(e.item))
+	}
 	v := visit{at: at, len: n, typ: t, off: len(e.buf)}
 	if e.unaliased && e.level < inlineLevels && e.met < earlyVisits {
 		e.early[e.met] = v
@@ -167,7 +170,7 @@ func (e *Encoder) writeBodies() {
 	if e.g == nil {
 		return
 	}
-	e.unaliased = false
+	e.unaliased, e.item = false, nil
 	for i := 0; i < len(e.g.bodies) && e.Err == nil; i++ {
 		b := e.g.bodies[i]
 		e.g.bodies[i].write = nil

@@ -34,6 +34,9 @@ func (b *planner) mapping(p *plan) {
 		m.lossy = lossy(p.typ.Key())
 	}
 	p.enc, p.dec = m.encode, m.decode
+	if p.typ == reflect.TypeFor[map[string]string]() {
+		planStringMap(p)
+	}
 }
 
 func (m *mapPlan) encode(e *Encoder, v reflect.Value) {

@@ -120,8 +120,8 @@ func scalar(p *plan) bool {
 	return true
 }
 
-// planFloat32 reads and writes through float32 itself: the way through float64, which reflection takes, would quieten a
-// signalling NaN.
+// planFloat32 reads, and writes NaN, through float32 itself: the way through float64, which reflection takes, would quieten a
+// signalling one.
 func planFloat32(p *plan) {
 	plain := reflect.TypeFor[*float32]()
 	direct := p.typ == plain.Elem()
@@ -131,7 +131,14 @@ func planFloat32(p *plan) {
 		}
 		return v.Interface().(*float32)
 	}
-	p.enc = func(e *Encoder, v reflect.Value) { e.float32(*at(addressed(v).Elem())) }
+	p.zero = func(v reflect.Value) bool { return math.Float64bits(v.Float()) == 0 }
+	p.enc = func(e *Encoder, v reflect.Value) {
+		if f := v.Float(); f == f {
+			e.float32(float32(f))
+		} else {
+			e.float32(*at(addressed(v).Elem()))
+		}
+	}
 	p.dec = func(d *Decoder, v reflect.Value) { *at(v) = d.float32() }
 }
 

@@ -168,7 +168,8 @@ func (accountSkeleton) Dispatch(ctx context.Context, impl Account, call *skeleto
 			return err
 		}
 		result, err := impl.Audit(ctx)
-		stub.PutStruct(&call.Results, &result, putStatement)
+		putStatement(call.Results.BeginStruct(), &result)
+		stub.EndStruct(&call.Results, result)
 		return err
 	case accountBalance:
 		if err := call.Begin(); err != nil {
@@ -228,7 +229,8 @@ type (
 
 func (s listenerStub) Changed(ctx context.Context, c Change) error {
 	call := s.listenerRef.Call(ctx, listenerChanged)
-	stub.PutStruct(&call.Args, &c, putChange)
+	putChange(call.Args.BeginStruct(), &c)
+	stub.EndStruct(&call.Args, c)
 	call.Invoke()
 	return call.Finish()
 }
