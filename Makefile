@@ -42,12 +42,12 @@ lint: ## Check format, go vet (here, darwin, windows) and staticcheck
 .PHONY: generate
 generate: ## Write the generated code of all packages
 	go run ./cmd/rmigen ./...
-	go -C bench tool rmigen ./remote
+	go -C bench tool rmigen ./remote ./codec ./corpus
 
 .PHONY: generated
 generated: ## Check that the generated code is up to date
 	go run ./cmd/rmigen --check ./...
-	go -C bench tool rmigen --check ./remote
+	go -C bench tool rmigen --check ./remote ./codec ./corpus
 
 .PHONY: examples
 examples: ## Run the example that needs no other terminals

@@ -59,14 +59,18 @@ func (f *file) codeFor(t types.Type, pkg *types.Package, taken func(string) bool
 	name := n.Obj().Name()
 	name = string(unicode.ToUpper([]rune(name)[0])) + string([]rune(name)[1:])
 	c := &structCode{typ: n, put: "put" + name, get: "get" + name, fields: fields}
-	for k := 2; taken(c.put) || taken(c.get); k++ {
+	for k := 2; taken(c.put) || taken(c.get) || f.named(c.put); k++ {
 		c.put, c.get = fmt.Sprintf("put%s%d", name, k), fmt.Sprintf("get%s%d", name, k)
 	}
 	f.codes = append(f.codes, c)
-	used := func(name string) bool { return name == c.put || name == c.get || taken(name) }
 	for _, field := range fields {
-		f.codeFor(field.typ, pkg, used)
+		f.codeFor(field.typ, pkg, taken)
 	}
+}
+
+// named tells whether the file has functions of that name for another struct.
+func (f *file) named(put string) bool {
+	return slices.ContainsFunc(f.codes, func(c *structCode) bool { return c.put == put })
 }
 
 // code returns the functions of the file for a struct type, or nil.

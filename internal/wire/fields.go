@@ -80,14 +80,8 @@ func (f *FieldWriter) Bytes(key string, v []byte) {
 		return
 	}
 	e := f.key(key)
-	if len(v) > 0 {
-		switch e.visit(reflect.ValueOf(&v[0]).Pointer(), len(v), reflect.TypeFor[[]byte]()) {
-		case elsewhere:
-			return
-		case postponed:
-			e.later("", func(e *Encoder) { e.bytes(v) })
-			return
-		}
+	if len(v) > 0 && e.visit(reflect.ValueOf(&v[0]).Pointer(), len(v), reflect.TypeFor[[]byte]()) == elsewhere {
+		return
 	}
 	e.bytes(v)
 }

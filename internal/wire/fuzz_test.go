@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -89,6 +90,72 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("the value changed\nfirst  %x\nsecond %x", again, b.value(second))
 		}
 	})
+}
+
+// FuzzGraph: whatever the bytes, decoding into a type that can have any shape does not panic, hang or go beyond its limits; and
+// what was accepted can be sent on, and then is the same graph.
+func FuzzGraph(f *testing.F) { fuzzGraph(f, func() any { return new(*tangle) }) }
+
+// FuzzAny is FuzzGraph where even the type is the message's.
+func FuzzAny(f *testing.F) { fuzzGraph(f, func() any { return new(any) }) }
+
+func fuzzGraph(f *testing.F, target func() any) {
+	full := graphBench(f)
+	for _, v := range fuzzedGraphs() {
+		f.Add(full.value(v))
+		f.Add(full.value([]any{v, v}))
+	}
+	tight := &bench{codec: NewCodec(Limits{Alloc: 1 << 20, Objects: 10_000, Depth: 64}), table: full.table}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b := &bench{t: t, codec: tight.codec, table: tight.table, objects: &fakeObjects{}}
+		var d Decoder
+		d.Reset(b.codec, b.table, b.objects, "argument", data)
+		first := target()
+		d.Value(first)
+		if err := d.Finish(); err != nil {
+			var typed *Error
+			if !errors.As(err, &typed) || typed.Path == "" {
+				t.Fatalf("the error %#v is not typed, or says no place", err)
+			}
+			if d.items == 1 && !reflect.ValueOf(first).Elem().IsZero() {
+				t.Fatalf("after the failure %v there is %v", err, first)
+			}
+			return
+		}
+		again, err := b.encode(func(e *Encoder) { e.codecValue(reflect.ValueOf(first).Elem()) })
+		if err != nil {
+			if unsendable(err) {
+				return
+			}
+			t.Fatalf("what was decoded cannot be encoded: %v", err)
+		}
+		second := target()
+		loose := &bench{t: t, codec: NewCodec(Limits{}), table: b.table, objects: b.objects}
+		if err := loose.into(again, second); err != nil {
+			t.Fatalf("what was encoded cannot be decoded: %v\n%x", err, again)
+		}
+		if diff := isomorphic(first, second); diff != "" {
+			t.Fatalf("the graph changed: %s\nfrom %x", diff, again)
+		}
+	})
+}
+
+// unsendable reports whether a value cannot be encoded though it was decoded, for a reason that is known: it needs more room than
+// the message that it came in, or more levels.
+func unsendable(err error) bool {
+	var limit *LimitError
+	return errors.As(err, &limit) || strings.Contains(err.Error(), "two keys of this map differ only by what does not travel")
+}
+
+func fuzzedGraphs() (all []any) {
+	one, deep := &tangle{Name: "one", Raw: []byte("raw")}, &tangle{}
+	for range 30 {
+		deep = &tangle{Next: deep, Kids: []*tangle{one}, Any: []any{one.Raw, map[string]any{"x": one}}}
+	}
+	ring := &tangle{Maps: []map[string]int{{"a": 1}}}
+	ring.Next, ring.Any, ring.Pairs = ring, list{list{}, nil}, map[*tangle]int{ring: 1}
+	ring.Self = &ring.Next
+	return []any{one, deep, ring, &tangle{By: map[string]*tangle{"a": one, "b": one}, Numbers: []int{1, 2}, Any: int8(5)}}
 }
 
 func FuzzErrorItem(f *testing.F) {

@@ -96,7 +96,7 @@ func (e *Encoder) visit(at uintptr, n int, t reflect.Type) fate {
 			return elsewhere
 		}
 	}
-	if e.level >= inlineLevels {
+	if e.level >= inlineLevels && !isBytes(t) {
 		v.body = int32(len(g.bodies)) + 1
 		e.forward(v)
 	}
@@ -105,6 +105,11 @@ func (e *Encoder) visit(at uintptr, n int, t reflect.Type) fate {
 		return postponed
 	}
 	return inline
+}
+
+// isBytes reports whether a type is written as a byte string, which nests no further.
+func isBytes(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
 }
 
 func (e *Encoder) repeat(i int, v visit) {

@@ -269,15 +269,8 @@ func (p *plan) decodeEach(d *Decoder, v reflect.Value, n int) {
 }
 
 func encodeByteSlice(e *Encoder, v reflect.Value) {
-	if n := v.Len(); n > 0 {
-		switch e.visit(v.Pointer(), n, v.Type()) {
-		case elsewhere:
-			return
-		case postponed:
-			b := v.Bytes()
-			e.later(rootName(v.Type()), func(e *Encoder) { e.bytes(b) })
-			return
-		}
+	if n := v.Len(); n > 0 && e.visit(v.Pointer(), n, v.Type()) == elsewhere {
+		return
 	}
 	e.bytes(v.Bytes())
 }
@@ -288,17 +281,12 @@ func decodeByteSlice(d *Decoder, v reflect.Value) {
 		return
 	}
 	known, at := d.reference(v.Type())
-	switch {
-	case known != nil:
+	if known != nil {
 		v.Set(reflect.ValueOf(known))
-	case at.forward < 0:
-		decodePlainBytes(d, v)
-		d.place(at, v.Interface())
-	case d.charge(int64(at.length)) && d.admit(v.Type(), at.length):
-		b := make([]byte, at.length)
-		v.SetBytes(b)
-		d.await(at, v.Interface(), func(d *Decoder) { d.fill(b) })
+		return
 	}
+	decodePlainBytes(d, v)
+	d.place(at, v.Interface())
 }
 
 func decodePlainBytes(d *Decoder, v reflect.Value) {
@@ -306,15 +294,6 @@ func decodePlainBytes(d *Decoder, v reflect.Value) {
 	if n := v.Len(); n > 0 && !d.admit(v.Type(), n) {
 		v.SetZero()
 	}
-}
-
-// fill reads a byte string of the length that was announced.
-func (d *Decoder) fill(b []byte) {
-	n := d.length(majorBytes, "a byte string")
-	if d.Err == nil && n != len(b) {
-		d.failf("a body of %d bytes, a slice of %d was announced", n, len(b))
-	}
-	copy(b, d.take(n))
 }
 
 // chargeEach is charge for n elements.

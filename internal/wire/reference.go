@@ -118,7 +118,7 @@ func (d *Decoder) reference(t reflect.Type) (known any, at place) {
 		if d.Err != nil {
 			return nil, at
 		}
-		if (n > 0) != (t.Kind() == reflect.Slice) {
+		if (n > 0) != (t.Kind() == reflect.Slice) || isBytes(t) {
 			d.failf("a reference to a body, of length %d, where a %v is expected", n, t)
 			return nil, at
 		}
