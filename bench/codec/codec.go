@@ -3,7 +3,7 @@
 //
 //	go test -bench . ./codec
 //
-// Its tests hold the bytes of generated code to those of reflection, and the ratios to what was promised where -ratios is given.
+// Its tests hold the bytes of generated code to those of reflection.
 package codec
 
 import "context"

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/fxamacker/cbor/v2"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/rmigo/rmigo/bench/codec/pb"
 	"github.com/rmigo/rmigo/internal/wire"
 	"github.com/rmigo/rmigo/stub"
 )
@@ -113,11 +115,63 @@ func benchmark[T any](b *testing.B, s shape[T], more ...rival[T]) {
 }
 
 func BenchmarkCodec(b *testing.B) {
-	benchmark(b, smallShape())
-	benchmark(b, orderShape())
-	benchmark(b, manyShape())
-	benchmark(b, treeShape())
-	benchmark(b, graphShape())
+	benchmark(b, smallShape(), protobuf[Small](b, pbSmall(small(7)), new(pb.Small)))
+	benchmark(b, orderShape(), protobuf[*Order](b, pbOrder(order()), new(pb.Order)))
+	benchmark(b, manyShape(), protobuf[[]Small](b, pbMany(thousand()), new(pb.Many)))
+	benchmark(b, treeShape(), protobuf[*Tree](b, pbTree(tree(9)), new(pb.Tree)))
+	benchmark(b, graphShape(), protobuf[*Graph](b, pbGraph(graph()), new(pb.Graph)))
+}
+
+// protobuf writes and reads a message that has the shape's value; what it reads stays a message.
+func protobuf[T any](t testing.TB, message, kind proto.Message) rival[T] {
+	return rival[T]{"protobuf", func() []byte { data, err := proto.Marshal(message); must(t, err); return data },
+		func(data []byte) (v T) {
+			must(t, proto.Unmarshal(data, kind.ProtoReflect().New().Interface()))
+			return v
+		}}
+}
+
+func pbSmall(v Small) *pb.Small {
+	return &pb.Small{Id: v.ID, Name: v.Name, Email: v.Email, Age: v.Age, Score: v.Score, Active: v.Active, Balance: v.Balance, City: v.City, Flags: v.Flags, Rate: v.Rate}
+}
+
+func pbOrder(v *Order) *pb.Order {
+	o := &pb.Order{Id: v.ID, Customer: v.Customer, Labels: v.Labels, Total: v.Total, Paid: v.Paid}
+	for _, i := range v.Items {
+		o.Items = append(o.Items, &pb.Item{Sku: i.SKU, Title: i.Title, Quantity: int64(i.Quantity), Price: i.Price})
+	}
+	return o
+}
+
+func pbMany(list []Small) *pb.Many {
+	all := &pb.Many{}
+	for _, v := range list {
+		all.All = append(all.All, pbSmall(v))
+	}
+	return all
+}
+
+func pbTree(v *Tree) *pb.Tree {
+	if v == nil {
+		return nil
+	}
+	return &pb.Tree{Value: int64(v.Value), Left: pbTree(v.Left), Right: pbTree(v.Right)}
+}
+
+func pbGraph(g *Graph) *pb.Graph {
+	all := &pb.Graph{}
+	for _, v := range g.Vertices {
+		all.Vertices = append(all.Vertices, pbVertex(v))
+	}
+	return all
+}
+
+func pbVertex(v *Vertex) *pb.Vertex {
+	p := &pb.Vertex{Name: v.Name, Value: v.Value}
+	for _, n := range v.Next {
+		p.Next = append(p.Next, pbVertex(n))
+	}
+	return p
 }
 
 func testShape[T any](t *testing.T, s shape[T]) {

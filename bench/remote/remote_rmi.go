@@ -74,25 +74,27 @@ func (s serviceStub) Null(ctx context.Context) error {
 
 func (s serviceStub) Order(ctx context.Context, o payload.Order) (result payload.Receipt, err error) {
 	call := s.serviceRef.Call(ctx, serviceOrder)
-	call.Args.Value(o)
+	putOrder(call.Args.BeginStruct(), &o)
+	stub.EndStruct(&call.Args, o)
 	call.Invoke()
-	call.Results.Value(&result)
+	stub.GetStruct(&call.Results, &result, getReceipt)
 	return result, call.Finish()
 }
 
 func (s serviceStub) Small(ctx context.Context, arg payload.Small) (result payload.Small, err error) {
 	call := s.serviceRef.Call(ctx, serviceSmall)
-	call.Args.Value(arg)
+	putSmall(call.Args.BeginStruct(), &arg)
+	stub.EndStruct(&call.Args, arg)
 	call.Invoke()
-	call.Results.Value(&result)
+	stub.GetStruct(&call.Results, &result, getSmall)
 	return result, call.Finish()
 }
 
 func (s serviceStub) Tree(ctx context.Context, n *payload.Node) (result *payload.Node, err error) {
 	call := s.serviceRef.Call(ctx, serviceTree)
-	call.Args.Value(n)
+	stub.PutPointer(&call.Args, n, putNode)
 	call.Invoke()
-	call.Results.Value(&result)
+	stub.GetPointer(&call.Results, &result, getNode)
 	return result, call.Finish()
 }
 
@@ -139,30 +141,32 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 		return impl.Null(ctx)
 	case serviceOrder:
 		var o payload.Order
-		call.Args.Value(&o)
+		stub.GetStruct(&call.Args, &o, getOrder)
 		if err := call.Begin(); err != nil {
 			return err
 		}
 		result, err := impl.Order(ctx, o)
-		call.Results.Value(result)
+		putReceipt(call.Results.BeginStruct(), &result)
+		stub.EndStruct(&call.Results, result)
 		return err
 	case serviceSmall:
 		var arg payload.Small
-		call.Args.Value(&arg)
+		stub.GetStruct(&call.Args, &arg, getSmall)
 		if err := call.Begin(); err != nil {
 			return err
 		}
 		result, err := impl.Small(ctx, arg)
-		call.Results.Value(result)
+		putSmall(call.Results.BeginStruct(), &result)
+		stub.EndStruct(&call.Results, result)
 		return err
 	case serviceTree:
 		var n *payload.Node
-		call.Args.Value(&n)
+		stub.GetPointer(&call.Args, &n, getNode)
 		if err := call.Begin(); err != nil {
 			return err
 		}
 		result, err := impl.Tree(ctx, n)
-		call.Results.Value(result)
+		stub.PutPointer(&call.Results, result, putNode)
 		return err
 	}
 	return call.NoSuchMethod()
@@ -252,4 +256,112 @@ func (counterSkeleton) Dispatch(ctx context.Context, impl Counter, call *skeleto
 		return err
 	}
 	return call.NoSuchMethod()
+}
+
+// putOrder and getOrder write and read a payload.Order as reflection would.
+func putOrder(e *stub.Encoder, v *payload.Order) {
+	f := e.Struct()
+	f.Int("\x62ID", v.ID)
+	stub.FieldSlice(&f, "\x65Items", v.Items, putItem)
+	f.String("\x68Customer", v.Customer)
+	f.End()
+}
+
+func getOrder(d *stub.Decoder, v *payload.Order) {
+	f := d.Struct()
+	f.Int64("\x62ID", &v.ID)
+	stub.ReadSlice(&f, "\x65Items", &v.Items, getItem)
+	f.String("\x68Customer", &v.Customer)
+	f.End()
+}
+
+// putItem and getItem write and read a payload.Item as reflection would.
+func putItem(e *stub.Encoder, v *payload.Item) {
+	f := e.Struct()
+	f.String("\x63SKU", v.SKU)
+	f.Bool("\x64Gift", v.Gift)
+	f.Int("\x65Cents", v.Cents)
+	f.String("\x65Title", v.Title)
+	f.Int("\x68Quantity", v.Quantity)
+	f.End()
+}
+
+func getItem(d *stub.Decoder, v *payload.Item) {
+	f := d.Struct()
+	f.String("\x63SKU", &v.SKU)
+	f.Bool("\x64Gift", &v.Gift)
+	f.Int64("\x65Cents", &v.Cents)
+	f.String("\x65Title", &v.Title)
+	f.Int64("\x68Quantity", &v.Quantity)
+	f.End()
+}
+
+// putReceipt and getReceipt write and read a payload.Receipt as reflection would.
+func putReceipt(e *stub.Encoder, v *payload.Receipt) {
+	f := e.Struct()
+	f.Int("\x65Cents", v.Cents)
+	f.Int("\x65Lines", v.Lines)
+	f.Int("\x65Order", v.Order)
+	f.End()
+}
+
+func getReceipt(d *stub.Decoder, v *payload.Receipt) {
+	f := d.Struct()
+	f.Int64("\x65Cents", &v.Cents)
+	f.Int64("\x65Lines", &v.Lines)
+	f.Int64("\x65Order", &v.Order)
+	f.End()
+}
+
+// putSmall and getSmall write and read a payload.Small as reflection would.
+func putSmall(e *stub.Encoder, v *payload.Small) {
+	f := e.Struct()
+	f.Int("\x62ID", v.ID)
+	f.String("\x64Name", v.Name)
+	f.Value("\x64Tags", &v.Tags)
+	f.Float64("\x65Score", v.Score)
+	stub.FieldStruct(&f, "\x66Detail", &v.Detail, putDetail)
+	f.End()
+}
+
+func getSmall(d *stub.Decoder, v *payload.Small) {
+	f := d.Struct()
+	f.Int64("\x62ID", &v.ID)
+	f.String("\x64Name", &v.Name)
+	f.Value("\x64Tags", &v.Tags)
+	f.Float64("\x65Score", &v.Score)
+	stub.ReadStruct(&f, "\x66Detail", &v.Detail, getDetail)
+	f.End()
+}
+
+// putDetail and getDetail write and read a payload.Detail as reflection would.
+func putDetail(e *stub.Encoder, v *payload.Detail) {
+	f := e.Struct()
+	f.String("\x66Region", v.Region)
+	f.Int("\x67Version", v.Version)
+	f.End()
+}
+
+func getDetail(d *stub.Decoder, v *payload.Detail) {
+	f := d.Struct()
+	f.String("\x66Region", &v.Region)
+	f.Int64("\x67Version", &v.Version)
+	f.End()
+}
+
+// putNode and getNode write and read a payload.Node as reflection would.
+func putNode(e *stub.Encoder, v *payload.Node) {
+	f := e.Struct()
+	stub.FieldPointer(&f, "\x64Left", v.Left, putNode)
+	stub.FieldPointer(&f, "\x65Right", v.Right, putNode)
+	f.Int("\x65Value", v.Value)
+	f.End()
+}
+
+func getNode(d *stub.Decoder, v *payload.Node) {
+	f := d.Struct()
+	stub.ReadPointer(&f, "\x64Left", &v.Left, getNode)
+	stub.ReadPointer(&f, "\x65Right", &v.Right, getNode)
+	f.Int64("\x65Value", &v.Value)
+	f.End()
 }
