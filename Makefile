@@ -1,7 +1,8 @@
 # What developers type. `make check` is all that guards main.
 
 FUZZTIME  ?= 5s
-SOAKTIME  ?= 5m
+VALUETIME ?= 30s
+SOAKTIME  ?= 10m
 SOAKCOUNT ?= 20
 
 staticcheck = go tool -modfile=tools/go.mod staticcheck
@@ -25,8 +26,8 @@ race: ## Run the tests with the race detector
 	go test -race ./...
 
 .PHONY: fuzz
-fuzz: ## Fuzz each target for FUZZTIME (5s)
-	tools/fuzz.sh $(FUZZTIME)
+fuzz: ## Fuzz each target for FUZZTIME (5s), decoding of values for VALUETIME (30s)
+	tools/fuzz.sh $(FUZZTIME) $(VALUETIME)
 
 .PHONY: lint
 lint: ## Check format, go vet (here, darwin, windows) and staticcheck
@@ -74,7 +75,7 @@ check: ## Do what CI does
 	.ci/run
 
 .PHONY: soak
-soak: ## Repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (5m)
+soak: ## Repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (10m)
 	go test -race -count=$(SOAKCOUNT) -timeout=0 ./...
 	tools/fuzz.sh $(SOAKTIME)
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Fuzzes every target of the module in the working directory, one after the other:
 #
-#	tools/fuzz.sh 5s
+#	tools/fuzz.sh 5s 30s
 #
+# The second time is for the targets that decode values, of which there is most to find; it is the first if it is missing.
 # An input that fails is kept below the package's testdata/fuzz and run by go test from then on.
 set -euo pipefail
 
-time=${1:?usage: tools/fuzz.sh DURATION}
+usual=${1:?usage: tools/fuzz.sh DURATION [DURATION]}
+values=${2:-$usual}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -22,6 +24,8 @@ if [ -z "$targets" ]; then
 	exit 1
 fi
 while read -r package name; do
+	time=$usual
+	case $name in FuzzDecode | FuzzGraph | FuzzAny) time=$values ;; esac
 	echo "fuzz: $name of $package for $time"
 	fuzz "$package" "$name" && continue
 	# Up to Go 1.26 the end of -fuzztime itself is now and then taken for a failure (golang/go 75804, mended in 1.27). Such a

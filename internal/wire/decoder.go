@@ -372,6 +372,10 @@ func (d *Decoder) head() (major byte, n uint64) {
 	if n < 24 || major == majorSimple {
 		return major, n
 	}
+	if n == 24 && d.pos < len(d.data) && d.data[d.pos] >= 24 { // the commonest that is left
+		d.pos++
+		return major, uint64(d.data[d.pos-1])
+	}
 	if n > 27 {
 		if n == 31 {
 			d.failf("indefinite lengths are not accepted")
