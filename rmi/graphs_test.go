@@ -4,12 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"path/filepath"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,11 +18,6 @@ import (
 // grapher returns what it is given.
 type grapher struct{ got any }
 
-func (g *grapher) Files(_ context.Context, files []*ast.File) ([]*ast.File, error) {
-	g.got = files
-	return files, nil
-}
-func (g *grapher) Node(_ context.Context, n ast.Node) (ast.Node, error) { return n, nil }
 func (g *grapher) Any(_ context.Context, v any) (any, error) {
 	g.got = v
 	return v, nil
@@ -56,54 +46,6 @@ func (w *world) graphed(server, client rmi.Options, o skeleton.ExportOptions) (*
 		w.t.Fatal(err)
 	}
 	return g, from, remote, to
-}
-
-// parsed returns the parse trees of packages of the standard library, identifiers resolved: graphs full of cycles.
-func parsed(t *testing.T, patterns ...string) []*ast.File {
-	t.Helper()
-	var files []*ast.File
-	fset := token.NewFileSet()
-	for _, pattern := range patterns {
-		paths, err := filepath.Glob(filepath.Join(runtime.GOROOT(), "src", pattern))
-		if err != nil || len(paths) == 0 {
-			t.Fatalf("no sources at %s: %v", pattern, err)
-		}
-		for _, path := range paths {
-			f, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files = append(files, f)
-		}
-	}
-	return files
-}
-
-func TestParseTreesOfTheStandardLibraryComeHomeAsTheyWere(t *testing.T) {
-	leak.Check(t)
-	w := memoryWorld(t)
-	g, server, remote, client := w.graphed(rmi.Options{}, rmi.Options{}, skeleton.ExportOptions{})
-	for _, pattern := range []string{"go/ast/*.go", "net/http/s*.go", "encoding/json/*.go", "slices/*.go"} {
-		files := parsed(t, pattern)
-		got, err := remote.Files(ctx(t), files)
-		if err != nil {
-			t.Fatalf("%s: %v", pattern, err)
-		}
-		if !reflect.DeepEqual(g.got, files) || !reflect.DeepEqual(got, files) {
-			t.Errorf("%s: the trees are not those that were sent", pattern)
-		}
-		// What is equal may differ in what is shared; the bytes do not, if it does.
-		before, err := rmi.Marshal(client, files, testobj.RemoteGrapher)
-		there, err1 := rmi.Marshal(server, g.got.([]*ast.File), testobj.RemoteGrapher)
-		after, err2 := rmi.Marshal(client, got, testobj.RemoteGrapher)
-		if before != there || before != after || errors.Join(err, err1, err2) != nil {
-			t.Errorf("%s: the trees are encoded otherwise: %v, there %v, back %v, %v", pattern, before, there, after, errors.Join(err, err1, err2))
-		}
-	}
-	node, err := remote.Node(ctx(t), parsed(t, "sort/sort.go")[0])
-	if f, ok := node.(*ast.File); err != nil || !ok || f.Name.Name != "sort" || f.Scope.Lookup("Sort").Decl.(*ast.FuncDecl).Name.Obj != f.Scope.Lookup("Sort") {
-		t.Errorf("got %T, %v", node, err)
-	}
 }
 
 func TestIdentityHoldsOverArgumentsAndResults(t *testing.T) {

@@ -4,7 +4,6 @@ package testobj
 
 import (
 	"context"
-	"go/ast"
 	"net/netip"
 	"net/url"
 
@@ -17,8 +16,6 @@ var RemoteGrapher = &skeleton.Interface[Grapher]{
 	Path: "github.com/rmigo/rmigo/internal/testobj.Grapher",
 	Methods: []skeleton.Method{
 		{ID: grapherAny, Signature: "Any(any) (any, error)"},
-		{ID: grapherFiles, Signature: "Files([]*go/ast.File) ([]*go/ast.File, error)"},
-		{ID: grapherNode, Signature: "Node(go/ast.Node) (go/ast.Node, error)"},
 		{ID: grapherPair, Signature: "Pair(*github.com/rmigo/rmigo/internal/testobj.Knot, *github.com/rmigo/rmigo/internal/testobj.Knot) (*github.com/rmigo/rmigo/internal/testobj.Knot, *github.com/rmigo/rmigo/internal/testobj.Knot, error)"},
 		{ID: grapherSlices, Signature: "Slices([]uint8, []uint8) ([]uint8, []uint8, error)"},
 	},
@@ -28,8 +25,6 @@ var RemoteGrapher = &skeleton.Interface[Grapher]{
 
 const (
 	grapherAny    uint64 = 0xbf924460bf27f6ac
-	grapherFiles  uint64 = 0x0e8f4381a49f562f
-	grapherNode   uint64 = 0x57a5cd143978e374
 	grapherPair   uint64 = 0x2a5721436d00ee36
 	grapherSlices uint64 = 0x981050d6794d326c
 )
@@ -43,22 +38,6 @@ type (
 func (s grapherStub) Any(ctx context.Context, v any) (result any, err error) {
 	call := s.grapherRef.Call(ctx, grapherAny)
 	call.Args.Interface(v)
-	call.Invoke()
-	call.Results.Value(&result)
-	return result, call.Finish()
-}
-
-func (s grapherStub) Files(ctx context.Context, files []*ast.File) (result []*ast.File, err error) {
-	call := s.grapherRef.Call(ctx, grapherFiles)
-	stub.PutPointers(&call.Args, files, putFile)
-	call.Invoke()
-	stub.GetPointers(&call.Results, &result, getFile)
-	return result, call.Finish()
-}
-
-func (s grapherStub) Node(ctx context.Context, n ast.Node) (result ast.Node, err error) {
-	call := s.grapherRef.Call(ctx, grapherNode)
-	call.Args.Interface(n)
 	call.Invoke()
 	call.Results.Value(&result)
 	return result, call.Finish()
@@ -92,135 +71,8 @@ func (grapherSkeleton) Types() []skeleton.Type {
 		skeleton.Value[Knot]("github.com/rmigo/rmigo/internal/testobj.Knot"),
 		skeleton.Value[*RangeError]("*github.com/rmigo/rmigo/internal/testobj.RangeError"),
 		skeleton.Value[RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
-		skeleton.Value[*ast.ArrayType]("*go/ast.ArrayType"),
-		skeleton.Value[ast.ArrayType]("go/ast.ArrayType"),
-		skeleton.Value[*ast.AssignStmt]("*go/ast.AssignStmt"),
-		skeleton.Value[ast.AssignStmt]("go/ast.AssignStmt"),
-		skeleton.Value[*ast.BadDecl]("*go/ast.BadDecl"),
-		skeleton.Value[ast.BadDecl]("go/ast.BadDecl"),
-		skeleton.Value[*ast.BadExpr]("*go/ast.BadExpr"),
-		skeleton.Value[ast.BadExpr]("go/ast.BadExpr"),
-		skeleton.Value[*ast.BadStmt]("*go/ast.BadStmt"),
-		skeleton.Value[ast.BadStmt]("go/ast.BadStmt"),
-		skeleton.Value[*ast.BasicLit]("*go/ast.BasicLit"),
-		skeleton.Value[ast.BasicLit]("go/ast.BasicLit"),
-		skeleton.Value[*ast.BinaryExpr]("*go/ast.BinaryExpr"),
-		skeleton.Value[ast.BinaryExpr]("go/ast.BinaryExpr"),
-		skeleton.Value[*ast.BlockStmt]("*go/ast.BlockStmt"),
-		skeleton.Value[ast.BlockStmt]("go/ast.BlockStmt"),
-		skeleton.Value[*ast.BranchStmt]("*go/ast.BranchStmt"),
-		skeleton.Value[ast.BranchStmt]("go/ast.BranchStmt"),
-		skeleton.Value[*ast.CallExpr]("*go/ast.CallExpr"),
-		skeleton.Value[ast.CallExpr]("go/ast.CallExpr"),
-		skeleton.Value[*ast.CaseClause]("*go/ast.CaseClause"),
-		skeleton.Value[ast.CaseClause]("go/ast.CaseClause"),
-		skeleton.Value[ast.ChanDir]("go/ast.ChanDir"),
-		skeleton.Value[*ast.ChanType]("*go/ast.ChanType"),
-		skeleton.Value[ast.ChanType]("go/ast.ChanType"),
-		skeleton.Value[*ast.CommClause]("*go/ast.CommClause"),
-		skeleton.Value[ast.CommClause]("go/ast.CommClause"),
-		skeleton.Value[*ast.Comment]("*go/ast.Comment"),
-		skeleton.Value[[]*ast.Comment]("[]*go/ast.Comment"),
-		skeleton.Value[ast.Comment]("go/ast.Comment"),
-		skeleton.Value[*ast.CommentGroup]("*go/ast.CommentGroup"),
-		skeleton.Value[[]*ast.CommentGroup]("[]*go/ast.CommentGroup"),
-		skeleton.Value[ast.CommentGroup]("go/ast.CommentGroup"),
-		skeleton.Value[*ast.CompositeLit]("*go/ast.CompositeLit"),
-		skeleton.Value[ast.CompositeLit]("go/ast.CompositeLit"),
-		skeleton.Value[[]ast.Decl]("[]go/ast.Decl"),
-		skeleton.Value[*ast.DeclStmt]("*go/ast.DeclStmt"),
-		skeleton.Value[ast.DeclStmt]("go/ast.DeclStmt"),
-		skeleton.Value[*ast.DeferStmt]("*go/ast.DeferStmt"),
-		skeleton.Value[ast.DeferStmt]("go/ast.DeferStmt"),
-		skeleton.Value[*ast.Ellipsis]("*go/ast.Ellipsis"),
-		skeleton.Value[ast.Ellipsis]("go/ast.Ellipsis"),
-		skeleton.Value[*ast.EmptyStmt]("*go/ast.EmptyStmt"),
-		skeleton.Value[ast.EmptyStmt]("go/ast.EmptyStmt"),
-		skeleton.Value[[]ast.Expr]("[]go/ast.Expr"),
-		skeleton.Value[*ast.ExprStmt]("*go/ast.ExprStmt"),
-		skeleton.Value[ast.ExprStmt]("go/ast.ExprStmt"),
-		skeleton.Value[*ast.Field]("*go/ast.Field"),
-		skeleton.Value[[]*ast.Field]("[]*go/ast.Field"),
-		skeleton.Value[ast.Field]("go/ast.Field"),
-		skeleton.Value[*ast.FieldList]("*go/ast.FieldList"),
-		skeleton.Value[ast.FieldList]("go/ast.FieldList"),
-		skeleton.Value[*ast.File]("*go/ast.File"),
-		skeleton.Value[[]*ast.File]("[]*go/ast.File"),
-		skeleton.Value[ast.File]("go/ast.File"),
-		skeleton.Value[*ast.ForStmt]("*go/ast.ForStmt"),
-		skeleton.Value[ast.ForStmt]("go/ast.ForStmt"),
-		skeleton.Value[*ast.FuncDecl]("*go/ast.FuncDecl"),
-		skeleton.Value[ast.FuncDecl]("go/ast.FuncDecl"),
-		skeleton.Value[*ast.FuncLit]("*go/ast.FuncLit"),
-		skeleton.Value[ast.FuncLit]("go/ast.FuncLit"),
-		skeleton.Value[*ast.FuncType]("*go/ast.FuncType"),
-		skeleton.Value[ast.FuncType]("go/ast.FuncType"),
-		skeleton.Value[*ast.GenDecl]("*go/ast.GenDecl"),
-		skeleton.Value[ast.GenDecl]("go/ast.GenDecl"),
-		skeleton.Value[*ast.GoStmt]("*go/ast.GoStmt"),
-		skeleton.Value[ast.GoStmt]("go/ast.GoStmt"),
-		skeleton.Value[*ast.Ident]("*go/ast.Ident"),
-		skeleton.Value[[]*ast.Ident]("[]*go/ast.Ident"),
-		skeleton.Value[ast.Ident]("go/ast.Ident"),
-		skeleton.Value[*ast.IfStmt]("*go/ast.IfStmt"),
-		skeleton.Value[ast.IfStmt]("go/ast.IfStmt"),
-		skeleton.Value[*ast.ImportSpec]("*go/ast.ImportSpec"),
-		skeleton.Value[[]*ast.ImportSpec]("[]*go/ast.ImportSpec"),
-		skeleton.Value[ast.ImportSpec]("go/ast.ImportSpec"),
-		skeleton.Value[*ast.IncDecStmt]("*go/ast.IncDecStmt"),
-		skeleton.Value[ast.IncDecStmt]("go/ast.IncDecStmt"),
-		skeleton.Value[*ast.IndexExpr]("*go/ast.IndexExpr"),
-		skeleton.Value[ast.IndexExpr]("go/ast.IndexExpr"),
-		skeleton.Value[*ast.IndexListExpr]("*go/ast.IndexListExpr"),
-		skeleton.Value[ast.IndexListExpr]("go/ast.IndexListExpr"),
-		skeleton.Value[*ast.InterfaceType]("*go/ast.InterfaceType"),
-		skeleton.Value[ast.InterfaceType]("go/ast.InterfaceType"),
-		skeleton.Value[*ast.KeyValueExpr]("*go/ast.KeyValueExpr"),
-		skeleton.Value[ast.KeyValueExpr]("go/ast.KeyValueExpr"),
-		skeleton.Value[*ast.LabeledStmt]("*go/ast.LabeledStmt"),
-		skeleton.Value[ast.LabeledStmt]("go/ast.LabeledStmt"),
-		skeleton.Value[*ast.MapType]("*go/ast.MapType"),
-		skeleton.Value[ast.MapType]("go/ast.MapType"),
-		skeleton.Value[ast.ObjKind]("go/ast.ObjKind"),
-		skeleton.Value[*ast.Object]("*go/ast.Object"),
-		skeleton.Value[ast.Object]("go/ast.Object"),
-		skeleton.Value[*ast.ParenExpr]("*go/ast.ParenExpr"),
-		skeleton.Value[ast.ParenExpr]("go/ast.ParenExpr"),
-		skeleton.Value[*ast.RangeStmt]("*go/ast.RangeStmt"),
-		skeleton.Value[ast.RangeStmt]("go/ast.RangeStmt"),
-		skeleton.Value[*ast.ReturnStmt]("*go/ast.ReturnStmt"),
-		skeleton.Value[ast.ReturnStmt]("go/ast.ReturnStmt"),
-		skeleton.Value[*ast.Scope]("*go/ast.Scope"),
-		skeleton.Value[ast.Scope]("go/ast.Scope"),
-		skeleton.Value[*ast.SelectStmt]("*go/ast.SelectStmt"),
-		skeleton.Value[ast.SelectStmt]("go/ast.SelectStmt"),
-		skeleton.Value[*ast.SelectorExpr]("*go/ast.SelectorExpr"),
-		skeleton.Value[ast.SelectorExpr]("go/ast.SelectorExpr"),
-		skeleton.Value[*ast.SendStmt]("*go/ast.SendStmt"),
-		skeleton.Value[ast.SendStmt]("go/ast.SendStmt"),
-		skeleton.Value[*ast.SliceExpr]("*go/ast.SliceExpr"),
-		skeleton.Value[ast.SliceExpr]("go/ast.SliceExpr"),
-		skeleton.Value[[]ast.Spec]("[]go/ast.Spec"),
-		skeleton.Value[*ast.StarExpr]("*go/ast.StarExpr"),
-		skeleton.Value[ast.StarExpr]("go/ast.StarExpr"),
-		skeleton.Value[[]ast.Stmt]("[]go/ast.Stmt"),
-		skeleton.Value[*ast.StructType]("*go/ast.StructType"),
-		skeleton.Value[ast.StructType]("go/ast.StructType"),
-		skeleton.Value[*ast.SwitchStmt]("*go/ast.SwitchStmt"),
-		skeleton.Value[ast.SwitchStmt]("go/ast.SwitchStmt"),
-		skeleton.Value[*ast.TypeAssertExpr]("*go/ast.TypeAssertExpr"),
-		skeleton.Value[ast.TypeAssertExpr]("go/ast.TypeAssertExpr"),
-		skeleton.Value[*ast.TypeSpec]("*go/ast.TypeSpec"),
-		skeleton.Value[ast.TypeSpec]("go/ast.TypeSpec"),
-		skeleton.Value[*ast.TypeSwitchStmt]("*go/ast.TypeSwitchStmt"),
-		skeleton.Value[ast.TypeSwitchStmt]("go/ast.TypeSwitchStmt"),
-		skeleton.Value[*ast.UnaryExpr]("*go/ast.UnaryExpr"),
-		skeleton.Value[ast.UnaryExpr]("go/ast.UnaryExpr"),
-		skeleton.Value[*ast.ValueSpec]("*go/ast.ValueSpec"),
-		skeleton.Value[ast.ValueSpec]("go/ast.ValueSpec"),
 		skeleton.Value[map[any]*Knot]("map[any]*github.com/rmigo/rmigo/internal/testobj.Knot"),
 		skeleton.Value[map[string]*Knot]("map[string]*github.com/rmigo/rmigo/internal/testobj.Knot"),
-		skeleton.Value[map[string]*ast.Object]("map[string]*go/ast.Object"),
 		skeleton.Value[*netip.Addr]("*net/netip.Addr"),
 		skeleton.Value[netip.Addr]("net/netip.Addr"),
 		skeleton.Value[*url.URL]("*net/url.URL"),
@@ -239,24 +91,6 @@ func (grapherSkeleton) Dispatch(ctx context.Context, impl Grapher, call *skeleto
 			return err
 		}
 		result, err := impl.Any(ctx, v)
-		call.Results.Interface(result)
-		return err
-	case grapherFiles:
-		var files []*ast.File
-		stub.GetPointers(&call.Args, &files, getFile)
-		if err := call.Begin(); err != nil {
-			return err
-		}
-		result, err := impl.Files(ctx, files)
-		stub.PutPointers(&call.Results, result, putFile)
-		return err
-	case grapherNode:
-		var n ast.Node
-		call.Args.Value(&n)
-		if err := call.Begin(); err != nil {
-			return err
-		}
-		result, err := impl.Node(ctx, n)
 		call.Results.Interface(result)
 		return err
 	case grapherPair:
@@ -283,160 +117,6 @@ func (grapherSkeleton) Dispatch(ctx context.Context, impl Grapher, call *skeleto
 		return err
 	}
 	return call.NoSuchMethod()
-}
-
-// putFile and getFile write and read a ast.File as reflection would.
-func putFile(e *stub.Encoder, v *ast.File) {
-	f := e.Struct()
-	stub.FieldPointer(&f, "\x63Doc", v.Doc, putCommentGroup)
-	stub.FieldPointer(&f, "\x64Name", v.Name, putIdent)
-	f.Value("\x65Decls", &v.Decls)
-	stub.FieldPointer(&f, "\x65Scope", v.Scope, putScope)
-	f.Int("\x67FileEnd", int64(v.FileEnd))
-	stub.FieldPointers(&f, "\x67Imports", v.Imports, putImportSpec)
-	f.Int("\x67Package", int64(v.Package))
-	stub.FieldPointers(&f, "\x68Comments", v.Comments, putCommentGroup)
-	f.Int("\x69FileStart", int64(v.FileStart))
-	f.String("\x69GoVersion", v.GoVersion)
-	stub.FieldPointers(&f, "\x6aUnresolved", v.Unresolved, putIdent)
-	f.End()
-}
-
-func getFile(d *stub.Decoder, v *ast.File) {
-	f := d.Struct()
-	stub.ReadPointer(&f, "\x63Doc", &v.Doc, getCommentGroup)
-	stub.ReadPointer(&f, "\x64Name", &v.Name, getIdent)
-	f.Value("\x65Decls", &v.Decls)
-	stub.ReadPointer(&f, "\x65Scope", &v.Scope, getScope)
-	f.Int("\x67FileEnd", (*int)(&v.FileEnd))
-	stub.ReadPointers(&f, "\x67Imports", &v.Imports, getImportSpec)
-	f.Int("\x67Package", (*int)(&v.Package))
-	stub.ReadPointers(&f, "\x68Comments", &v.Comments, getCommentGroup)
-	f.Int("\x69FileStart", (*int)(&v.FileStart))
-	f.String("\x69GoVersion", &v.GoVersion)
-	stub.ReadPointers(&f, "\x6aUnresolved", &v.Unresolved, getIdent)
-	f.End()
-}
-
-// putCommentGroup and getCommentGroup write and read a ast.CommentGroup as reflection would.
-func putCommentGroup(e *stub.Encoder, v *ast.CommentGroup) {
-	f := e.Struct()
-	stub.FieldPointers(&f, "\x64List", v.List, putComment)
-	f.End()
-}
-
-func getCommentGroup(d *stub.Decoder, v *ast.CommentGroup) {
-	f := d.Struct()
-	stub.ReadPointers(&f, "\x64List", &v.List, getComment)
-	f.End()
-}
-
-// putComment and getComment write and read a ast.Comment as reflection would.
-func putComment(e *stub.Encoder, v *ast.Comment) {
-	f := e.Struct()
-	f.String("\x64Text", v.Text)
-	f.Int("\x65Slash", int64(v.Slash))
-	f.End()
-}
-
-func getComment(d *stub.Decoder, v *ast.Comment) {
-	f := d.Struct()
-	f.String("\x64Text", &v.Text)
-	f.Int("\x65Slash", (*int)(&v.Slash))
-	f.End()
-}
-
-// putIdent and getIdent write and read a ast.Ident as reflection would.
-func putIdent(e *stub.Encoder, v *ast.Ident) {
-	f := e.Struct()
-	stub.FieldPointer(&f, "\x63Obj", v.Obj, putObject)
-	f.String("\x64Name", v.Name)
-	f.Int("\x67NamePos", int64(v.NamePos))
-	f.End()
-}
-
-func getIdent(d *stub.Decoder, v *ast.Ident) {
-	f := d.Struct()
-	stub.ReadPointer(&f, "\x63Obj", &v.Obj, getObject)
-	f.String("\x64Name", &v.Name)
-	f.Int("\x67NamePos", (*int)(&v.NamePos))
-	f.End()
-}
-
-// putObject and getObject write and read a ast.Object as reflection would.
-func putObject(e *stub.Encoder, v *ast.Object) {
-	f := e.Struct()
-	f.Value("\x64Data", &v.Data)
-	f.Value("\x64Decl", &v.Decl)
-	f.Int("\x64Kind", int64(v.Kind))
-	f.String("\x64Name", v.Name)
-	f.Value("\x64Type", &v.Type)
-	f.End()
-}
-
-func getObject(d *stub.Decoder, v *ast.Object) {
-	f := d.Struct()
-	f.Value("\x64Data", &v.Data)
-	f.Value("\x64Decl", &v.Decl)
-	f.Int("\x64Kind", (*int)(&v.Kind))
-	f.String("\x64Name", &v.Name)
-	f.Value("\x64Type", &v.Type)
-	f.End()
-}
-
-// putScope and getScope write and read a ast.Scope as reflection would.
-func putScope(e *stub.Encoder, v *ast.Scope) {
-	f := e.Struct()
-	stub.FieldPointer(&f, "\x65Outer", v.Outer, putScope)
-	f.Value("\x67Objects", &v.Objects)
-	f.End()
-}
-
-func getScope(d *stub.Decoder, v *ast.Scope) {
-	f := d.Struct()
-	stub.ReadPointer(&f, "\x65Outer", &v.Outer, getScope)
-	f.Value("\x67Objects", &v.Objects)
-	f.End()
-}
-
-// putImportSpec and getImportSpec write and read a ast.ImportSpec as reflection would.
-func putImportSpec(e *stub.Encoder, v *ast.ImportSpec) {
-	f := e.Struct()
-	stub.FieldPointer(&f, "\x63Doc", v.Doc, putCommentGroup)
-	stub.FieldPointer(&f, "\x64Name", v.Name, putIdent)
-	stub.FieldPointer(&f, "\x64Path", v.Path, putBasicLit)
-	f.Int("\x66EndPos", int64(v.EndPos))
-	stub.FieldPointer(&f, "\x67Comment", v.Comment, putCommentGroup)
-	f.End()
-}
-
-func getImportSpec(d *stub.Decoder, v *ast.ImportSpec) {
-	f := d.Struct()
-	stub.ReadPointer(&f, "\x63Doc", &v.Doc, getCommentGroup)
-	stub.ReadPointer(&f, "\x64Name", &v.Name, getIdent)
-	stub.ReadPointer(&f, "\x64Path", &v.Path, getBasicLit)
-	f.Int("\x66EndPos", (*int)(&v.EndPos))
-	stub.ReadPointer(&f, "\x67Comment", &v.Comment, getCommentGroup)
-	f.End()
-}
-
-// putBasicLit and getBasicLit write and read a ast.BasicLit as reflection would.
-func putBasicLit(e *stub.Encoder, v *ast.BasicLit) {
-	f := e.Struct()
-	f.Int("\x64Kind", int64(v.Kind))
-	f.String("\x65Value", v.Value)
-	f.Int("\x68ValueEnd", int64(v.ValueEnd))
-	f.Int("\x68ValuePos", int64(v.ValuePos))
-	f.End()
-}
-
-func getBasicLit(d *stub.Decoder, v *ast.BasicLit) {
-	f := d.Struct()
-	f.Int("\x64Kind", (*int)(&v.Kind))
-	f.String("\x65Value", &v.Value)
-	f.Int("\x68ValueEnd", (*int)(&v.ValueEnd))
-	f.Int("\x68ValuePos", (*int)(&v.ValuePos))
-	f.End()
 }
 
 // putKnot and getKnot write and read a Knot as reflection would.

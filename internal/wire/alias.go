@@ -60,12 +60,3 @@ func flat(t reflect.Type) bool {
 func opaque(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && (isBuiltin(t) || hasUnexported(t) && marshalsItself(t))
 }
-
-// refers reports whether values of the type are references that keep their identity.
-func refers(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Map, reflect.Slice:
-		return true
-	}
-	return false
-}

@@ -72,7 +72,7 @@ func EndStruct[T any](e *Encoder, v T) {
 	}
 }
 
-// PutPointer, PutSlice and PutPointers write an item.
+// PutPointer writes an item that is a pointer to a struct; PutSlice and PutPointers write slices.
 func PutPointer[T any](e *Encoder, v *T, put Put[T]) {
 	b := e.openItem(reflect.TypeFor[*T]())
 	if !b.ok {
@@ -103,7 +103,7 @@ func PutPointers[T any](e *Encoder, v []*T, put Put[T]) {
 	}
 }
 
-// Struct, Pointer, Slice and Pointers of a FieldWriter write a field.
+// FieldStruct writes a field that is a struct; FieldPointer, FieldSlice and FieldPointers write the others.
 func FieldStruct[T any](f *FieldWriter, key string, v *T, put Put[T]) {
 	start := len(f.e.buf)
 	put(f.key(key), v)
@@ -242,7 +242,8 @@ func (d *Decoder) closeItem(s start, p reflect.Value) {
 	}
 }
 
-// GetStruct, GetPointer, GetSlice and GetPointers read an item into the zero value that p points to.
+// GetStruct reads an item that is a struct into the zero value that p points to; GetPointer, GetSlice and GetPointers read the
+// others.
 func GetStruct[T any](d *Decoder, p *T, get Get[T]) {
 	s := d.openItem(p)
 	if !s.ok {
@@ -293,7 +294,7 @@ func (d *Decoder) closeGood() bool {
 	return d.Err == nil
 }
 
-// ReadStruct, ReadPointer, ReadSlice and ReadPointers read a field.
+// ReadStruct reads a field that is a struct; ReadPointer, ReadSlice and ReadPointers read the others.
 func ReadStruct[T any](f *FieldReader, key string, p *T, get Get[T]) {
 	if f.at(key) {
 		get(f.d, p)
