@@ -236,3 +236,32 @@ func TestUnknownFieldsComeInOrderToo(t *testing.T) {
 		wantError(t, err, Unmarshal, "comes twice or out of order")
 	}
 }
+
+// A place that is copied wherever it is referred to may refer to itself: the copies are charged.
+func TestCopiesOfCopiesEndAtALimit(t *testing.T) {
+	leak.Check(t)
+	type box struct{ In []any }
+	b := newBench(t, ValueType{"box", reflect.TypeFor[box]()}, ValueType{"*box", reflect.TypeFor[*box]()})
+	b.codec = NewCodec(Limits{Objects: 100_000, Alloc: 8 << 20})
+	twice := "82 d81b82 63626f78 d81d00 d81b82 01 d81d00"
+	data := unhex(strings.ReplaceAll("81 d81b82 642a626f78 d81c a1 62496e "+twice, " ", ""))
+	var got any
+	wantError(t, b.into(data, &got), Limit, "argument 1")
+	if got != nil {
+		t.Errorf("got %v after the failure", got)
+	}
+}
+
+func TestMarksAndNamesAreChargedForTheirMemory(t *testing.T) {
+	leak.Check(t)
+	b := newBench(t)
+	b.codec = NewCodec(Limits{Alloc: 1 << 20})
+	const n = 50_000
+	marks, names := appendHead([]byte{0x81}, majorArray, n), appendHead([]byte{0x81, 0xa1, 0x61, 'z'}, majorArray, n)
+	for range n {
+		marks = append(marks, 0xd8, tagShareable, 0x80)
+		names = append(names, 0xd8, tagNamed, 0x82, 0x60, 0xf6)
+	}
+	wantError(t, b.into(marks, new([][]struct{})), Limit, "Limits.Alloc")
+	wantError(t, b.into(names, new(node)), Limit, "Limits.Alloc")
+}
