@@ -345,6 +345,10 @@ func (e *Encoder) complex128(v complex128) {
 
 // string writes text, or the bytes of a string that is not UTF-8.
 func (e *Encoder) string(v string) {
+	if n := len(v); n < 24 && n < e.most-len(e.buf) && utf8.ValidString(v) { // most are short texts
+		e.buf = append(append(e.buf, majorText<<5|byte(n)), v...)
+		return
+	}
 	if !e.fits(len(v)) {
 		return
 	}

@@ -33,9 +33,10 @@ func (f *FieldWriter) End() {
 }
 
 func (f *FieldWriter) key(key string) *Encoder {
+	e := f.e
 	f.n++
-	f.e.buf = append(f.e.buf, key...)
-	return f.e
+	e.buf = append(e.buf, key...)
+	return e
 }
 
 func (f *FieldWriter) Bool(key string, v bool) {

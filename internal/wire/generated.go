@@ -15,30 +15,32 @@ type Put[T any] = func(e *Encoder, v *T)
 // A Get reads a struct into the zero value that v points to, by a FieldReader.
 type Get[T any] = func(d *Decoder, v *T)
 
-// before is the state of an encoder before an item.
+// before is the state of an encoder before the item that generated code writes.
 type before struct {
-	ok                              bool
+	ok                              bool // there is such an item
 	buf, met, visits, bodies, level int
 }
 
 // openItem begins an item of a type, by which is found whether references in it can be the same, once there is one; of any type, they
-// may be.
-func (e *Encoder) openItem(t reflect.Type) before {
-	if !e.begin() {
-		return before{}
+// may be. It reports whether the item is to be written.
+func (e *Encoder) openItem(t reflect.Type) bool {
+	b := &e.before
+	if b.ok = e.begin(); !b.ok {
+		return false
 	}
 	if e.item = t; t == nil {
 		e.unaliased = false
 	}
-	b := before{ok: true, buf: len(e.buf), met: e.met, level: e.level}
+	b.buf, b.met, b.level, b.visits, b.bodies = len(e.buf), e.met, e.level, 0, 0
 	if e.g != nil {
 		b.visits, b.bodies = len(e.g.visits), len(e.g.bodies)
 	}
-	return b
+	return true
 }
 
 // again writes an item that failed by its plan, for the path of the failure.
-func (e *Encoder) again(b before, v reflect.Value) {
+func (e *Encoder) again(v reflect.Value) {
+	b := e.before
 	failed := e.Err
 	e.Err, e.fault, e.buf, e.level = nil, nil, e.buf[:b.buf], b.level
 	if e.g != nil {
@@ -61,45 +63,42 @@ func (e *Encoder) again(b before, v reflect.Value) {
 // the same value. The two do for structs what one function does for the others, since a struct that is passed to a function
 // by way of a variable must be moved to the heap.
 func (e *Encoder) BeginStruct() *Encoder {
-	e.before = e.openItem(nil)
+	e.openItem(nil)
 	return e
 }
 
 // EndStruct ends what BeginStruct began.
 func EndStruct[T any](e *Encoder, v T) {
 	if e.before.ok && !e.within() {
-		e.again(e.before, reflect.ValueOf(v))
+		e.again(reflect.ValueOf(v))
 	}
 }
 
 // PutPointer writes an item that is a pointer to a struct; PutSlice and PutPointers write slices.
 func PutPointer[T any](e *Encoder, v *T, put Put[T]) {
-	b := e.openItem(reflect.TypeFor[*T]())
-	if !b.ok {
+	if !e.openItem(reflect.TypeFor[*T]()) {
 		return
 	}
 	if writePointer(e, v, put); !e.within() {
-		e.again(b, reflect.ValueOf(v))
+		e.again(reflect.ValueOf(v))
 	}
 }
 
 func PutSlice[T any](e *Encoder, v []T, put Put[T]) {
-	b := e.openItem(reflect.TypeFor[[]T]())
-	if !b.ok {
+	if !e.openItem(reflect.TypeFor[[]T]()) {
 		return
 	}
 	if writeSlice(e, v, put); !e.within() {
-		e.again(b, reflect.ValueOf(v))
+		e.again(reflect.ValueOf(v))
 	}
 }
 
 func PutPointers[T any](e *Encoder, v []*T, put Put[T]) {
-	b := e.openItem(reflect.TypeFor[[]*T]())
-	if !b.ok {
+	if !e.openItem(reflect.TypeFor[[]*T]()) {
 		return
 	}
 	if writePointers(e, v, put); !e.within() {
-		e.again(b, reflect.ValueOf(v))
+		e.again(reflect.ValueOf(v))
 	}
 }
 
