@@ -39,7 +39,8 @@ type Decoder struct {
 	bodies    int             // that follow the items
 	targets   []reflect.Value // what has been read into, where bodies follow
 	filters   [2]Filter
-	generated bool // generated code reads, which does nothing out of turn
+	generated bool  // generated code reads, which does nothing out of turn
+	start     start // of the item that it reads
 
 	unseen   int // levels beyond Limits.Depth of what is passed over
 	failures errorReader

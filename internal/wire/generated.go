@@ -192,40 +192,38 @@ func writePointers[T any](e *Encoder, v []*T, put Put[T]) {
 // errByReflection is the failure of generated code at what it leaves to reflection.
 var errByReflection = errors.New("to be read by reflection")
 
-// start is the state of a decoder before an item.
+// start is the state of a decoder before the item that generated code reads.
 type start struct {
-	ok                   bool
 	pos, level, objects  int
 	alloc                int64
 	g                    bool
 	marks, bodies, names int
 }
 
-// openItem begins an item of a type that generated code reads; if filters are to be asked, reflection reads it.
-func (d *Decoder) openItem(p any) start {
+// openItem begins an item that generated code reads into what p points to, and reports whether it is to be read; if filters are to
+// be asked, reflection reads it.
+func (d *Decoder) openItem(p any) bool {
 	if !d.begin() {
-		return start{}
+		return false
 	}
 	if d.bodies > 0 {
 		d.targets = append(d.targets, reflect.ValueOf(p).Elem())
 	}
-	s := start{ok: true, pos: d.pos, level: d.level, objects: d.objects, alloc: d.alloc}
-	if d.g != nil {
-		s.g, s.marks, s.bodies, s.names = true, len(d.g.marks), len(d.g.bodies), len(d.g.names)
+	s := &d.start
+	s.pos, s.level, s.objects, s.alloc = d.pos, d.level, d.objects, d.alloc
+	if s.g = d.g != nil; s.g {
+		s.marks, s.bodies, s.names = len(d.g.marks), len(d.g.bodies), len(d.g.names)
 	}
 	if d.filters[0] != nil {
 		d.Err = errByReflection
 	}
 	d.generated = true
-	return s
+	return true
 }
 
 // closeItem ends an item: where generated code failed, the plan of its type reads it again, into p, which is zero again.
-func (d *Decoder) closeItem(s start, p reflect.Value) {
-	d.generated = false
-	if d.Err == nil {
-		return
-	}
+func (d *Decoder) closeItem(p reflect.Value) {
+	s := &d.start
 	d.Err, d.fault = nil, nil
 	d.pos, d.level, d.objects, d.alloc = s.pos, s.level, s.objects, s.alloc
 	if s.g {
@@ -244,52 +242,48 @@ func (d *Decoder) closeItem(s start, p reflect.Value) {
 // GetStruct reads an item that is a struct into the zero value that p points to; GetPointer, GetSlice and GetPointers read the
 // others.
 func GetStruct[T any](d *Decoder, p *T, get Get[T]) {
-	s := d.openItem(p)
-	if !s.ok {
+	if !d.openItem(p) {
 		return
 	}
 	get(d, p)
 	if !d.closeGood() {
-		d.closeItem(s, reflect.ValueOf(p))
+		d.closeItem(reflect.ValueOf(p))
 	}
 }
 
 func GetPointer[T any](d *Decoder, p **T, get Get[T]) {
-	s := d.openItem(p)
-	if !s.ok {
+	if !d.openItem(p) {
 		return
 	}
 	readPointer(d, p, get)
 	if !d.closeGood() {
-		d.closeItem(s, reflect.ValueOf(p))
+		d.closeItem(reflect.ValueOf(p))
 	}
 }
 
 func GetSlice[T any](d *Decoder, p *[]T, get Get[T]) {
-	s := d.openItem(p)
-	if !s.ok {
+	if !d.openItem(p) {
 		return
 	}
 	readSlice(d, p, get)
 	if !d.closeGood() {
-		d.closeItem(s, reflect.ValueOf(p))
+		d.closeItem(reflect.ValueOf(p))
 	}
 }
 
 func GetPointers[T any](d *Decoder, p *[]*T, get Get[T]) {
-	s := d.openItem(p)
-	if !s.ok {
+	if !d.openItem(p) {
 		return
 	}
 	readPointers(d, p, get)
 	if !d.closeGood() {
-		d.closeItem(s, reflect.ValueOf(p))
+		d.closeItem(reflect.ValueOf(p))
 	}
 }
 
-// closeGood ends an item that generated code has read without failure.
+// closeGood ends what generated code has to do with an item, and reports whether it has read it without failure.
 func (d *Decoder) closeGood() bool {
-	d.generated = d.generated && d.Err != nil
+	d.generated = false
 	return d.Err == nil
 }
 
