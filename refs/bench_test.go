@@ -100,7 +100,7 @@ func BenchmarkLane(b *testing.B) {
 	b.Run("alone", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			w.send(nil, frame, false)
+			w.send(nil, frame, false, false)
 			w.unheard.Store(0)
 		}
 	})
@@ -109,7 +109,7 @@ func BenchmarkLane(b *testing.B) {
 		b.SetParallelism(64)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				w.send(nil, frame, true)
+				w.send(nil, frame, false, true)
 				w.unheard.Store(0)
 			}
 		})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,15 +23,17 @@ import (
 // mostBulkStreams. A session that breaks takes its link along. Its goroutine, accept, ends when it does.
 //
 // States: open; closing, once either side wants it closed: nothing is sent any more; then BYE is said when the last message
-// has been sent, and heard when the other side's last one has come; then whoever dialled closes.
+// has been sent, and heard when the other side's last one has come; then whoever dialled closes. Until then its liveness is looked
+// after as that of the link is, and by itself: either connection may fail alone.
 type bulk struct {
 	l       *link
 	session transport.Session
-	control transport.Stream
 	free    chan transport.Stream // opened here, nobody sends on them
+	ctl     writer                // of the control stream
 
-	used  atomic.Bool  // since the last tick
-	moved atomic.Int64 // when bytes last went out, in nanoseconds since the link's start
+	used  atomic.Bool  // since the last tick, by a message
+	heard atomic.Int64 // when the peer was last heard on it, in nanoseconds since the link's start
+	moved atomic.Int64 // when bytes last went out
 
 	mu       sync.Mutex
 	sending  int // messages being sent, or about to be
@@ -42,6 +46,7 @@ type bulk struct {
 const (
 	largeFrame      = 32 << 10 // from this size on a frame is better off on the bulk session
 	mostBulkStreams = 16
+	mostBulks       = 2 // of a link: one in use, and one that is being closed
 	bulkChunk       = 256 << 10
 	featureBulk     = 1 << 0
 )
@@ -177,6 +182,8 @@ func (n *Node) answerJoin(session transport.Session, control transport.Stream, p
 		return errors.New("a bulk connection that belongs to none of this process's connections")
 	case l.bulk.Load() != nil:
 		return errors.New("a second bulk connection beside one that is in use")
+	case l.countBulks() == mostBulks:
+		return errors.New("a further bulk connection while others are being closed")
 	}
 	if err := writeControl(control, wire.Joined{}); err != nil {
 		return err
@@ -190,10 +197,12 @@ func (n *Node) answerJoin(session transport.Session, control transport.Stream, p
 
 // startBulk begins to use a session that has shaken hands.
 func (l *link) startBulk(session transport.Session, control transport.Stream) {
-	b := &bulk{l: l, session: session, control: control, free: make(chan transport.Stream, mostBulkStreams)}
+	b := &bulk{l: l, session: session, free: make(chan transport.Stream, mostBulkStreams)}
+	b.ctl = writer{stream: control, start: l.start, tasks: &l.node.tasks, fail: b.fail}
 	b.used.Store(true)
+	b.hear()
 	l.bulkMu.Lock()
-	if l.ended() || l.bulk.Load() != nil {
+	if l.ended() || l.bulk.Load() != nil || len(l.bulks) == mostBulks {
 		l.bulkMu.Unlock()
 		session.Close()
 		return
@@ -202,7 +211,38 @@ func (l *link) startBulk(session transport.Session, control transport.Stream) {
 	l.bulk.Store(b)
 	l.node.tasks.run(b.accept) // ends when the session does
 	l.bulkMu.Unlock()
-	control.Attach(&controls{wire.NewControls(b.hearControl), b.fail, l.hear})
+	control.Attach(&controls{wire.NewControls(b.hearControl), b.fail, b.hear})
+}
+
+func (l *link) countBulks() int {
+	l.bulkMu.Lock()
+	defer l.bulkMu.Unlock()
+	return len(l.bulks)
+}
+
+// tickBulks looks after the liveness of bulk sessions, and retires one that went unused for a probe's time. Where there is none, one
+// may be asked for again. It returns how long the longest silence or standstill has lasted.
+func (l *link) tickBulks() (longest time.Duration) {
+	l.bulkMu.Lock()
+	bulks := slices.Collect(maps.Keys(l.bulks))
+	l.bulkMu.Unlock()
+	for _, b := range bulks {
+		silent := time.Since(l.start) - time.Duration(max(b.heard.Load(), b.moved.Load())) // a peer that takes much in may be slow to speak
+		if silent >= l.probe {
+			b.say(wire.Ping{Nonce: uint64(time.Since(l.start))})
+		}
+		longest = max(longest, silent, b.stalled(), b.ctl.stalled())
+		if !b.used.Swap(false) && l.dialled && b.rests() {
+			b.retire()
+		}
+	}
+	if l.bulk.Load() == nil {
+		l.widening.Store(false)
+		if l.unjoined.Swap(false) {
+			l.joining.Store(false)
+		}
+	}
+	return longest
 }
 
 // closeBulks closes the sessions of a link that has ended.
@@ -219,6 +259,25 @@ func (l *link) closeBulks() {
 func (b *bulk) close() {
 	delete(b.l.bulks, b)
 	b.l.node.tasks.run(func() { b.session.Close() }) // returns when its goroutines have ended, in half a second at most
+}
+
+// hear stamps the time at which the peer was heard.
+func (b *bulk) hear() { b.heard.Store(int64(time.Since(b.l.start))) }
+
+// rests reports whether nothing is being sent.
+func (b *bulk) rests() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sending == 0
+}
+
+// say queues a control message.
+func (b *bulk) say(msg any) {
+	text, err := wire.AppendControl(nil, msg)
+	if err != nil {
+		panic(err) // ours are all well-formed
+	}
+	b.ctl.post(text)
 }
 
 // begin counts a message in; it fails once the session is being closed.
@@ -311,19 +370,24 @@ func (b *bulk) accept() {
 			b.l.fail(&Error{Kind: ErrProtocol, Remote: true, Err: fmt.Errorf("the peer opened more than %d streams for what is large", mostBulkStreams)})
 			return
 		}
-		s.Attach(&lane{b.l, wire.NewFrames(b.l.node.cfg.Limits.codec(), &b.l.node.buffers, b.l.handle), b})
+		s.Attach(b.l.newLane(b))
 	}
 }
 
 // hearControl takes a message of the control stream.
 func (b *bulk) hearControl(msg any) error {
-	if _, bye := msg.(wire.Bye); !bye {
+	switch m := msg.(type) {
+	case wire.Ping:
+		b.say(wire.Pong{Nonce: m.Nonce})
+	case wire.Pong:
+	case wire.Bye:
+		b.mu.Lock()
+		b.byeHeard = true
+		b.mu.Unlock()
+		b.retire()
+	default:
 		return misplaced(msg)
 	}
-	b.mu.Lock()
-	b.byeHeard = true
-	b.mu.Unlock()
-	b.retire()
 	return nil
 }
 
@@ -359,15 +423,7 @@ func (b *bulk) settle() {
 	over := b.byeSaid && b.byeHeard && b.l.dialled
 	b.mu.Unlock()
 	if bye {
-		b.l.node.tasks.run(func() { // a write: it ends with the session at the latest
-			if err := writeControl(b.control, wire.Bye{}); err != nil {
-				b.fail(err)
-			}
-			if over {
-				b.finish()
-			}
-		})
-		return
+		b.say(wire.Bye{})
 	}
 	if over {
 		b.finish()

@@ -231,7 +231,7 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 			c.sendWide(b, frame)
 			return false, nil
 		}
-		err = l.out.send(c.ctx.Done(), frame, waiting > 1)
+		err = l.out.send(c.ctx.Done(), frame, false, waiting > 1)
 	}
 	switch {
 	case err == nil:

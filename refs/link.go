@@ -38,6 +38,7 @@ type link struct {
 	ctl     writer // of the control stream
 	waiting slots  // our calls
 	serving serving
+	unsent  atomic.Int64 // bytes of large replies that wait to be sent
 
 	heard    atomic.Int64 // when the peer was last heard, in nanoseconds since start
 	used     atomic.Bool  // since the last tick
@@ -99,7 +100,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	l.timer = time.AfterFunc(l.probe, l.tick)
 	close(l.ready)
 	l.control.Attach(&controls{wire.NewControls(l.hearControl), l.broke(l.session), l.hear})
-	l.lane.Attach(&lane{l, wire.NewFrames(n.cfg.Limits.codec(), &n.buffers, l.handle), nil})
+	l.lane.Attach(l.newLane(nil))
 	n.report(n.cfg.log.Debug, "connected", "peer", p.id.String(), "at", l.session.RemoteAddr().String(), "dialled", l.dialled)
 	return l, nil
 }
@@ -165,7 +166,7 @@ func (l *link) watch() {
 // hear stamps the time at which the peer was heard.
 func (l *link) hear() { l.heard.Store(int64(time.Since(l.start))) }
 
-// lately is the time at which the peer was heard last. Where its bytes are received, that is now.
+// lately is the time at which the peer was heard last. Where the lane's bytes are received, that is now.
 func (l *link) lately() time.Time { return l.start.Add(time.Duration(l.heard.Load())) }
 
 // controls receives the messages of a control stream, on the session's receiving goroutine. The end of a session is not for it
@@ -236,10 +237,7 @@ func (l *link) tick() {
 		return
 	}
 	silent := time.Since(l.start) - time.Duration(l.heard.Load())
-	stalled := max(l.out.stalled(), l.ctl.stalled())
-	if b := l.bulk.Load(); b != nil {
-		stalled = max(stalled, b.stalled())
-	}
+	stalled := max(l.out.stalled(), l.ctl.stalled(), l.tickBulks())
 	switch {
 	case silent >= l.dead:
 		l.fail(&Error{Kind: ErrUnreachable, Err: fmt.Errorf("nothing was heard from the peer for %v", silent.Round(time.Millisecond))})
@@ -250,7 +248,6 @@ func (l *link) tick() {
 	case silent >= l.probe:
 		l.say(wire.Ping{Nonce: uint64(time.Since(l.start))})
 	}
-	l.noteBulk()
 	l.noteIdle()
 	next := l.dead - max(silent, stalled)
 	if silent < l.probe {
@@ -259,20 +256,6 @@ func (l *link) tick() {
 		next = min(next, l.probe)
 	}
 	l.timer.Reset(next)
-}
-
-// noteBulk retires a bulk session that went unused for a probe's time; where there is none, one may be asked for again.
-func (l *link) noteBulk() {
-	b := l.bulk.Load()
-	switch {
-	case b == nil:
-		l.widening.Store(false)
-		if l.unjoined.Swap(false) {
-			l.joining.Store(false)
-		}
-	case !b.used.Swap(false) && l.dialled:
-		b.retire()
-	}
 }
 
 // noteIdle gives back the buffers of a connection that went unused for a probe's time, and offers it to the bounded set of
@@ -333,8 +316,22 @@ func (l *link) bye(side *bool) {
 // lane receives frames, those of the lane or those of a stream of the bulk session, on the session's receiving goroutine.
 type lane struct {
 	l *link
-	*wire.Frames
 	b *bulk // nil: the lane
+	*wire.Frames
+}
+
+func (l *link) newLane(b *bulk) *lane {
+	r := &lane{l: l, b: b}
+	r.Frames = wire.NewFrames(l.node.cfg.Limits.codec(), &l.node.buffers, r.handle)
+	return r
+}
+
+// now is the time at which the bytes being received came.
+func (r *lane) now() time.Time {
+	if r.b == nil {
+		return r.l.lately()
+	}
+	return time.Now()
 }
 
 // Receive implements transport.Receiver.
@@ -350,12 +347,12 @@ func (r *lane) Filled(n int) error {
 }
 
 func (r *lane) hear() {
-	r.l.hear()
 	if r.b == nil {
-		r.l.out.unheard.Store(0)
-	} else {
-		r.b.used.Store(true)
+		r.l.hear()
+		return
 	}
+	r.b.used.Store(true)
+	r.b.hear()
 }
 
 // checked ends the link at an error.
@@ -395,16 +392,20 @@ func (l *link) broken(session transport.Session, err error) *Error {
 }
 
 // handle takes one frame; an error is the peer's breach of the protocol.
-func (l *link) handle(kind wire.FrameKind, frame []byte, lent bool) error {
+func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
+	l := r.l
 	switch kind {
 	case wire.CallFrame:
-		return l.takeCall(frame, lent)
+		return l.takeCall(frame, lent, r.now())
 	case wire.ReplyFrame:
 		h, body, err := wire.ParseReply(frame)
 		if err != nil {
 			return err
 		}
 		c := l.waiting.take(h.Slot)
+		if c != nil && r.b == nil {
+			l.out.unheard.Store(0) // the peer has read the call
+		}
 		switch {
 		case c != nil && lent:
 			c.answered(h.Flags, body, nil)

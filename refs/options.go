@@ -73,7 +73,7 @@ type Limits struct {
 	Depth             int   // levels of structs, arrays and interface values inside each other. Zero: 512
 	Objects           int   // values in a message that are allocated one by one. Zero: 10,000,000
 	Alloc             int64 // bytes that a message may make the decoder allocate. Zero: 256 MiB, at least sixteen times MessageBytes
-	PendingBytes      int64 // arguments of all calls that run at once; beyond it ErrOverloaded. Zero: 256 MiB
+	PendingBytes      int64 // arguments of all calls that run at once, and results of more than 8 KiB that wait to be sent, for one peer at most half of it; beyond it ErrOverloaded. Zero: 256 MiB
 	CallsPerPeer      int   // calls of one peer that run at once, nested ones included; beyond it ErrOverloaded. Zero: 65,536
 	PendingHandshakes int   // connections that have not said who they are; beyond it the oldest is closed. Zero: 1,024
 	Connections       int   // connections in all; beyond it new ones are refused with ErrOverloaded. Zero: 16,384

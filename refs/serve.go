@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rmigo/rmigo/internal/wire"
 )
@@ -168,7 +169,7 @@ func (n *Node) cancelCalls(e *export, why error) {
 var errGivenUp = fmt.Errorf("%w: the caller gave the call up", context.Canceled)
 
 // takeCall admits a call and starts serving it, or refuses it. It runs where the lane's bytes are received: it never waits.
-func (l *link) takeCall(frame []byte, lent bool) error {
+func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 	n := l.node
 	h, body, err := wire.ParseCall(frame)
 	if err != nil {
@@ -182,7 +183,7 @@ func (l *link) takeCall(frame []byte, lent bool) error {
 	in.leaves = courier{n, l, Message{Call: h.Number, Caller: l.peer.id, Result: true}}
 	in.ctx = &callContext{link: l, number: h.Number, depth: h.Depth}
 	if h.Timeout > 0 {
-		in.ctx.deadline = l.lately().Add(h.Timeout)
+		in.ctx.deadline = now.Add(h.Timeout)
 	}
 	count, err := l.serving.add(in.ctx, len(frame) >= largeFrame)
 	if err != nil {
@@ -273,23 +274,32 @@ func (in *Incoming) serve() {
 	in.drop()
 }
 
-// respond sends the reply. What waits to be sent counts as what waits to be served does: a peer that reads nothing must not make
-// this process hold more and more.
+// respond sends the reply. What waits to be sent counts as what waits to be served does, and one peer's no more than half of it: a
+// peer that reads nothing must neither make this process hold more and more, nor have others turned away.
 func (in *Incoming) respond(frame []byte) {
 	n, l := in.node, in.ctx.link
 	if size := int64(len(frame)); size > smallMessage {
-		total := n.pendingBytes.Add(size)
-		defer n.pendingBytes.Add(-size)
-		if total > n.cfg.Limits.PendingBytes && total > size+in.size {
+		bound := n.cfg.Limits.PendingBytes
+		of, all := l.unsent.Add(size), n.pendingBytes.Add(size)
+		sent := func() {
+			l.unsent.Add(-size)
+			n.pendingBytes.Add(-size)
+		}
+		if of > bound/2 && of > size || all > bound && all > size+in.size {
+			sent()
+			n.buffers.Put(in.reply)
+			in.reply = make([]byte, 0, 512)
 			frame = in.refusal(&Error{Kind: ErrOverloaded, Err: fmt.Errorf(
-				"the results that wait to be sent take more than %d bytes (Limits.PendingBytes)", n.cfg.Limits.PendingBytes)})
+				"the results that wait to be sent take too much of %d bytes (Limits.PendingBytes)", bound)})
+		} else {
+			defer sent()
 		}
 	}
 	if b := l.wide(frame); b != nil {
 		b.send(l.gone, frame)
 		return
 	}
-	l.out.send(l.gone, frame, l.serving.count.Load() > 1)
+	l.out.send(l.gone, frame, true, l.serving.count.Load() > 1)
 }
 
 // call finds the object and the method, and runs it.

@@ -32,7 +32,7 @@ type writer struct {
 	turn     uint64 // of the last that did
 
 	since   atomic.Int64 // when the write under way began, in nanoseconds since start; 0: none
-	unheard atomic.Int64 // bytes written since the peer was last heard on the stream
+	unheard atomic.Int64 // bytes written since the peer was last known to read: since a reply came
 	start   time.Time
 }
 
@@ -41,8 +41,8 @@ const (
 	hardQueued = 16 << 20 // the peer takes in nothing: post gives up on it
 	writeChunk = 64 << 10 // one Write to a stream; larger ones bloat the receiver's buffer
 	keepBuffer = 4 << 20  // until the stream is idle
-	// A sender writes itself only what cannot block for want of the stream's window (256 KiB): a small batch, while the
-	// peer was heard not long ago. A flusher may block, a caller with a deadline may not.
+	// A sender writes itself only a small batch, and an impatient one only what cannot block: so much as fits into the socket's
+	// buffers and the stream's window (256 KiB) though the peer reads nothing.
 	inlineBatch   = 16 << 10
 	inlineUnheard = 128 << 10
 	// A sender with company yields so often for others to join, unless eager frames have come: with those the peer can begin.
@@ -57,8 +57,9 @@ var (
 
 // send queues the frame and sees to it that it is written, by this goroutine when that cannot block. While too much is queued
 // it waits, until done is closed. After an error the frame was not, and will not be, sent; nil does not mean that it arrived.
-// The frame may be reused at once. With company, other senders are likely about to send: let them join the write.
-func (w *writer) send(done <-chan struct{}, frame []byte, company bool) error {
+// The frame may be reused at once. A patient sender may block in a write, one with a deadline must not. With company, other
+// senders are likely about to send: let them join the write.
+func (w *writer) send(done <-chan struct{}, frame []byte, patient, company bool) error {
 	w.mu.Lock()
 	for w.err == nil && len(w.buf) > 0 && len(w.buf)+len(frame) > maxQueued {
 		if w.room == nil {
@@ -80,7 +81,7 @@ func (w *writer) send(done <-chan struct{}, frame []byte, company bool) error {
 	w.buf = append(w.buf, frame...)
 	mine := w.claim(company)
 	w.mu.Unlock()
-	if mine && w.round(true) {
+	if mine && w.round(true, patient) {
 		w.tasks.run(w.drain)
 	}
 	return nil
@@ -141,15 +142,15 @@ func (w *writer) post(frame []byte) {
 
 // drain writes until nothing is queued.
 func (w *writer) drain() {
-	for w.round(false) {
+	for w.round(false, true) {
 	}
 }
 
 // round writes what is queued; it reports whether there is more, which then is the caller's to write. Only the goroutine that
-// set busy calls it. For a sender it writes nothing that could block, whoever queued it.
-func (w *writer) round(sender bool) (more bool) {
+// set busy calls it. For an impatient sender it writes nothing that could block, whoever queued it.
+func (w *writer) round(sender, patient bool) (more bool) {
 	w.mu.Lock()
-	if sender && (len(w.buf) > inlineBatch || w.unheard.Load() > inlineUnheard) {
+	if sender && len(w.buf) > inlineBatch || !patient && w.unheard.Load() > inlineUnheard {
 		w.mu.Unlock()
 		return true
 	}

@@ -41,10 +41,10 @@ func TestWhatIsSentWhileOneWritesLeavesTogetherInOrder(t *testing.T) {
 	leak.Check(t)
 	g, w, ts := gated()
 	var wg sync.WaitGroup
-	wg.Go(func() { w.send(nil, []byte("a"), false) })
+	wg.Go(func() { w.send(nil, []byte("a"), false, false) })
 	<-g.enter
 	for i := range 10 {
-		if err := w.send(nil, fmt.Append(nil, i), false); err != nil {
+		if err := w.send(nil, fmt.Append(nil, i), false, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestManySendersAtOnceLoseNoFrameWhoeverWrites(t *testing.T) {
 	for range senders {
 		wg.Go(func() {
 			for range each {
-				if err := w.send(nil, []byte("0123456789"), true); err != nil {
+				if err := w.send(nil, []byte("0123456789"), false, true); err != nil {
 					t.Error(err)
 				}
 			}
@@ -88,16 +88,16 @@ func TestASenderThatWaitsForRoomGivesUpWithItsContextAndSendsNothing(t *testing.
 	g, w, ts := gated()
 	w.post([]byte("a"))
 	<-g.enter
-	if err := w.send(nil, make([]byte, maxQueued), false); err != nil {
+	if err := w.send(nil, make([]byte, maxQueued), false, false); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
 	close(done)
-	if err := w.send(done, []byte("late"), false); err != errNotQueued {
+	if err := w.send(done, []byte("late"), false, false); err != errNotQueued {
 		t.Errorf("send into a full queue: %v, want to give up", err)
 	}
 	waited := make(chan error, 1)
-	go func() { waited <- w.send(nil, []byte("z"), false) }()
+	go func() { waited <- w.send(nil, []byte("z"), false, false) }()
 	for range 2 + maxQueued/writeChunk {
 		g.open <- nil
 	}
@@ -117,13 +117,13 @@ func TestAFailedWriteIsFinal(t *testing.T) {
 	failed := make(chan error, 2)
 	w.fail = func(err error) { failed <- err }
 	g.open <- broken
-	if err := w.send(nil, []byte("a"), false); err != nil {
+	if err := w.send(nil, []byte("a"), false, false); err != nil {
 		t.Errorf("send = %v: the frame was taken, its loss is told otherwise", err)
 	}
 	if err := <-failed; err != broken {
 		t.Errorf("fail was told %v, want %v", err, broken)
 	}
-	if err := w.send(nil, []byte("b"), false); err != broken {
+	if err := w.send(nil, []byte("b"), false, false); err != broken {
 		t.Errorf("send after a failed write: %v, want %v", err, broken)
 	}
 	ts.wait()
@@ -157,14 +157,14 @@ func TestASenderNeverWritesWhatCouldBlockIt(t *testing.T) {
 	leak.Check(t)
 	g, w, ts := gated()
 	large := make([]byte, inlineBatch+1)
-	if err := w.send(nil, large, false); err != nil { // it would wait here for ever if it wrote itself: the gate is shut
+	if err := w.send(nil, large, false, false); err != nil { // it would wait here for ever if it wrote itself: the gate is shut
 		t.Fatal(err)
 	}
 	<-g.enter
 	g.open <- nil
 	ts.wait()
 	w.unheard.Store(inlineUnheard + 1)
-	if err := w.send(nil, []byte("small, but the peer has not been heard"), false); err != nil {
+	if err := w.send(nil, []byte("small, but the peer has not been heard"), false, false); err != nil {
 		t.Fatal(err)
 	}
 	<-g.enter

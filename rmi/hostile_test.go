@@ -116,6 +116,11 @@ type intruder struct {
 // intrude connects as a peer with the id and says HELLO.
 func intrude(t *testing.T, endpoint string, id, token [16]byte) (intruder, wire.Welcome) {
 	t.Helper()
+	return intrudeWith(t, endpoint, id, token, 0)
+}
+
+func intrudeWith(t *testing.T, endpoint string, id, token [16]byte, features uint64) (intruder, wire.Welcome) {
+	t.Helper()
 	conn, err := transport.NewSessions(transport.Sockets{}).Dial(ctx(t), endpoint, transport.Greeting{Process: id})
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +134,7 @@ func intrude(t *testing.T, endpoint string, id, token [16]byte) (intruder, wire.
 	if i.control, err = s.Open(); err != nil {
 		t.Fatal(err)
 	}
-	hello, err := wire.AppendControl(nil, wire.Hello{VersionMin: 1, VersionMax: 1, Process: id, Token: token})
+	hello, err := wire.AppendControl(nil, wire.Hello{VersionMin: 1, VersionMax: 1, Process: id, Token: token, Features: features})
 	if err != nil {
 		t.Fatal(err)
 	}
