@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -150,9 +151,10 @@ func TestALaneThatStallsAloneIsNoticedThoughTheBulkConnectionIsBusy(t *testing.T
 	leak.Check(t)
 	v, remote := behindValves(t)
 	var busy sync.WaitGroup
+	var enough atomic.Bool
 	for range 2 {
 		busy.Go(func() {
-			for {
+			for !enough.Load() {
 				if _, err := remote.Bytes(context.Background(), make([]byte, 100_000)); err != nil {
 					return
 				}
@@ -164,7 +166,8 @@ func TestALaneThatStallsAloneIsNoticedThoughTheBulkConnectionIsBusy(t *testing.T
 		_, err := remote.Add(c, 1, 1)
 		return err
 	})
-	busy.Wait() // its calls end with the connection
+	enough.Store(true) // further calls would be made over a new connection
+	busy.Wait()
 }
 
 func TestBulkConnectionsThatADiallerLeavesOpenAreBounded(t *testing.T) {
