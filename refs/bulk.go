@@ -221,17 +221,17 @@ func (l *link) countBulks() int {
 }
 
 // tickBulks looks after the liveness of bulk sessions, and retires one that went unused for a probe's time. Where there is none, one
-// may be asked for again. It returns how long the longest silence or standstill has lasted.
-func (l *link) tickBulks() (longest time.Duration) {
+// may be asked for again. It returns for how long nothing was heard on one of them, and nothing went out that should have.
+func (l *link) tickBulks() (silent, stalled time.Duration) {
 	l.bulkMu.Lock()
 	bulks := slices.Collect(maps.Keys(l.bulks))
 	l.bulkMu.Unlock()
 	for _, b := range bulks {
-		silent := time.Since(l.start) - time.Duration(max(b.heard.Load(), b.moved.Load())) // a peer that takes much in may be slow to speak
-		if silent >= l.probe {
+		quiet := time.Since(l.start) - time.Duration(max(b.heard.Load(), b.moved.Load())) // a peer that takes much in may be slow to speak
+		if quiet >= l.probe {
 			b.say(wire.Ping{Nonce: uint64(time.Since(l.start))})
 		}
-		longest = max(longest, silent, b.stalled(), b.ctl.stalled())
+		silent, stalled = max(silent, quiet), max(stalled, b.stalled(), b.ctl.stalled())
 		if !b.used.Swap(false) && l.dialled && b.rests() {
 			b.retire()
 		}
@@ -242,7 +242,7 @@ func (l *link) tickBulks() (longest time.Duration) {
 			l.joining.Store(false)
 		}
 	}
-	return longest
+	return silent, stalled
 }
 
 // closeBulks closes the sessions of a link that has ended.

@@ -237,10 +237,15 @@ func (l *link) tick() {
 		return
 	}
 	silent := time.Since(l.start) - time.Duration(l.heard.Load())
-	stalled := max(l.out.stalled(), l.ctl.stalled(), l.tickBulks())
+	silentBulk, stalled := l.tickBulks()
+	stalled = max(stalled, l.out.stalled(), l.ctl.stalled())
 	switch {
 	case silent >= l.dead:
 		l.fail(&Error{Kind: ErrUnreachable, Err: fmt.Errorf("nothing was heard from the peer for %v", silent.Round(time.Millisecond))})
+		return
+	case silentBulk >= l.dead:
+		l.fail(&Error{Kind: ErrUnreachable, Err: fmt.Errorf("nothing was heard from the peer on the connection for what is large for %v",
+			silentBulk.Round(time.Millisecond))})
 		return
 	case stalled >= l.dead:
 		l.fail(&Error{Kind: ErrUnreachable, Err: fmt.Errorf("%w for %v", errPeerStalls, stalled.Round(time.Millisecond))})
@@ -249,7 +254,7 @@ func (l *link) tick() {
 		l.say(wire.Ping{Nonce: uint64(time.Since(l.start))})
 	}
 	l.noteIdle()
-	next := l.dead - max(silent, stalled)
+	next := l.dead - max(silent, silentBulk, stalled)
 	if silent < l.probe {
 		next = min(next, l.probe-silent)
 	} else {

@@ -230,9 +230,6 @@ func NewFrames(limits Limits, buffers Buffers, handle FrameHandler) *Frames {
 	return &Frames{handle: handle, buffers: buffers, most: limits.WithDefaults().MessageBytes + frameRoom}
 }
 
-// Between reports whether what has arrived ends with a whole frame.
-func (f *Frames) Between() bool { return f.frame == nil && f.known == 0 }
-
 // Receive takes the next bytes, and hands on the frames that are complete with them.
 func (f *Frames) Receive(p []byte) error {
 	for len(p) > 0 {

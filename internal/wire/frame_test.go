@@ -192,7 +192,7 @@ func TestFramesArriveWholeHoweverTheirBytesDo(t *testing.T) {
 					t.Fatalf("portions of %d: frame %d did not arrive as it is", size, i)
 				}
 			}
-			if len(got.frames) != len(frames) || buffers.out != 0 || !f.Between() {
+			if len(got.frames) != len(frames) || buffers.out != 0 || f.frame != nil || f.known != 0 {
 				t.Errorf("portions of %d: %d frames, %d buffers out, want %d and none, and nothing half", size, len(got.frames), buffers.out, len(frames))
 			}
 		}
@@ -215,7 +215,7 @@ func TestAClaimedLengthTakesNoMemoryAheadOfItsBytes(t *testing.T) {
 	if err := f.Receive(append([]byte{0x00, 0xff, 0xff, 0xff, byte(CallFrame)}, make([]byte, 100_000)...)); err != nil {
 		t.Fatal(err)
 	}
-	if buffers.largest > 4*firstGrant || f.Between() {
+	if buffers.largest > 4*firstGrant || f.frame == nil {
 		t.Errorf("a buffer of %d bytes was asked for when 100,000 had arrived", buffers.largest)
 	}
 	if f.Drop(); buffers.out != 0 {
