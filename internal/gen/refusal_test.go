@@ -40,6 +40,31 @@ type Account interface {
 			"11:2: Account.Many: first parameter must be context.Context: write Many(ctx context.Context, names ...string) (ok bool, err error)",
 			"11:2: Account.Many: last result must be error: write Many(ctx context.Context, names ...string) (ok bool, err error)",
 		}},
+		{"APointerToWhatIsCalledByARemoteInterfaceIsRefused", `
+import "context"
+
+//rmi:remote
+type Account interface {
+	Peer(ctx context.Context, a *account) error
+	Pay(ctx context.Context, list []Order) error
+	Copy(ctx context.Context, a account, q *Quiet) error
+}
+
+type account struct{ Cents int64 }
+
+func (*account) Peer(context.Context, *account) error { return nil }
+func (*account) Pay(context.Context, []Order) error { return nil }
+func (*account) Copy(context.Context, account, *Quiet) error { return nil }
+
+type Order struct{ By map[string]*account }
+
+type Quiet struct{ X int }
+
+func (*Quiet) Peer(context.Context, *account) error { return nil }
+`, []string{
+			"7:2: Account.Peer: parameter a: a *account is a remote object, by Account, and would be copied: use Account, for the object itself, or account without the pointer, for a copy",
+			"8:2: Account.Pay: parameter list: []Order.By[]: a *account is a remote object, by Account, and would be copied: use Account, for the object itself, or account without the pointer, for a copy",
+		}},
 		{"AnUnexportedMethodIsRefused", `
 import "context"
 

@@ -66,7 +66,7 @@ func (s *survey) walk(t types.Type, path string) {
 	case *types.Basic:
 		s.basic(t, path)
 	case *types.Pointer:
-		s.walk(t.Elem(), path)
+		s.pointer(t, path)
 	case *types.Slice:
 		s.walk(t.Elem(), path+"[]")
 	case *types.Array:
@@ -117,6 +117,21 @@ func (s *survey) named(t *types.Named, path string) {
 	if s.p.sourceOf(obj) == nil && len(s.problems) > before {
 		s.problems = s.problems[:before+1]
 	}
+}
+
+// pointer refuses a pointer to what is called by a remote interface: it would be a copy, of an object that is to have one identity.
+func (s *survey) pointer(t *types.Pointer, path string) {
+	n, ok := types.Unalias(t.Elem()).(*types.Named)
+	if !ok || types.IsInterface(n) {
+		s.walk(t.Elem(), path)
+		return
+	}
+	if r := s.p.calledBy(s.from, t, n); r != nil {
+		s.fail(t, path, fmt.Sprintf("a %s is a remote object, by %s, and would be copied", s.name(t), s.name(r)),
+			fmt.Sprintf("use %s, for the object itself, or %s without the pointer, for a copy", s.name(r), s.name(n)))
+		return
+	}
+	s.walk(n, path)
 }
 
 // remote collects an interface whose descriptor the type table will name.

@@ -108,7 +108,7 @@ func shapeOf(t types.Type) (shape string, n *types.Named) {
 func structFields(pkg *types.Package, n *types.Named) (fields []structField, worth bool) {
 	u := n.Underlying().(*types.Struct)
 	_, hidden := unnameable(pkg, n)
-	if hidden || isBuiltin(n) || n.TypeArgs().Len() > 0 || !importsAll(pkg, n) {
+	if hidden || isBuiltin(n) || mayBeObject(n) || n.TypeArgs().Len() > 0 || !importsAll(pkg, n) {
 		return nil, false
 	}
 	closed := false
@@ -135,6 +135,17 @@ func structFields(pkg *types.Package, n *types.Named) (fields []structField, wor
 	}
 	slices.SortFunc(fields, func(a, b structField) int { return bytes.Compare(a.key, b.key) })
 	return fields, worth
+}
+
+// mayBeObject tells whether pointers to a type may be remote objects, by the rule of the codec, which then asks for each.
+func mayBeObject(n *types.Named) bool {
+	methods := types.NewMethodSet(types.NewPointer(n))
+	for m := range methods.Methods() {
+		if params := m.Obj().(*types.Func).Signature().Params(); m.Obj().Exported() && params.Len() > 0 && isContext(params.At(0).Type()) {
+			return true
+		}
+	}
+	return false
 }
 
 func isCollection(t types.Type) bool {

@@ -29,7 +29,8 @@
 //     exceptions are listed below. A list of any length takes no depth on either side.
 //  2. Remote objects, in arguments, in fields and in values of interface types, go through [Objects]; which types a message may
 //     name, and which interfaces, sentinels and error types, is closed by its [Table]. Nothing is looked up by a name that a
-//     peer chose beyond it, and no type is made from one. [Filter] decides further.
+//     peer chose beyond it, and no type is made from one. [Filter] decides further. An exported object is never copied: a pointer
+//     of its own type to it is refused.
 //  3. The encoding is canonical: definite lengths, shortest heads, fields and integer, boolean and string keys of maps sorted.
 //     One graph has one encoding, except for maps with other keys. A decoder refuses lengths and heads in any other form.
 //  4. Whatever the bytes, a decoder does not panic, nest, allocate or read beyond [Limits]; a limit is checked before the memory
