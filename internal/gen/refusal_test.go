@@ -40,31 +40,6 @@ type Account interface {
 			"11:2: Account.Many: first parameter must be context.Context: write Many(ctx context.Context, names ...string) (ok bool, err error)",
 			"11:2: Account.Many: last result must be error: write Many(ctx context.Context, names ...string) (ok bool, err error)",
 		}},
-		{"APointerToWhatIsCalledByARemoteInterfaceIsRefused", `
-import "context"
-
-//rmi:remote
-type Account interface {
-	Peer(ctx context.Context, a *account) error
-	Pay(ctx context.Context, list []Order) error
-	Copy(ctx context.Context, a account, q *Quiet) error
-}
-
-type account struct{ Cents int64 }
-
-func (*account) Peer(context.Context, *account) error { return nil }
-func (*account) Pay(context.Context, []Order) error { return nil }
-func (*account) Copy(context.Context, account, *Quiet) error { return nil }
-
-type Order struct{ By map[string]*account }
-
-type Quiet struct{ X int }
-
-func (*Quiet) Peer(context.Context, *account) error { return nil }
-`, []string{
-			"7:2: Account.Peer: parameter a: a *account is a remote object, by Account, and would be copied: use Account, for the object itself, or account without the pointer, for a copy",
-			"8:2: Account.Pay: parameter list: []Order.By[]: a *account is a remote object, by Account, and would be copied: use Account, for the object itself, or account without the pointer, for a copy",
-		}},
 		{"AnUnexportedMethodIsRefused", `
 import "context"
 
@@ -237,13 +212,13 @@ type loop struct { *loop; n int }
 type Doc struct { base; Title string }
 type Pointing struct { *base; Title string }
 type Far struct { Title string; middle }
-type middle struct { base }
+type middle struct { base; lost }
+type lost struct { C chan int }
 type Out struct { base ` + "`cbor:\"-\"`" + `; Title string }
 type Empty struct { loop; Title string }
 type Named struct { b base; Title string }`, []string{
-			"7:2: Account.Put: parameter d: Doc.base: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
-			"7:2: Account.Put: parameter p: Pointing.base: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
-			"7:2: Account.Put: parameter f: Far.middle: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
+			"7:2: Account.Put: parameter p: Pointing.base: an embedded type that is not exported does not travel by pointer, or by its own methods, nor does its field ID: export the type, embed it without the pointer, or give the field a name",
+			"7:2: Account.Put: parameter f: Far.middle.lost.C: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
 		}},
 		{"AnErrorOfAnotherInterfaceIsReturnedAsError", `
 import "context"

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"go/types"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,26 +110,21 @@ func structFields(pkg *types.Package, n *types.Named) (fields []structField, wor
 	if hidden || isBuiltin(n) || mayBeObject(n) || n.TypeArgs().Len() > 0 || !importsAll(pkg, n) {
 		return nil, false
 	}
-	closed := false
 	for i := range u.NumFields() {
-		f, tag := u.Field(i), reflect.StructTag(u.Tag(i)).Get("cbor")
-		name, options, _ := strings.Cut(tag, ",")
-		option := func(o string) bool { return slices.Contains(strings.Split(options, ","), o) }
-		switch {
-		case f.Name() == "_" && option("toarray"), option("omitempty") && isCollection(f.Type()):
+		f := u.Field(i)
+		tag := tagOf(f, u.Tag(i))
+		switch within := exportedWithin(f, map[types.Type]bool{}); {
+		case f.Name() == "_" && tag.option("toarray"), tag.option("omitempty") && isCollection(f.Type()):
 			return nil, false
-		case f.Name() == "_" || tag == "-":
+		case f.Name() == "_" || tag.skip || !f.Exported() && within == "":
 			continue
-		case !f.Exported():
-			closed = true
-			continue
-		case name == "":
-			name = f.Name()
+		case !f.Exported() && f.Pkg() != pkg:
+			return nil, false
 		}
-		fields = append(fields, structField{f.Name(), encodedName(name, option("keyasint")), f.Type()})
+		fields = append(fields, structField{f.Name(), tag.key(), f.Type()})
 		worth = worth || isFast(f.Type())
 	}
-	if whole, _ := marshals(n, u); closed && whole || len(fields) > mostFields {
+	if whole, _ := marshals(n, u); closedStruct(u) && whole || len(fields) > mostFields {
 		return nil, false
 	}
 	slices.SortFunc(fields, func(a, b structField) int { return bytes.Compare(a.key, b.key) })

@@ -41,9 +41,9 @@
 //  6. No error is lost: one whose type does not travel, or cannot make its text of what came for its fields, arrives as a
 //     [RemoteError] with its text and its chain. An error item takes at most 64 KiB. What is cut off a longer one, or one that
 //     wraps more than 64 levels or 64 errors at a level, keeps the sentinels of the table that a bounded search finds there.
-//  7. No exported field is lost without a word: a struct that has some by embedding an unexported one is refused, and methods
-//     of an embedded field do not marshal a struct with exported fields beside it. Two keys of a map that would become one
-//     are refused too.
+//  7. No exported field is lost without a word: an unexported struct that is embedded travels as an exported one does, by pointer
+//     it is refused if there are exported fields in it, and methods of an embedded field do not marshal a struct with exported
+//     fields beside it. Two keys of a map that would become one are refused too.
 //
 // What does not arrive as it was sent:
 //

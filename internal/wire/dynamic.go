@@ -116,7 +116,11 @@ func (e *Encoder) typeName(t reflect.Type, name string) {
 }
 
 func notListed(t reflect.Type) error {
-	switch t.Kind() {
+	elem := t
+	for elem.Name() == "" && (elem.Kind() == reflect.Pointer || elem.Kind() == reflect.Slice || elem.Kind() == reflect.Array || elem.Kind() == reflect.Map) {
+		elem = elem.Elem()
+	}
+	switch elem.Kind() {
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
 		return cannotTravel(t)
 	}
