@@ -526,7 +526,7 @@ func checkPassedError(t *testing.T, b []byte) {
 		Op: "call", Ref: reference(t, bankEndpoint, bankID()), Method: "bank.Account.Deposit", Kind: refs.ErrUnreachable, NotRun: true,
 		Err: errors.New("connection refused"),
 	}
-	if _, err := node.ExportAt(accountID(), remoteAccount(), account(&refusing{passed})); err != nil {
+	if _, err := node.ExportAt(accountID(), refs.Pinned, refs.ExportOptions{}, remoteAccount(), account(&refusing{passed})); err != nil {
 		t.Fatal(err)
 	}
 	session, control := dial(t, node)
@@ -1024,7 +1024,7 @@ func play(t *testing.T, conn net.Conn, dialler bool, lines []line, before map[st
 
 func checkServed(t *testing.T, lines []line) {
 	node := newNode(t, refs.Options{Advertise: []string{bankEndpoint}})
-	if _, err := node.ExportAt(accountID(), remoteAccount(), account(&purse{cents: 250})); err != nil {
+	if _, err := node.ExportAt(accountID(), refs.Pinned, refs.ExportOptions{}, remoteAccount(), account(&purse{cents: 250})); err != nil {
 		t.Fatal(err)
 	}
 	endpoint, err := node.Listen("tcp://127.0.0.1:0")
@@ -1176,7 +1176,7 @@ func TestAGenerationOutOfBoundsIsRefused(t *testing.T) {
 func TestBytesBehindTheArgumentsAreRefused(t *testing.T) {
 	leak.Check(t)
 	node := newNode(t, refs.Options{})
-	if _, err := node.ExportAt(accountID(), remoteAccount(), account(&purse{cents: 250})); err != nil {
+	if _, err := node.ExportAt(accountID(), refs.Pinned, refs.ExportOptions{}, remoteAccount(), account(&purse{cents: 250})); err != nil {
 		t.Fatal(err)
 	}
 	session, control := dial(t, node)

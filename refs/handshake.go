@@ -84,11 +84,9 @@ func (n *Node) hello(ctx context.Context, conn transport.Conn, p *peer, endpoint
 	if err != nil {
 		return nil, failed(err)
 	}
-	p.mu.Lock()
-	gen := p.gen
-	p.mu.Unlock()
+	gen, applied := n.collector.Current(p.id)
 	hello, err := wire.AppendControl(nil, wire.Hello{
-		VersionMin: oldestVersion, VersionMax: protocolVersion, Process: n.id, Token: n.token(p.id), Generation: gen,
+		VersionMin: oldestVersion, VersionMax: protocolVersion, Process: n.id, Token: n.token(p.id), Generation: gen, LastSeq: applied,
 		Endpoints: n.offerTo(session), Features: ownFeatures, Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead,
 		MessageBytes: uint64(n.cfg.Limits.MessageBytes),
 	})
@@ -114,7 +112,8 @@ func (n *Node) hello(ctx context.Context, conn transport.Conn, p *peer, endpoint
 		return nil, err
 	}
 	return n.startLink(p, established{session, control, lane, true, endpoint,
-		agree(n.cfg.Liveness, welcome.Probe, welcome.Dead), welcome.MessageBytes, welcome.Features})
+		agree(n.cfg.Liveness, welcome.Probe, welcome.Dead), welcome.MessageBytes, welcome.Features,
+		Generation{welcome.Generation, welcome.Status != wire.StatusResumed, welcome.LastSeq}})
 }
 
 // accept checks the WELCOME, and notes what it says of the peer.
@@ -292,7 +291,8 @@ func hearFirst(session transport.Session) (transport.Stream, any, error) {
 func (n *Node) answerHello(ctx context.Context, session transport.Session, control transport.Stream, process ProcessID, hello wire.Hello, inTime func() error) error {
 	p := n.usePeer(process)
 	defer n.releasePeer(p)
-	if err := n.sayWelcome(ctx, session, control, p, hello); err != nil {
+	welcome, err := n.sayWelcome(ctx, session, control, p, hello)
+	if err != nil {
 		return err
 	}
 	lane, err := session.Accept()
@@ -302,13 +302,17 @@ func (n *Node) answerHello(ctx context.Context, session transport.Session, contr
 	if err != nil {
 		return err
 	}
+	g := Generation{welcome.Generation, welcome.Status != wire.StatusResumed, 0}
+	if hello.Generation == g.Number {
+		g.Applied = hello.LastSeq
+	}
 	_, err = n.startLink(p, established{session, control, lane, false, "",
-		agree(n.cfg.Liveness, hello.Probe, hello.Dead), hello.MessageBytes, hello.Features})
+		agree(n.cfg.Liveness, hello.Probe, hello.Dead), hello.MessageBytes, hello.Features, g})
 	return err
 }
 
 // sayWelcome answers the HELLO; an error if it is refused.
-func (n *Node) sayWelcome(ctx context.Context, session transport.Session, control transport.Stream, p *peer, hello wire.Hello) error {
+func (n *Node) sayWelcome(ctx context.Context, session transport.Session, control transport.Stream, p *peer, hello wire.Hello) (wire.Welcome, error) {
 	welcome, refusal := n.consider(p, p.id, hello)
 	if refusal == nil {
 		welcome.Endpoints = n.offerTo(session)
@@ -318,13 +322,13 @@ func (n *Node) sayWelcome(ctx context.Context, session transport.Session, contro
 		_, err = control.Write(b)
 	}
 	if err != nil || refusal == nil {
-		return err
+		return welcome, err
 	}
 	select { // let the refusal arrive: the dialler closes when it has read it
 	case <-session.Done():
 	case <-ctx.Done():
 	}
-	return refusal
+	return welcome, refusal
 }
 
 // aboutEnd says that the time ran out where that is why a handshake failed.
@@ -340,6 +344,7 @@ func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, 
 	w := wire.Welcome{
 		Version: min(protocolVersion, h.VersionMax), Process: n.id, Features: ownFeatures,
 		Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead, MessageBytes: uint64(n.cfg.Limits.MessageBytes),
+		Lease: n.cfg.Lease,
 	}
 	refuse := func(kind Kind, why string) (wire.Welcome, error) {
 		w.Status, w.Refusal, w.Reason, w.Version = wire.StatusRefused, uint8(kind), why, protocolVersion
@@ -358,13 +363,14 @@ func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, 
 	case h.Generation >= lastGeneration:
 		return refuse(ErrProtocol, "the generation in HELLO is out of bounds")
 	}
+	current, applied := n.collector.Current(p.id)
 	if !p.recognise(digest(h.Token), func(gen uint64) uint64 {
 		switch {
-		case gen > 0 && (h.Generation == gen || h.Generation == 0 && p.reached()):
-			w.Status, w.Generation = wire.StatusResumed, gen
+		case current > 0 && (h.Generation == current || h.Generation == 0 && p.reached()):
+			w.Status, w.Generation, w.LastSeq = wire.StatusResumed, current, applied
 		case h.Generation == 0 && gen == 0:
 			w.Status, w.Generation = wire.StatusNew, 1
-		default: // one of the two has forgotten the other
+		default: // one of the two has given the other up
 			w.Status, w.Generation = wire.StatusGone, max(h.Generation, gen)+1
 		}
 		return w.Generation

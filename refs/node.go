@@ -30,6 +30,7 @@ type Node struct {
 	faces        faces
 	exports      exports
 	imports      imports
+	traces       traces
 	buffers      buffers
 	outgoing     sync.Pool   // *Outgoing
 	incoming     sync.Pool   // *Incoming
@@ -46,6 +47,7 @@ type Node struct {
 	workers workers // serve them
 
 	number       atomic.Uint64 // of the last call made: to each peer they grow, and none is used twice
+	redials      atomic.Int64  // peers that are being dialled because they are wanted
 	rootCalls    atomic.Int64  // calls being served that began a chain
 	pendingBytes atomic.Int64  // arguments of the calls being served
 	draining     atomic.Bool
@@ -64,7 +66,7 @@ type Node struct {
 
 // New makes a node. It validates the options and does no I/O. collect makes its garbage collector; nil: everything exported
 // stays alive.
-func New(o Options, collect func(*Node) Collector) (*Node, error) {
+func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 	cfg, err := o.freeze()
 	if err != nil {
 		return nil, err
@@ -89,7 +91,7 @@ func New(o Options, collect func(*Node) Collector) (*Node, error) {
 	copy(n.secret[:], slices.Concat(a[:], b[:]))
 	n.base, n.cancel = context.WithCancelCause(context.Background())
 	if collect != nil {
-		n.collector = collect(n)
+		n.collector = collect(n, host{n})
 	}
 	return n, nil
 }
@@ -201,6 +203,7 @@ func (n *Node) Close() error {
 	for _, l := range links {
 		l.fail(closed)
 	}
+	n.collector.Close()
 	n.tasks.wait()
 	n.workers.close()
 	return errors.Join(errs...)

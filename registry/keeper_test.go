@@ -433,7 +433,7 @@ func TestAKeeperIsClosedInTheMiddleOfRestoring(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ref, err := node.Export(skeleton.AnyObject, new(listener))
+		ref, err := node.Export(refs.Pinned, refs.ExportOptions{}, skeleton.AnyObject, new(listener))
 		if err != nil {
 			t.Fatal(err)
 		}

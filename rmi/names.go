@@ -140,7 +140,7 @@ func LocateRegistry(ctx context.Context, n *Node, url string) (registry.Registry
 
 // ServeRegistry makes reg the registry of this node, found at the node's endpoints by those who know nothing but an address.
 func ServeRegistry(n *Node, reg registry.Registry) error {
-	_, err := n.refs.ExportAt(refs.RegistryObject(), registry.RemoteRegistry, reg)
+	_, err := n.refs.ExportAt(refs.RegistryObject(), refs.Pinned, ExportOptions{}, registry.RemoteRegistry, reg)
 	return err
 }
 
