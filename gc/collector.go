@@ -20,7 +20,6 @@ type Collector struct {
 	timer  *time.Timer
 	armed  time.Duration // when the timer fires; 0: it does not
 	closed bool
-	prior  time.Time // of the tick before
 	counts Stats
 
 	drops drops
@@ -66,8 +65,7 @@ type Options struct {
 
 // New makes the collector of the process.
 func New(self refs.ProcessID, host refs.Host, o Options) *Collector {
-	now := time.Now()
-	return &Collector{start: now, prior: now, table: newTable(self, host, o.Lease, o.Quota)}
+	return &Collector{start: time.Now(), table: newTable(self, host, o.Lease, o.Quota)}
 }
 
 // event runs f as one event.
@@ -90,7 +88,6 @@ func (c *Collector) event(f func(t *table)) {
 	t.settle()
 	if quiet && len(t.associations) > 0 {
 		t.clock.restart(t.now)
-		c.prior = time.Now()
 	}
 	c.arm()
 	effects := t.effects
@@ -119,18 +116,12 @@ func (c *Collector) arm() {
 func (c *Collector) beat() {
 	c.event(func(t *table) {
 		c.armed = 0
-		ticks := t.clock.last
-		t.beat(func(a *association) bool {
+		t.beat(func(a *association) (last time.Duration) {
 			for _, l := range a.lines {
-				if l.carrier.Heard().After(c.prior) {
-					return true
-				}
+				last = max(last, l.carrier.Heard().Sub(c.start))
 			}
-			return false
+			return last
 		})
-		if t.clock.last != ticks {
-			c.prior = c.start.Add(t.now)
-		}
 	})
 }
 

@@ -118,8 +118,8 @@ func (t *table) settleOne(a *association) {
 	}
 }
 
-// beat does what has become due.
-func (t *table) beat(heard func(*association) bool) {
+// beat does what has become due. heard tells when something was last heard by the lines of an association.
+func (t *table) beat(heard func(*association) time.Duration) {
 	if len(t.flushes) > 0 && t.now >= t.flushAt {
 		due := t.flushes
 		t.flushes = nil
@@ -139,13 +139,13 @@ func (t *table) beat(heard func(*association) bool) {
 }
 
 // tick moves the lease clock, and gives up those that have not been heard for a lease.
-func (t *table) tick(heard func(*association) bool) {
+func (t *table) tick(heard func(*association) time.Duration) {
 	late := t.clock.tick(t.now)
 	for _, a := range t.associations {
-		switch {
-		case heard(a):
-			a.heard = t.clock.now
-		case a.open && t.clock.expired(a.heard):
+		if len(a.lines) > 0 {
+			a.heard = max(a.heard, t.clock.at(heard(a)))
+		}
+		if a.open && t.clock.expired(a.heard) {
 			a.expire()
 		}
 		if late {
@@ -218,7 +218,10 @@ func (c *clock) tick(now time.Duration) (late bool) {
 // restart restarts the clock after a time in which there was nobody to measure.
 func (c *clock) restart(now time.Duration) { c.last, c.due = now, now+c.period }
 
+// at is the reading of the clock at a time since about the last tick.
+func (c *clock) at(when time.Duration) time.Duration { return c.now - (c.last - when) }
+
 // expired reports whether a peer that was last heard then has lost its lease.
 func (c *clock) expired(heard time.Duration) bool {
-	return c.now-heard > c.lease && c.now >= c.suspend
+	return c.now-heard >= c.lease && c.now >= c.suspend
 }
