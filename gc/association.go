@@ -326,7 +326,7 @@ func (a *association) apply(l *line, b refs.Batch) error {
 func (a *association) dirty(id refs.ObjectID) {
 	t := a.table
 	impl, why := t.host.Lookup(id)
-	if why == 0 && len(a.holds) >= t.quota {
+	if _, held := a.holds[id]; why == 0 && !held && len(a.holds) >= t.quota {
 		why = refs.Quota
 	}
 	if why != 0 {

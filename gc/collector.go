@@ -31,6 +31,7 @@ type drops struct {
 	mu   sync.Mutex
 	list []drop
 	any  atomic.Bool
+	over bool
 }
 
 type drop struct {
@@ -41,8 +42,18 @@ type drop struct {
 func (d *drops) add(id refs.ID, local uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.over {
+		return
+	}
 	d.list = append(d.list, drop{id, local})
 	d.any.Store(true)
+}
+
+// close forgets them, those to come as well.
+func (d *drops) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.over, d.list = true, nil
 }
 
 func (d *drops) take() []drop {
@@ -130,6 +141,7 @@ func (c *Collector) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
+	c.drops.close()
 	if c.timer != nil {
 		c.timer.Stop()
 	}

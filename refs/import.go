@@ -37,11 +37,12 @@ type Handle struct {
 	local uint64                // tells it from other handles of the object, earlier and later ones
 	via   atomic.Pointer[peer]  // the process that answers for a fixed object now
 	end   atomic.Pointer[Error] // why calls fail without being sent; nil: they do not
+	keep  any                   // the object itself, where it is one of this process
 
 	mu         sync.Mutex
 	interfaces []string
 	views      []view
-	gone       chan struct{} // closed once end is set; nil while nobody waits for that
+	watches    map[*watch]struct{} // told once end is set
 }
 
 // view is what a handle is through an interface.
@@ -105,28 +106,17 @@ func (h *Handle) View(f *Face, mk func() any) any {
 	return v
 }
 
-// Gone returns a channel that is closed once the object is known to be gone, or the handle is released.
-func (h *Handle) Gone() <-chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.gone == nil {
-		h.gone = make(chan struct{})
-		if h.end.Load() != nil {
-			close(h.gone)
-		}
-	}
-	return h.gone
-}
-
 // finish makes calls fail from now on; it reports whether they did not already.
 func (h *Handle) finish(why *Error) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	if !h.end.CompareAndSwap(nil, why) {
 		return false
 	}
-	if h.gone != nil {
-		close(h.gone)
+	h.mu.Lock()
+	watches := h.watches
+	h.watches = nil
+	h.mu.Unlock()
+	for w := range watches {
+		w.tell(why)
 	}
 	return true
 }
@@ -180,8 +170,8 @@ type dropped struct {
 	gen  uint64
 }
 
-// handle returns the canonical handle of the object that r names.
-func (n *Node) handle(r Ref) *Handle {
+// handle returns the canonical handle of the object that r names; keep is the object where it is one of this process.
+func (n *Node) handle(r Ref, keep any) *Handle {
 	var p *peer
 	if r.id.Process != n.id {
 		p = n.usePeer(r.id.Process)
@@ -193,7 +183,7 @@ func (n *Node) handle(r Ref) *Handle {
 	fresh := h == nil
 	if fresh {
 		t.gen++
-		h = &Handle{id: r.id, node: n, peer: p, local: t.gen}
+		h = &Handle{id: r.id, node: n, peer: p, local: t.gen, keep: keep}
 		t.m[r.id] = importEntry{weak.Make(h), t.gen}
 		runtime.AddCleanup(h, (*dropped).run, &dropped{n, p, r.id, t.gen})
 	}
@@ -229,12 +219,15 @@ func (n *Node) Resolve(d Descriptor, r Ref) (any, error) {
 		return nil, &Error{Op: "resolve", Kind: ErrNoSuchObject, Reason: NeverExisted, NotRun: true, Err: fmt.Errorf("the reference names no process")}
 	}
 	if r.id.Process != n.id || d.Name() == AnyName {
+		var keep any
 		if r.id.Process == n.id {
-			if _, _, why := n.exports.get(r.id.Object); why != 0 {
+			_, impl, why := n.exports.get(r.id.Object)
+			if why != 0 {
 				return nil, &Error{Op: "resolve", Ref: r, Kind: ErrNoSuchObject, Reason: why, NotRun: true}
 			}
+			keep = impl
 		}
-		return d.NewStub(n.handle(r))
+		return d.NewStub(n.handle(r, keep))
 	}
 	_, impl, why := n.exports.get(r.id.Object)
 	if why != 0 {

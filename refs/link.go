@@ -44,6 +44,7 @@ type link struct {
 	used     atomic.Bool  // since the last tick
 	retiring atomic.Bool  // new calls take another way
 	timer    *time.Timer
+	due      time.Duration // when tick should run next, since start
 
 	bulk     atomic.Pointer[bulk] // the session for what is large; nil: none, or it is being closed
 	widening atomic.Bool          // one has been asked for
@@ -53,8 +54,9 @@ type link struct {
 	bulks    map[*bulk]struct{} // that have not been closed
 	key      ObjectID           // by which the dialler joins one; guarded by Node.mu
 
-	line    Line        // what the collector is told
-	leaving atomic.Bool // the peer has said that it ends
+	line       Line        // what the collector is told
+	generation uint64      // of the association
+	leaving    atomic.Bool // the peer has said that it ends
 
 	byeMu       sync.Mutex
 	byeSent     bool
@@ -81,7 +83,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	l := &link{
 		node: n, peer: p, session: e.session, control: e.control, lane: e.lane, dialled: e.dialled, endpoint: e.endpoint,
 		vantage: vantageOf(e.session), probe: e.liveness.Probe, dead: e.liveness.Dead, start: time.Now(),
-		peerLimit: peerLimit(e.messageBytes), features: e.features & ownFeatures, bulks: map[*bulk]struct{}{},
+		generation: e.generation.Number, peerLimit: peerLimit(e.messageBytes), features: e.features & ownFeatures, bulks: map[*bulk]struct{}{},
 		gone: make(chan struct{}), ready: make(chan struct{}),
 	}
 	l.serving.running = map[uint64]*callContext{}
@@ -108,6 +110,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	}
 	p.add(l)
 	n.tasks.run(l.watch)
+	l.due = l.probe + time.Since(l.start)
 	l.timer = time.AfterFunc(l.probe, l.tick)
 	close(l.ready)
 	l.control.Attach(&controls{wire.NewControls(l.hearControl), l.broke(l.session), l.hear})
@@ -273,7 +276,13 @@ func (l *link) tick() {
 	if l.ended() {
 		return
 	}
-	silent := time.Since(l.start) - time.Duration(l.heard.Load())
+	now := time.Since(l.start)
+	if late := now - l.due; late > l.probe { // this process stood still: what the peer sent meanwhile has yet to be read
+		l.Ping()
+		l.next(now, l.probe)
+		return
+	}
+	silent := now - time.Duration(l.heard.Load())
 	silentBulk, stalled := l.tickBulks()
 	stalled = max(stalled, l.out.stalled(), l.ctl.stalled())
 	switch {
@@ -297,7 +306,13 @@ func (l *link) tick() {
 	} else {
 		next = min(next, l.probe)
 	}
-	l.timer.Reset(next)
+	l.next(now, next)
+}
+
+// next has tick run again after a while.
+func (l *link) next(now, after time.Duration) {
+	l.due = now + after
+	l.timer.Reset(after)
 }
 
 // noteIdle gives back the buffers of a connection that went unused for a probe's time, and offers it to the bounded set of

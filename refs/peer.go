@@ -23,19 +23,19 @@ type peer struct {
 
 	mu       sync.Mutex
 	links    []*link
-	named    []string                  // the endpoints that it named itself
-	heard    []string                  // those that others named, the latest first
-	greeting bool                      // a HELLO of ours is under way; there is at most one
-	dial     *dialing                  // the attempt to reach it, if one is under way
-	changed  chan struct{}             // closed at the next change of links or greeting, for those who wait; nil: nobody does
-	ended    bool                      // another process answered at every endpoint, and none was learnt since
-	wanted   bool                      // the association has to go on
-	waits    bool                      // redial runs
-	theirs   bool                      // the last link was dialled by the peer
-	watchers map[chan<- error]struct{} // to be told when the peer is given up; each has room for one
-	known    bool                      // token and gen are set
-	token    [16]byte                  // digest of what it presented when it was first met
-	gen      uint64                    // the latest generation of the association, which may be over
+	named    []string            // the endpoints that it named itself
+	heard    []string            // those that others named, the latest first
+	greeting bool                // a HELLO of ours is under way; there is at most one
+	dial     *dialing            // the attempt to reach it, if one is under way
+	changed  chan struct{}       // closed at the next change of links or greeting, for those who wait; nil: nobody does
+	ended    bool                // another process answered at every endpoint, and none was learnt since
+	wanted   bool                // the association has to go on
+	waits    bool                // redial runs
+	theirs   bool                // the last link was dialled by the peer
+	watchers map[*watch]struct{} // told when the peer is given up
+	known    bool                // token and gen are set
+	token    [16]byte            // digest of what it presented when it was first met
+	gen      uint64              // the latest generation of the association, which may be over
 }
 
 // usePeer returns the peer, making it where there is none, and counts the caller in; to be ended by releasePeer.

@@ -175,7 +175,7 @@ func TestBulkConnectionsThatADiallerLeavesOpenAreBounded(t *testing.T) {
 	w := tcpWorld(t)
 	_, endpoint := w.server(rmi.Options{})
 	id := [16]byte{7, 7}
-	i, _ := intrudeWith(t, endpoint, id, [16]byte{1}, 1)
+	i, _ := intrudeWith(t, endpoint, wire.Hello{Process: id, Token: [16]byte{1}, Features: 1})
 	widen, _ := wire.AppendControl(nil, wire.Widen{})
 	i.control.Write(widen)
 	msg, err := wire.ReadControl(i.control)
