@@ -147,7 +147,13 @@ func (n host) Kill(id ID, local uint64, why Reason) {
 		return
 	}
 	t.forget(id, local)
-	h.finish(&Error{Kind: ErrNoSuchObject, Reason: why, NotRun: true})
+	end := &Error{Kind: ErrNoSuchObject, Reason: why, NotRun: true}
+	if why == Restarted {
+		h.peer.mu.Lock()
+		end.Err = h.peer.replaced
+		h.peer.mu.Unlock()
+	}
+	h.finish(end)
 }
 
 // forget takes a handle out of the table, so that a reference that arrives later has another one. It reports whether it was there.

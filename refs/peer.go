@@ -29,6 +29,7 @@ type peer struct {
 	dial     *dialing            // the attempt to reach it, if one is under way
 	changed  chan struct{}       // closed at the next change of links or greeting, for those who wait; nil: nobody does
 	ended    bool                // another process answered at every endpoint, and none was learnt since
+	replaced error               // with ended: what answers where
 	wanted   bool                // the association has to go on
 	waits    bool                // redial runs
 	theirs   bool                // the last link was dialled by the peer
@@ -215,8 +216,8 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 			continue
 		}
 		if p.ended {
-			p.mu.Unlock()
-			return nil, &Error{Op: "connect", Kind: ErrNoSuchObject, Reason: Restarted, NotRun: true}
+			defer p.mu.Unlock()
+			return nil, &Error{Op: "connect", Kind: ErrNoSuchObject, Reason: Restarted, NotRun: true, Err: p.replaced}
 		}
 		if d == nil {
 			if p.dial == nil {
