@@ -108,7 +108,7 @@ func (w *worker) expand(level []id) bool {
 			w.events++
 			if e.what.protocol() {
 				rest = false
-				if w.m.potential(next) >= before {
+				if len(w.m.Without) == 0 && w.m.potential(next) >= before {
 					w.fail(at, fmt.Sprintf("the protocol may go on for ever: %v", w.m.words(&s, e)))
 				}
 			}

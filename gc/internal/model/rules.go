@@ -9,9 +9,10 @@ const (
 	InOrder Rule = iota
 	// Pins (D5): a sender holds what it passes until XACK.
 	Pins
-	// PinPerCall (D5): a pin is one message's, not all messages' of the object.
+	// PinPerCall (D5): a pin is one message's, not that of all messages with the object.
 	PinPerCall
-	// PinPerDirection (D5): the pins of calls and of results are told apart: both sides number calls from 1.
+	// PinPerDirection (D5): pins of arguments and of results are told apart, since both sides number their calls from 1. (Without
+	// it, the XACK of one releases the others, as if their calls had the same number.)
 	PinPerDirection
 	// Query (D5): after a reconnect a sender asks what became of its pins.
 	Query
@@ -27,7 +28,7 @@ const (
 	NackUnreachable
 	// AckAbandoned (D7): who gives up a call acknowledges the reference in the result that it will not read.
 	AckAbandoned
-	// AckRefused (D7): so does who cannot decode a message.
+	// AckRefused (D7): and so does who cannot decode a message.
 	AckRefused
 	// RememberRunning (D7): the result of a call that its caller gave up is not pinned.
 	RememberRunning
@@ -68,17 +69,44 @@ const (
 	// NewID (D1): what is exported again after Unexport has another id.
 	NewID
 
+	// NumberedOnce (D3, of Link): a batch is applied if its number is the next one.
+	NumberedOnce
+	// Resend (D3, of Link): after a reconnect, what the peer has not received is sent again.
+	Resend
+	// ResentAsSent (D3, of Link): it has the ack that it first had, for answers may stand behind it.
+	ResentAsSent
+	// HelloIsNoAck (D8, of Link): what a HELLO says was received is not sent again; it acknowledges nothing.
+	HelloIsNoAck
+	// BatchOfGeneration (D9, of Link): a batch says which generation it is of, and is dropped in another one.
+	BatchOfGeneration
+
 	rules = iota
 )
 
-// A Model is the protocol with its bounds.
+// String is the name of the rule.
+func (r Rule) String() string {
+	return [rules]string{
+		InOrder: "InOrder", Pins: "Pins", PinPerCall: "PinPerCall", PinPerDirection: "PinPerDirection", Query: "Query",
+		QueryOwed: "QueryOwed", DirtyFirst: "DirtyFirst", OwnerFirst: "OwnerFirst", AckHome: "AckHome",
+		NackUnreachable: "NackUnreachable", AckAbandoned: "AckAbandoned", AckRefused: "AckRefused",
+		RememberRunning: "RememberRunning", RememberUnseen: "RememberUnseen", GoneIsAnOp: "GoneIsAnOp",
+		AckBehindGone: "AckBehindGone", Replace: "Replace", AlwaysOpen: "AlwaysOpen", OneGeneration: "OneGeneration",
+		AckOfGeneration: "AckOfGeneration", OnlyOpen: "OnlyOpen", NoPinForTheGone: "NoPinForTheGone",
+		ExpiryReleasesPins: "ExpiryReleasesPins", UpgradeWeak: "UpgradeWeak", CleanupGeneration: "CleanupGeneration",
+		CancelLinger: "CancelLinger", DirtyBehindClean: "DirtyBehindClean", BothRoles: "BothRoles",
+		NackReleases: "NackReleases", OneConnection: "OneConnection", NewID: "NewID", NumberedOnce: "NumberedOnce",
+		Resend: "Resend", ResentAsSent: "ResentAsSent", HelloIsNoAck: "HelloIsNoAck", BatchOfGeneration: "BatchOfGeneration",
+	}[r]
+}
+
+// A Model is the protocol in a world of three processes, with what may happen in it. It is not changed by exploring it.
 type Model struct {
 	Objects int           // 1 or 2
 	Owner   [objects]proc // of each object
 	Bounds  Bounds
-	NoCalls bool // references are passed as arguments only
-	Coarse  bool // a stub is found unreachable as soon as it is
-	Without []Rule
+	NoCalls bool   // references are passed as arguments only
+	Coarse  bool   // a stub is found unreachable as soon as it is
+	Without []Rule // what is taken out
 
 	out [rules]bool
 }

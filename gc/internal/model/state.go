@@ -1,5 +1,7 @@
 package model
 
+import "encoding/binary"
+
 // A proc is one of the three processes.
 type proc = uint8
 
@@ -40,6 +42,12 @@ func (o op) arg() uint8  { return uint8(o) & 3 }
 
 func (o op) aboutTransfer() bool {
 	return o.kind() == opXack || o.kind() == opNack || o.kind() == opXquery
+}
+
+// alike reports whether two ops that stand next to each other in a stream may change places: what one event queues for several
+// transfers or objects is queued in any order.
+func alike(a, b op) bool {
+	return a.aboutTransfer() && b.aboutTransfer() || a.kind() == opDirty && b.kind() == opDirty
 }
 
 // A fifo holds the ops of one direction of a control stream that the receiver has not applied.
@@ -85,20 +93,13 @@ func (f *fifo) filter(kind uint8) {
 	}
 }
 
-// hoist moves the ops of a kind to the front.
-func (f *fifo) hoist(kind uint8) {
-	var front, back fifo
-	for _, o := range f.ops[:f.n] {
-		if o.kind() == kind {
-			front.push(o)
-		} else {
-			back.push(o)
+// hoist moves acks ahead of other ops of their generation.
+func (f *fifo) hoist() {
+	for i := 1; i < int(f.n); i++ {
+		for j := i; j > 0 && f.ops[j].kind() == opAck && f.ops[j-1].kind() != opAck && f.ops[j-1].kind() != opOpen; j-- {
+			f.ops[j], f.ops[j-1] = f.ops[j-1], f.ops[j]
 		}
 	}
-	for _, o := range back.ops[:back.n] {
-		front.push(o)
-	}
-	*f = front
 }
 
 // opens reports where the last OPEN stands, or -1.
@@ -136,7 +137,7 @@ const (
 type transfer struct {
 	phase     phase
 	from, to  proc
-	obj       uint8
+	obj       uint8 // in flight and after
 	result    bool  // the reference is a call's result and from is the callee; else an argument and from the caller
 	pin       bool  // from holds the object or stub until XACK
 	stale     bool  // the message went by a connection that is broken
@@ -171,18 +172,20 @@ type state struct {
 	left budget
 }
 
-// fields visits every field in a fixed order, so that one function packs and unpacks.
+// fields visits everything in a fixed order, so that one function packs and unpacks.
 func (s *state) fields(c *coder) {
 	for p := range s.up {
-		c.flag(&s.up[p])
+		c.flags(&s.up[p])
 	}
 	for x := range s.root {
-		c.flag(&s.root[x])
-		c.flag(&s.alive[x])
-		c.flag(&s.removed[x])
+		h := &s.holds[x]
+		c.flags(&s.root[x], &s.alive[x], &s.removed[x], &h[O], &h[A], &h[C])
 		for p := range procs {
-			c.flag(&s.holds[x][p])
-			s.entry[p][x].fields(c)
+			e := &s.entry[p][x]
+			if !c.absent(*e == entry{}) {
+				c.flags(&e.app, &e.reg, &e.dead, &e.linger, &e.old)
+				c.bits(3, &e.out)
+			}
 		}
 	}
 	for p := range procs {
@@ -190,96 +193,104 @@ func (s *state) fields(c *coder) {
 			if p == q {
 				continue
 			}
-			c.bits(&s.gen[p][q], 2)
-			c.bits(&s.heard[p][q], 2)
-			c.flag(&s.open[p][q])
-			c.flag(&s.broken[p][q])
-			c.flag(&s.closed[p][q])
+			c.bits(2, &s.gen[p][q])
+			c.bits(2, &s.heard[p][q])
+			c.flags(&s.open[p][q], &s.broken[p][q], &s.closed[p][q])
 			w := &s.wire[p][q]
-			c.bits(&w.n, 4)
+			c.bits(4, &w.n)
 			for i := range w.n {
-				c.bits((*uint8)(&w.ops[i]), 5)
+				c.bits(5, (*uint8)(&w.ops[i]))
 			}
 		}
 	}
 	for i := range s.tr {
 		s.tr[i].fields(c)
 	}
-	for _, b := range []*uint8{&s.left.send, &s.left.lose, &s.left.expire, &s.left.crash, &s.left.unexport, &s.left.giveIn,
-		&s.left.refuse} {
-		c.bits(b, 3)
-	}
-}
-
-func (e *entry) fields(c *coder) {
-	c.flag(&e.app)
-	c.flag(&e.reg)
-	c.flag(&e.dead)
-	c.flag(&e.linger)
-	c.flag(&e.old)
-	c.bits(&e.out, 3)
+	l := &s.left
+	c.bits(3, &l.send)
+	c.bits(2, &l.lose)
+	c.bits(2, &l.expire)
+	c.bits(2, &l.crash)
+	c.bits(1, &l.unexport)
+	c.bits(1, &l.giveIn)
+	c.bits(1, &l.refuse)
 }
 
 func (t *transfer) fields(c *coder) {
-	c.bits(&t.phase, 3)
-	if t.phase == free {
+	if c.bits(3, &t.phase); t.phase == free {
 		return
 	}
-	c.bits(&t.from, 2)
-	c.bits(&t.to, 2)
-	c.bits(&t.obj, 1)
-	c.flag(&t.result)
-	c.flag(&t.pin)
-	c.flag(&t.stale)
-	c.flag(&t.abandoned)
-	c.bits(&t.gen, 2)
-	c.bits(&t.wait, 3)
+	c.bits(2, &t.from)
+	c.bits(2, &t.to)
+	c.bits(1, &t.obj)
+	c.bits(2, &t.gen)
+	c.bits(3, &t.wait)
+	c.flags(&t.result, &t.pin, &t.stale, &t.abandoned)
 }
 
 // A coder packs bits into buf, or unpacks them from it.
 type coder struct {
 	buf    []byte
 	unpack bool
-	pos    int
 	acc    uint64
 	n      uint
 }
 
-func (c *coder) bits(v *uint8, n uint) {
+// bits packs or unpacks the low n bits of v.
+func (c *coder) bits(n uint, v *uint8) {
 	if c.unpack {
-		if c.n < n {
-			c.acc |= uint64(c.buf[c.pos]) << c.n
-			c.pos++
-			c.n += 8
-		}
-		*v = uint8(c.acc & (1<<n - 1))
-		c.acc >>= n
-		c.n -= n
+		*v = c.next(n)
 		return
 	}
 	c.acc |= uint64(*v) << c.n
-	c.n += n
-	if c.n >= 8 {
-		c.buf = append(c.buf, byte(c.acc))
-		c.acc >>= 8
-		c.n -= 8
+	if c.n += n; c.n >= 32 {
+		c.buf = binary.LittleEndian.AppendUint32(c.buf, uint32(c.acc))
+		c.acc >>= 32
+		c.n -= 32
 	}
 }
 
-func (c *coder) flag(v *bool) {
+func (c *coder) next(n uint) uint8 {
+	for c.n < n {
+		c.acc |= uint64(c.buf[0]) << c.n
+		c.buf = c.buf[1:]
+		c.n += 8
+	}
+	v := uint8(c.acc & (1<<n - 1))
+	c.acc >>= n
+	c.n -= n
+	return v
+}
+
+// flags packs or unpacks up to eight bits.
+func (c *coder) flags(f ...*bool) {
 	var b uint8
-	if *v {
-		b = 1
+	for i := range f {
+		if *f[i] {
+			b |= 1 << i
+		}
 	}
-	c.bits(&b, 1)
-	*v = b == 1
+	c.bits(uint(len(f)), &b)
+	for i := range f {
+		*f[i] = b>>i&1 == 1
+	}
 }
 
-// pack appends s in about 30 bytes; no two states have the same ones.
+// absent packs is, or unpacks what was packed.
+func (c *coder) absent(is bool) bool {
+	c.flags(&is)
+	return is
+}
+
+// pack appends s in about 25 bytes; no two states have the same ones.
 func (s *state) pack(buf []byte) []byte {
 	c := coder{buf: buf}
 	s.fields(&c)
-	return append(c.buf, byte(c.acc))
+	for ; c.n > 0; c.n -= min(8, c.n) {
+		c.buf = append(c.buf, byte(c.acc))
+		c.acc >>= 8
+	}
+	return c.buf
 }
 
 func unpack(buf []byte) (s state) {

@@ -238,18 +238,25 @@ func (st *stepper) session(p, q proc) {
 	}
 }
 
-// control is what p can read of q's control stream: the next op, or the one behind acks, since an ack can come later than it
-// might, or never, but not earlier.
+// control is what p can read of q's control stream: the next op, or one like it, or the one behind acks, since an ack can come later
+// than it might, or never, but not earlier.
 func (st *stepper) control(p, q proc) {
 	f := &st.from.wire[q][p]
-	behindAcks := true
-	for i := range f.n {
-		o := f.ops[i]
-		ack := o.kind() == opAck
-		readable := i == 0 || behindAcks && !ack || !st.m.keeps(InOrder)
-		if readable && !(o.kind() == opXquery && st.from.broken[p][q]) {
-			st.do(event{what: applies, p: p, q: q, op: o}, func(w *world) { w.read(p, q, i) })
+	for i, o := range f.ops[:f.n] {
+		if o.kind() == opXquery && st.from.broken[p][q] || st.m.keeps(InOrder) && !f.readable(i) {
+			continue
 		}
-		behindAcks = behindAcks && ack
+		st.do(event{what: applies, p: p, q: q, op: o}, func(w *world) { w.read(p, q, uint8(i)) })
 	}
+}
+
+// readable reports whether op i may be the next.
+func (f *fifo) readable(i int) bool {
+	o := f.ops[i]
+	for _, before := range f.ops[:i] {
+		if !alike(before, o) && (before.kind() != opAck || o.kind() == opAck) {
+			return false
+		}
+	}
+	return true
 }

@@ -1,7 +1,5 @@
 package model
 
-import "cmp"
-
 // A symmetry renames processes and objects so that the protocol does not notice.
 type symmetry struct {
 	proc [procs]proc
@@ -50,7 +48,11 @@ func (y *symmetry) apply(s *state) (r state) {
 			f, to := &s.wire[p][q], &r.wire[pp][qq]
 			to.n = f.n
 			for i, o := range f.ops[:f.n] {
-				to.ops[i] = y.op(o, &slot)
+				o = y.op(o, &slot)
+				for ; i > 0 && alike(to.ops[i-1], o) && o < to.ops[i-1]; i-- {
+					to.ops[i] = to.ops[i-1]
+				}
+				to.ops[i] = o
 			}
 		}
 	}
@@ -67,38 +69,59 @@ func (y *symmetry) op(o op, slot *[slots]uint8) op {
 	return mk(o.kind(), y.obj[o.arg()])
 }
 
-// transfers copies the renamed transfers to r in the order of what they are, and returns where each one went.
+// transfers copies the renamed transfers to r, in the order of what they are and where ops mention them, and returns where each went.
 func (y *symmetry) transfers(s, r *state) (slot [slots]uint8) {
-	var key [slots]uint32
+	key := y.mentions(s)
+	var order [slots]uint8
 	for i := range s.tr {
 		t := s.tr[i]
 		if t.phase != free {
-			t.from, t.to, t.obj = y.proc[t.from], y.proc[t.to], y.obj[t.obj]
-			key[i] = t.key()
-		} else if s.mentions(uint8(i)) {
-			key[i] = 1
+			t.from, t.to = y.proc[t.from], y.proc[t.to]
+			if t.phase == flight || t.phase == after {
+				t.obj = y.obj[t.obj]
+			}
+			key[i] |= t.key() << 32
 		}
 		j := i
-		for ; j > 0 && cmp.Compare(key[slot[j-1]], key[i]) < 0; j-- {
-			slot[j] = slot[j-1]
-			r.tr[j] = r.tr[j-1]
+		for ; j > 0 && key[order[j-1]] < key[i]; j-- {
+			order[j], r.tr[j] = order[j-1], r.tr[j-1]
 		}
-		slot[j], r.tr[j] = uint8(i), t
+		order[j], r.tr[j] = uint8(i), t
 	}
-	var inverse [slots]uint8
-	for j, i := range slot {
-		inverse[i] = uint8(j)
+	for j, i := range order {
+		slot[i] = uint8(j)
 	}
-	return inverse
+	return slot
+}
+
+// mentions returns for each transfer a number of 32 bits that tells under the new names ops are about it; 0 is
+// nowhere. If two places have one number, states that are the same may be counted as two.
+func (y *symmetry) mentions(s *state) (where [slots]uint64) {
+	for p := range s.wire {
+		for q := range s.wire[p] {
+			f := &s.wire[p][q]
+			run := 0
+			for i, o := range f.ops[:f.n] {
+				if !alike(f.ops[run], o) {
+					run = i
+				}
+				if o.aboutTransfer() {
+					place := ((uint64(y.proc[p])*procs+uint64(y.proc[q]))*16+uint64(run))*8 + uint64(o.kind())
+					where[o.arg()] += (place + 1) * 0x9E3779B97F4A7C15 >> 35
+				}
+			}
+		}
+	}
+	return where
 }
 
 // key is a number that differs for transfers that differ.
-func (t *transfer) key() uint32 {
-	k := uint32(t.phase)<<16 | uint32(t.from)<<14 | uint32(t.to)<<12 | uint32(t.obj)<<11 | uint32(t.gen)<<4 | uint32(t.wait)<<1
+func (t *transfer) key() uint64 {
+	k := uint64(t.phase)<<16 | uint64(t.from)<<14 | uint64(t.to)<<12 | uint64(t.obj)<<11 | uint64(t.gen)<<4 | uint64(t.wait)<<1
 	for i, b := range []bool{t.result, t.pin, t.stale, t.abandoned} {
 		if b {
 			k |= 1 << (7 + i)
 		}
 	}
-	return k << 1
+	return k
 }

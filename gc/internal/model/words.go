@@ -99,17 +99,21 @@ func (m *Model) opWords(o op) string {
 
 // String says what was found, with the trace for people.
 func (r Result) String() string {
+	counts := fmt.Sprintf("%d states, %d events, %d at rest, at most %d events deep", r.States, r.Events, r.Quiescent, r.Depth)
+	switch {
+	case r.Violation != "":
+		return counts + "\n" + r.story()
+	case !r.Whole:
+		return counts + ", and there are more"
+	}
+	return counts
+}
+
+// story is the trace, with what is wrong at its end.
+func (r Result) story() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d states, %d events, %d at rest, depth %d", r.States, r.Events, r.Quiescent, r.Depth)
-	if r.Violation == "" {
-		if !r.Whole {
-			b.WriteString(", not all")
-		}
-		return b.String()
-	}
 	for i, step := range r.Trace {
-		fmt.Fprintf(&b, "\n%3d  %s", i+1, step)
+		fmt.Fprintf(&b, "%3d  %s\n", i+1, step)
 	}
-	fmt.Fprintf(&b, "\n     %s", r.Violation)
-	return b.String()
+	return b.String() + "     " + r.Violation
 }

@@ -348,7 +348,7 @@ func (w *world) release(p, q proc, i uint8) {
 	for j := range w.tr {
 		u := &w.tr[j]
 		same := u.from == p && u.to == q && u.pin
-		if uint8(j) == i || same && u.obj == t.obj && !w.m.keeps(PinPerCall) || same && u.result != t.result && !w.m.keeps(PinPerDirection) {
+		if uint8(j) == i || same && t.pin && u.obj == t.obj && !w.m.keeps(PinPerCall) || same && u.result != t.result && !w.m.keeps(PinPerDirection) {
 			u.pin = false
 		}
 	}
@@ -464,7 +464,7 @@ func (w *world) notice(p, q proc) {
 		}
 	}
 	if !w.m.keeps(AckBehindGone) {
-		w.wire[q][p].hoist(opAck)
+		w.wire[q][p].hoist()
 	}
 }
 
