@@ -75,7 +75,8 @@ check: ## Do what CI does
 	.ci/run
 
 .PHONY: soak
-soak: ## Repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (10m)
+soak: ## Explore the larger models, repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (10m)
+	go test -run Promises -v -timeout=0 ./gc/internal/model -soak
 	go test -race -count=$(SOAKCOUNT) -timeout=0 ./...
 	tools/fuzz.sh $(SOAKTIME)
 

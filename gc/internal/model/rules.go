@@ -111,7 +111,7 @@ type Model struct {
 	out [rules]bool
 }
 
-// Bounds say how often things may happen. The applications may drop references at will.
+// Bounds say how often things may happen; those that are not small panic. The applications may drop references at will.
 type Bounds struct {
 	Send     int // references passed, and calls whose result may be one
 	Lose     int // connections that break
@@ -137,6 +137,9 @@ func (m *Model) start() state {
 	}
 	for x := range m.Objects {
 		s.root[x], s.alive[x] = true, true
+	}
+	if unpack(s.pack(nil)) != s {
+		panic("model: the bounds are larger than a state has room for")
 	}
 	return s
 }
