@@ -1,6 +1,7 @@
 package gc
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,7 @@ import (
 // process is a node as a collector sees it.
 type process struct {
 	*Collector
+	mu      sync.Mutex // of all below it
 	id      refs.ProcessID
 	objects map[refs.ObjectID]any
 	killed  map[refs.ObjectID]refs.Reason
@@ -38,10 +40,35 @@ func (p *process) Lookup(id refs.ObjectID) (any, refs.Reason) {
 	}
 	return nil, p.gone
 }
-func (p *process) Kill(id refs.ID, _ uint64, why refs.Reason) { p.killed[id.Object] = why }
-func (p *process) Reconsider(refs.ProcessID)                  {}
-func (p *process) Expired(peer refs.ProcessID, _ error)       { p.expired = append(p.expired, peer) }
-func (p *process) Unreferenced(id refs.ObjectID, _ any)       { p.free = append(p.free, id) }
+func (p *process) Kill(id refs.ID, _ uint64, why refs.Reason) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.killed[id.Object] = why
+}
+func (p *process) Reconsider(refs.ProcessID) {}
+func (p *process) Expired(peer refs.ProcessID, _ error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expired = append(p.expired, peer)
+}
+func (p *process) Unreferenced(id refs.ObjectID, _ any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, id)
+}
+
+// givenUp is how many peers were, and dead why the handle of an object is.
+func (p *process) givenUp() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.expired)
+}
+
+func (p *process) dead(id refs.ID) refs.Reason {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.killed[id.Object]
+}
 func (p *process) own(object byte) refs.ID {
 	return refs.ID{Process: p.id, Object: refs.ObjectID{object}}
 }
@@ -54,6 +81,7 @@ func (p *process) export(object byte) (id refs.ID, impl any) {
 
 // wire is one end of a connection: what is carried by it waits until it is delivered.
 type wire struct {
+	mu      sync.Mutex // of all below it
 	line    refs.Line
 	queue   []refs.Batch
 	failed  *refs.Error
@@ -61,15 +89,28 @@ type wire struct {
 	heardAt time.Time
 }
 
-func (w *wire) Carry(b refs.Batch) { w.queue = append(w.queue, b) }
-func (w *wire) Ping()              {}
+func (w *wire) Carry(b refs.Batch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = append(w.queue, b)
+}
+func (w *wire) Ping() {}
 func (w *wire) Heard() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.silent {
 		return w.heardAt
 	}
 	return time.Now()
 }
 func (w *wire) Fail(why *refs.Error) { w.failed = why }
+
+// silence ends what is heard by the connection.
+func (w *wire) silence() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.silent, w.heardAt = true, time.Now()
+}
 
 // connect joins two processes.
 func connect(t *testing.T, a, b *process, g refs.Generation) (at, bt *wire) {
@@ -97,8 +138,10 @@ func pump(t *testing.T, a, b *wire) {
 
 func deliver(t *testing.T, from, to *wire) {
 	t.Helper()
+	from.mu.Lock()
 	batches := from.queue
 	from.queue = nil
+	from.mu.Unlock()
 	for _, b := range batches {
 		if err := to.line.Batch(b); err != nil {
 			t.Fatal(err)
@@ -265,7 +308,7 @@ func TestAnAnswerToAnEarlierDirtyIsNotForTheNextHandle(t *testing.T) {
 		a.Dropped(other, 1, true)
 		a.Imported(id, 3)
 		pump(t, ow, aw)
-		if why := a.killed[id.Object]; why != 0 || len(o.Holders(id.Object)) != 1 {
+		if why := a.dead(id); why != 0 || len(o.Holders(id.Object)) != 1 {
 			t.Errorf("the new handle is dead (%v), or not listed: %v", why, o.Holders(id.Object))
 		}
 	})
@@ -339,17 +382,17 @@ func TestALeaseEndsBothRolesAndTheNextGenerationBeginsWithWhatIsHeld(t *testing.
 		a.Imported(dies, 2)
 		o.Imported(back, 1)
 		pump(t, ow, aw)
-		ow.silent, ow.heardAt = true, time.Now()
-		aw.silent, aw.heardAt = true, time.Now()
+		ow.silence()
+		aw.silence()
 		time.Sleep(60*time.Second - time.Minute/8)
 		synctest.Wait()
-		if len(o.expired) != 0 {
+		if o.givenUp() != 0 {
 			t.Fatal("the lease ended early")
 		}
 		time.Sleep(2 * time.Minute / 8)
 		synctest.Wait()
-		if len(o.expired) != 1 || len(a.expired) != 1 || ow.failed == nil || o.Stats().Held != 0 || a.Stats().Held != 0 {
-			t.Fatalf("after a lease of silence, the owner has given up %v and has %+v", o.expired, o.Stats())
+		if o.givenUp() != 1 || a.givenUp() != 1 || ow.failed == nil || o.Stats().Held != 0 || a.Stats().Held != 0 {
+			t.Fatalf("after a lease of silence, the owner has given up %d and has %+v", o.givenUp(), o.Stats())
 		}
 		delete(o.objects, dies.Object)
 		if o.Connected(a.id, refs.Generation{Number: 1}, &wire{}) != nil {
@@ -360,8 +403,8 @@ func TestALeaseEndsBothRolesAndTheNextGenerationBeginsWithWhatIsHeld(t *testing.
 		if len(o.Holders(lives.Object)) != 1 || len(a.Holders(back.Object)) != 1 {
 			t.Error("what is held was not registered again, in both directions")
 		}
-		if a.killed[dies.Object] != refs.LeaseExpired || a.killed[lives.Object] != 0 {
-			t.Errorf("dead are %v; want the one that did not survive, with its lease expired", a.killed)
+		if a.dead(dies) != refs.LeaseExpired || a.dead(lives) != 0 {
+			t.Errorf("dead are %v and %v; want the one that did not survive, with its lease expired", a.dead(dies), a.dead(lives))
 		}
 		if ow.line.Sent(refs.Message{Call: 5}, lives, "x") {
 			t.Error("a message of the old generation took a reference")
