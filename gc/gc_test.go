@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/refs"
 )
 
@@ -163,12 +164,8 @@ func receive(p *process, w *wire, m refs.Message, id refs.ID, local uint64) {
 	w.line.Done(m)
 }
 
-func bubble(t *testing.T, f func(t *testing.T)) {
-	synctest.Test(t, f)
-}
-
 func TestASenderPinsUntilTheReceiverIsListed(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
 		ow, aw := connect(t, o, a, fresh)
 		id, impl := o.export(7)
@@ -198,7 +195,7 @@ func TestASenderPinsUntilTheReceiverIsListed(t *testing.T) {
 }
 
 func TestAnIntroducerPinsUntilTheOwnerHasConfirmed(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o, a, c := newProcess(t, 1, Options{}), newProcess(t, 2, Options{}), newProcess(t, 3, Options{})
 		ow, cw := connect(t, o, c, fresh)
 		aw, cwa := connect(t, a, c, fresh)
@@ -225,7 +222,7 @@ func TestAnIntroducerPinsUntilTheOwnerHasConfirmed(t *testing.T) {
 }
 
 func TestAnIntroducerWaitsForALeaseAtMost(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		a, c := newProcess(t, 2, Options{}), newProcess(t, 3, Options{})
 		aw, cw := connect(t, a, c, fresh)
 		id := refs.ID{Process: refs.ProcessID{9}, Object: refs.ObjectID{7}} // whose process is nowhere
@@ -246,7 +243,7 @@ func TestAnIntroducerWaitsForALeaseAtMost(t *testing.T) {
 }
 
 func TestWhatALostConnectionCarriedIsAskedFor(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
 		ow, aw := connect(t, o, a, fresh)
 		lost, impl := o.export(7)
@@ -272,7 +269,7 @@ func TestWhatALostConnectionCarriedIsAskedFor(t *testing.T) {
 }
 
 func TestBatchesAreSentAgainOverTheNextConnection(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
 		ow, aw := connect(t, o, a, fresh)
 		first, _ := o.export(6)
@@ -293,7 +290,7 @@ func TestBatchesAreSentAgainOverTheNextConnection(t *testing.T) {
 }
 
 func TestAnAnswerToAnEarlierDirtyIsNotForTheNextHandle(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o, a := newProcess(t, 1, Options{Quota: 1}), newProcess(t, 2, Options{})
 		ow, aw := connect(t, o, a, fresh)
 		other, _ := o.export(8)
@@ -315,7 +312,7 @@ func TestAnAnswerToAnEarlierDirtyIsNotForTheNextHandle(t *testing.T) {
 }
 
 func TestAHandleThatIsMadeAgainBeforeItsCleanLeft(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
 		ow, aw := connect(t, o, a, fresh)
 		id, _ := o.export(7)
@@ -332,7 +329,7 @@ func TestAHandleThatIsMadeAgainBeforeItsCleanLeft(t *testing.T) {
 }
 
 func TestALateDropIsNotTheNewHandles(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
 		ow, aw := connect(t, o, a, fresh)
 		id, _ := o.export(7)
@@ -348,7 +345,7 @@ func TestALateDropIsNotTheNewHandles(t *testing.T) {
 }
 
 func TestAReleasedHandleThatIsUnderWayStaysRegistered(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o, a, c := newProcess(t, 1, Options{}), newProcess(t, 2, Options{}), newProcess(t, 3, Options{})
 		ow, aw := connect(t, o, a, fresh)
 		ac, ca := connect(t, a, c, fresh)
@@ -372,7 +369,7 @@ func TestAReleasedHandleThatIsUnderWayStaysRegistered(t *testing.T) {
 }
 
 func TestALeaseEndsBothRolesAndTheNextGenerationBeginsWithWhatIsHeld(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
 		ow, aw := connect(t, o, a, fresh)
 		lives, _ := o.export(7)
@@ -413,6 +410,7 @@ func TestALeaseEndsBothRolesAndTheNextGenerationBeginsWithWhatIsHeld(t *testing.
 }
 
 func TestAProcessThatStoodStillGivesNobodyUp(t *testing.T) {
+	leak.Check(t)
 	c := newClock(time.Minute)
 	heard := c.now
 	for now := time.Duration(0); now < 50*time.Second; now += c.period {
@@ -429,6 +427,7 @@ func TestAProcessThatStoodStillGivesNobodyUp(t *testing.T) {
 }
 
 func TestManyIdsGoIntoAsManyBatchesAsTheyNeed(t *testing.T) {
+	leak.Check(t)
 	var f fifo
 	const n = 5000
 	for i := range n {

@@ -134,26 +134,26 @@ func (h *Handle) Release() {
 }
 
 // Kill implements Host.
-func (n host) Kill(id ID, local uint64, why Reason) {
+func (h host) Kill(id ID, local uint64, why Reason) {
 	if id.Object.Named() && (why == Restarted || why == Ended) {
 		return // it may be found in the process that comes after
 	}
-	t := &n.imports
+	t := &h.imports
 	t.mu.Lock()
 	e := t.m[id]
-	h := e.handle.Value()
+	old := e.handle.Value()
 	t.mu.Unlock()
-	if h == nil || h.local != local {
+	if old == nil || old.local != local {
 		return
 	}
 	t.forget(id, local)
 	end := &Error{Kind: ErrNoSuchObject, Reason: why, NotRun: true}
 	if why == Restarted {
-		h.peer.mu.Lock()
-		end.Err = h.peer.replaced
-		h.peer.mu.Unlock()
+		old.peer.mu.Lock()
+		end.Err = old.peer.replaced
+		old.peer.mu.Unlock()
 	}
-	h.finish(end)
+	old.finish(end)
 }
 
 // forget takes a handle out of the table, so that a reference that arrives later has another one. It reports whether it was there.

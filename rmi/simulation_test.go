@@ -20,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/rmi"
@@ -33,6 +34,7 @@ import (
 var simulate = flag.Duration("simulate", 0, "run fresh seeds of the simulation for so long, instead of the fixed ones")
 
 func TestWhatIsHeldLivesAndWhatIsNotGoes(t *testing.T) {
+	leak.Check(t)
 	seeds := failedSeeds(t)
 	fixed := uint64(40)
 	if raceDetector {
