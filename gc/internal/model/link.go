@@ -50,7 +50,7 @@ const (
 // A lane holds the frames of one direction of a connection.
 type lane struct {
 	n  uint8
-	at [10]frame
+	at [14]frame
 }
 
 func (l *lane) push(f frame) {
