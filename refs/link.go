@@ -104,7 +104,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	if l.line = n.collector.Connected(p.id, e.generation, l); l.line == nil {
 		l.line = keepAll{}
 		close(l.ready)
-		err := &Error{Op: "connect", Kind: ErrPeerExpired, NotRun: true, Err: fmt.Errorf("the association with process %v is over", p.id)}
+		err := &Error{Op: "connect", Kind: ErrPeerExpired, NotRun: true, Err: errStale}
 		l.fail(err)
 		return nil, err
 	}
@@ -118,6 +118,9 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	n.report(n.cfg.log.Debug, "connected", "peer", p.id.String(), "at", l.session.RemoteAddr().String(), "dialled", l.dialled)
 	return l, nil
 }
+
+// errStale ends a connection of a generation that does not go on.
+var errStale = errors.New("the association has begun anew by another connection")
 
 // peerLimit is the bound that a peer has stated; 0 is none but the protocol's.
 func peerLimit(stated uint64) int {

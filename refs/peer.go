@@ -36,6 +36,7 @@ type peer struct {
 	watchers map[*watch]struct{} // told when the peer is given up
 	known    bool                // token and gen are set
 	token    [16]byte            // digest of what it presented when it was first met
+	agreeing int                 // handshakes that have agreed on a generation, and come to no connection yet
 	gen      uint64              // the latest generation of the association, which may be over
 }
 
@@ -197,6 +198,7 @@ func (p *peer) remove(l *link, gone bool) {
 // which goes on when ctx ends, within Options.HandshakeTimeout.
 func (p *peer) connect(ctx context.Context) (*link, error) {
 	var d *dialing // the one attempt that this caller waits for
+	retries := 0
 	for {
 		if l := p.usable(); l != nil {
 			return l, nil
@@ -231,6 +233,11 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 		case <-d.done:
 			if l := p.usable(); d.err != nil && l != nil { // it reached us meanwhile
 				return l, nil
+			}
+			if errors.Is(d.err, errStale) && retries < 3 { // another connection, which crossed, has begun the next generation
+				retries++
+				d = nil
+				continue
 			}
 			return d.link, d.err
 		case <-changed:
