@@ -150,10 +150,26 @@ func (h host) Kill(id ID, local uint64, why Reason) {
 	end := &Error{Kind: ErrNoSuchObject, Reason: why, NotRun: true}
 	if why == Restarted {
 		old.peer.mu.Lock()
+		ended := old.peer.ended
 		end.Err = old.peer.replaced
 		old.peer.mu.Unlock()
+		if !ended && t.restore(old) { // a reference with other endpoints has come meanwhile, and may have met this handle
+			h.collector.Imported(id, local)
+			return
+		}
 	}
 	old.finish(end)
+}
+
+// restore takes a handle in again that was forgotten, unless another one has taken its place.
+func (t *imports) restore(h *Handle) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, there := t.m[h.id]; there {
+		return false
+	}
+	t.m[h.id] = importEntry{weak.Make(h), h.local}
+	return true
 }
 
 // forget takes a handle out of the table, so that a reference that arrives later has another one. It reports whether it was there.
