@@ -36,9 +36,9 @@ var simulate = flag.Duration("simulate", 0, "run fresh seeds of the simulation f
 func TestWhatIsHeldLivesAndWhatIsNotGoes(t *testing.T) {
 	leak.Check(t)
 	seeds := failedSeeds(t)
-	fixed := uint64(40)
+	fixed := uint64(25)
 	if raceDetector {
-		fixed = 8
+		fixed = 4
 	}
 	if *simulate == 0 {
 		for seed := range fixed {
