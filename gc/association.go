@@ -71,6 +71,7 @@ func (a *association) connected(g refs.Generation, c refs.Carrier) *line {
 	a.heard = a.table.clock.now
 	l := &line{a: a, generation: generation, carrier: c, live: true}
 	a.lines = append(a.lines, l)
+	a.fifo.ackDue = a.fifo.applied > 0 // the last acknowledgement may be lost, and what it is of is not sent again
 	for _, b := range a.fifo.resume(seq) {
 		c.Carry(b)
 	}
@@ -137,6 +138,7 @@ func (a *association) lost(l *line) {
 	}
 	next := a.carrier()
 	if next != nil && current {
+		a.fifo.ackDue = a.fifo.applied > 0
 		for _, b := range a.fifo.resume(0) {
 			next.carrier.Carry(b)
 		}

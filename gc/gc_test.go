@@ -289,6 +289,38 @@ func TestBatchesAreSentAgainOverTheNextConnection(t *testing.T) {
 	})
 }
 
+func TestAnAcknowledgementThatIsLostIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		id, _ := o.export(7)
+		a.Imported(id, 1)
+		time.Sleep(2 * settleTime)
+		synctest.Wait()
+		deliver(t, aw, ow)
+		time.Sleep(2 * settleTime)
+		synctest.Wait() // the owner knows, and what it has answered is lost
+		ow.line.Lost()
+		aw.line.Lost()
+		_, applied := o.Current(a.id)
+		next := &wire{}
+		next.line = a.Connected(o.id, refs.Generation{Number: 1, Applied: applied}, next)
+		back := &wire{}
+		back.line = o.Connected(a.id, refs.Generation{Number: 1}, back)
+		told := make(chan refs.Reason, 1)
+		a.Secured(id, func(why refs.Reason) { told <- why })
+		pump(t, next, back)
+		select {
+		case why := <-told:
+			if why != 0 {
+				t.Errorf("the object is %v", why)
+			}
+		default:
+			t.Error("the holder never learns that its owner knows")
+		}
+	})
+}
+
 func TestAnAnswerToAnEarlierDirtyIsNotForTheNextHandle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, a := newProcess(t, 1, Options{Quota: 1}), newProcess(t, 2, Options{})

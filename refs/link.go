@@ -91,6 +91,9 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 		w.stream, w.start, w.tasks = stream, l.start, &n.tasks
 		w.fail = l.broke(e.session)
 	}
+	l.ctl.fail = func(err error) { // the collector posts under its lock, and is told of the end
+		n.tasks.run(func() { l.broke(e.session)(err) })
+	}
 	n.mu.Lock()
 	if n.shut || !e.dialled && (n.draining.Load() || len(n.links) >= n.cfg.Limits.Connections) {
 		n.mu.Unlock()
