@@ -18,6 +18,7 @@ type association struct {
 	peer  refs.ProcessID
 
 	generation uint64
+	epoch      uint64        // tells generations of all associations apart, here
 	open       bool          // the generation goes on; else the next one is waited for
 	lines      []*line       // that are not lost; the last one carries the stream
 	heard      time.Duration // when the peer was heard last, by the lease clock
@@ -31,6 +32,7 @@ type association struct {
 type line struct {
 	a          *association
 	generation uint64
+	epoch      uint64
 	carrier    refs.Carrier
 	live       bool
 }
@@ -69,7 +71,7 @@ func (a *association) connected(g refs.Generation, c refs.Carrier) *line {
 		return nil
 	}
 	a.heard = a.table.clock.now
-	l := &line{a: a, generation: generation, carrier: c, live: true}
+	l := &line{a: a, generation: generation, epoch: a.epoch, carrier: c, live: true}
 	a.lines = append(a.lines, l)
 	a.fifo.ackDue = a.fifo.applied > 0 // the last acknowledgement may be lost, and what it is of is not sent again
 	for _, b := range a.fifo.resume(seq) {
@@ -87,6 +89,8 @@ func (a *association) connected(g refs.Generation, c refs.Carrier) *line {
 func (a *association) begin(generation uint64) {
 	a.end(&refs.Error{Kind: refs.ErrPeerExpired, Err: fmt.Errorf("the association with process %v began anew", a.peer)})
 	a.generation, a.open = generation, true
+	a.table.epochs++
+	a.epoch = a.table.epochs
 	for id := range a.entries {
 		a.fifo.queue.hold(id, true)
 	}
@@ -130,6 +134,8 @@ func (a *association) lost(l *line) {
 	}
 	l.live = false
 	a.touched()
+	t := a.table
+	a.heard = max(a.heard, t.clock.at(t.since(l.carrier.Heard())))
 	current := a.carrier() == l
 	for i, o := range a.lines {
 		if o == l {

@@ -76,7 +76,9 @@ type Options struct {
 
 // New makes the collector of the process.
 func New(self refs.ProcessID, host refs.Host, o Options) *Collector {
-	return &Collector{start: time.Now(), table: newTable(self, host, o.Lease, o.Quota)}
+	c := &Collector{start: time.Now(), table: newTable(self, host, o.Lease, o.Quota)}
+	c.table.since = func(t time.Time) time.Duration { return t.Sub(c.start) }
+	return c
 }
 
 // event runs f as one event.
@@ -129,7 +131,7 @@ func (c *Collector) beat() {
 		c.armed = 0
 		t.beat(func(a *association) (last time.Duration) {
 			for _, l := range a.lines {
-				last = max(last, l.carrier.Heard().Sub(c.start))
+				last = max(last, t.since(l.carrier.Heard()))
 			}
 			return last
 		})
@@ -287,6 +289,9 @@ func (l *lineOf) Batch(b refs.Batch) (err error) {
 	l.c.event(func(*table) { err = l.a.apply(l.line, b) })
 	return err
 }
+
+// Epoch implements refs.Line.
+func (l *lineOf) Epoch() uint64 { return l.epoch }
 
 // Lost implements refs.Line.
 func (l *lineOf) Lost() {

@@ -225,7 +225,8 @@ func (n *Node) handle(r Ref, keep any) *Handle {
 
 // run is the cleanup: it may only lock, delete and enqueue.
 func (d *dropped) run() {
-	if d.node.imports.forget(d.id, d.gen) && d.peer != nil && !d.id.Object.WellKnown() {
+	d.node.imports.forget(d.id, d.gen)
+	if d.peer != nil && !d.id.Object.WellKnown() { // also of a handle that was released: a message may have met it after that
 		d.node.collector.Dropped(d.id, d.gen, false)
 	}
 	d.node.traces.remove(stubKey{d.id, d.gen})

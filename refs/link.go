@@ -54,9 +54,8 @@ type link struct {
 	bulks    map[*bulk]struct{} // that have not been closed
 	key      ObjectID           // by which the dialler joins one; guarded by Node.mu
 
-	line       Line        // what the collector is told
-	generation uint64      // of the association
-	leaving    atomic.Bool // the peer has said that it ends
+	line    Line        // what the collector is told
+	leaving atomic.Bool // the peer has said that it ends
 
 	byeMu       sync.Mutex
 	byeSent     bool
@@ -83,7 +82,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	l := &link{
 		node: n, peer: p, session: e.session, control: e.control, lane: e.lane, dialled: e.dialled, endpoint: e.endpoint,
 		vantage: vantageOf(e.session), probe: e.liveness.Probe, dead: e.liveness.Dead, start: time.Now(),
-		generation: e.generation.Number, peerLimit: peerLimit(e.messageBytes), features: e.features & ownFeatures, bulks: map[*bulk]struct{}{},
+		peerLimit: peerLimit(e.messageBytes), features: e.features & ownFeatures, bulks: map[*bulk]struct{}{},
 		gone: make(chan struct{}), ready: make(chan struct{}),
 	}
 	l.serving.running = map[uint64]*callContext{}

@@ -283,8 +283,8 @@ func (n *Node) Connect(ctx context.Context, endpoint string) (ProcessID, error) 
 
 // Association names what two processes have with each other for as long as neither gives the other up.
 type Association struct {
-	Process    ProcessID // the other one
-	Generation uint64    // it is another one after the lease has run out
+	Process ProcessID // the other one
+	Epoch   uint64    // another one after the lease has run out, or one of the two has forgotten the other
 }
 
 // Session connects to the process that answers at an endpoint as Connect does, and returns a channel that is closed when
@@ -297,7 +297,7 @@ func (n *Node) Session(ctx context.Context, endpoint string) (Association, <-cha
 	case l == nil:
 		return Association{Process: n.id}, nil, nil
 	}
-	return Association{l.peer.id, l.generation}, l.gone, nil
+	return Association{l.peer.id, l.line.Epoch()}, l.gone, nil
 }
 
 // RefAt returns a reference to a well-known object of the process that answers at the endpoint.

@@ -2,6 +2,7 @@ package refs
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -28,7 +29,11 @@ func (h host) Reconsider(id ProcessID) {
 
 // Expired implements Host.
 func (h host) Expired(id ProcessID, why error) {
-	h.report(h.cfg.log.Warn, "gave up a process", "peer", id.String(), "why", why.Error())
+	level := h.cfg.log.Warn
+	if errors.Is(why, ErrUnreachable) { // it has said that it ends
+		level = h.cfg.log.Debug
+	}
+	h.report(level, "gave up a process", "peer", id.String(), "why", why.Error())
 	p := h.usePeer(id)
 	defer h.releasePeer(p)
 	p.mu.Lock()
