@@ -61,9 +61,11 @@ func checks() map[string]any {
 		"bye":             control(wire.Bye{}),
 		"bye-leaving":     control(wire.Bye{Leaving: true}),
 		"widen":           control(wire.Widen{}),
-		"widen-key":       control(wire.Widen{Key: bulkKey()}),
-		"join":            control(wire.Join{Key: bulkKey()}),
-		"joined":          control(wire.Joined{}),
+		"batch": control(wire.Batch{Generation: 1, Seq: 2, Ack: 5, Dirty: [][16]byte{accountID()},
+			Acks: []wire.MessageKey{{Call: 7, Result: true}}}),
+		"widen-key": control(wire.Widen{Key: bulkKey()}),
+		"join":      control(wire.Join{Key: bulkKey()}),
+		"joined":    control(wire.Joined{}),
 
 		"call": call(wire.CallHeader{Number: 1, Object: accountID(), Method: deposit}, nil),
 		"call-extended": call(wire.CallHeader{
@@ -526,7 +528,7 @@ func checkPassedError(t *testing.T, b []byte) {
 		Op: "call", Ref: reference(t, bankEndpoint, bankID()), Method: "bank.Account.Deposit", Kind: refs.ErrUnreachable, NotRun: true,
 		Err: errors.New("connection refused"),
 	}
-	if _, err := node.ExportAt(accountID(), remoteAccount(), account(&refusing{passed})); err != nil {
+	if _, err := node.ExportAt(accountID(), refs.Pinned, refs.ExportOptions{}, remoteAccount(), account(&refusing{passed})); err != nil {
 		t.Fatal(err)
 	}
 	session, control := dial(t, node)
@@ -1025,7 +1027,7 @@ func play(t *testing.T, conn net.Conn, dialler bool, lines []line, before map[st
 
 func checkServed(t *testing.T, lines []line) {
 	node := newNode(t, refs.Options{Advertise: []string{bankEndpoint}})
-	if _, err := node.ExportAt(accountID(), remoteAccount(), account(&purse{cents: 250})); err != nil {
+	if _, err := node.ExportAt(accountID(), refs.Pinned, refs.ExportOptions{}, remoteAccount(), account(&purse{cents: 250})); err != nil {
 		t.Fatal(err)
 	}
 	endpoint, err := node.Listen("tcp://127.0.0.1:0")
@@ -1177,7 +1179,7 @@ func TestAGenerationOutOfBoundsIsRefused(t *testing.T) {
 func TestBytesBehindTheArgumentsAreRefused(t *testing.T) {
 	leak.Check(t)
 	node := newNode(t, refs.Options{})
-	if _, err := node.ExportAt(accountID(), remoteAccount(), account(&purse{cents: 250})); err != nil {
+	if _, err := node.ExportAt(accountID(), refs.Pinned, refs.ExportOptions{}, remoteAccount(), account(&purse{cents: 250})); err != nil {
 		t.Fatal(err)
 	}
 	session, control := dial(t, node)

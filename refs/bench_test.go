@@ -39,7 +39,7 @@ func BenchmarkExports(b *testing.B) {
 			type object struct{ _ int }
 			ids := make([]ObjectID, size)
 			for i := range ids {
-				ref, err := n.Export(anything{}, new(object))
+				ref, err := n.Export(Pinned, ExportOptions{}, anything{}, new(object))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -48,7 +48,7 @@ func BenchmarkExports(b *testing.B) {
 			i := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				e, _, _, _ := n.exports.acquire(ids[i], 300)
+				e, _, _, _, _ := n.exports.acquire(ids[i], 300)
 				e.release()
 				i = (i + 7919) % size
 			}
@@ -61,7 +61,7 @@ func BenchmarkExport(b *testing.B) {
 	type object struct{ _ int }
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := n.Export(anything{}, &object{}); err != nil {
+		if _, err := n.Export(Pinned, ExportOptions{}, anything{}, &object{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -78,10 +78,10 @@ func BenchmarkImports(b *testing.B) {
 	}
 	b.Run("known", func(b *testing.B) {
 		r := record()
-		h := n.handle(r)
+		h := n.handle(r, nil)
 		b.ReportAllocs()
 		for b.Loop() {
-			if n.handle(r) != h {
+			if n.handle(r, nil) != h {
 				b.Fatal("another handle of the same object")
 			}
 		}
@@ -89,7 +89,7 @@ func BenchmarkImports(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			n.handle(record())
+			n.handle(record(), nil)
 		}
 	})
 }

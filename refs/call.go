@@ -64,12 +64,16 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64) *Outgoing {
 		c.depth = in.depth + 1
 	}
 	var err error
+	if end := h.end.Load(); end != nil {
+		c.give(asError(end))
+		return c
+	}
 	if c.link, err = h.connect(c.ctx); err != nil {
 		c.give(asError(err))
 		return c
 	}
 	c.number = n.number.Add(1)
-	c.courier = courier{n, c.link, Message{Call: c.number, Caller: n.id}}
+	c.courier = courier{node: n, link: c.link, in: Message{Call: c.number, face: f, method: method}}
 	c.Args.Reset(n.codec, f.table, &c.courier, "argument", c.args[:wire.CallHeaderBytes])
 	c.Args.Borrow(&n.buffers)
 	return c
@@ -124,7 +128,7 @@ func (c *Outgoing) give(e *Error) {
 	c.Args.Err, c.Results.Err = errNoResults, errNoResults
 }
 
-// connect returns the link that calls on the object take. A well-known object is valid under any incarnation: where another
+// connect returns the link that calls on the object take. A fixed object is valid under any incarnation: where another
 // process answers at its endpoints, the call goes there.
 func (h *Handle) connect(ctx context.Context) (*link, error) {
 	if h.Local() {
@@ -136,7 +140,7 @@ func (h *Handle) connect(ctx context.Context) (*link, error) {
 		}
 	}
 	l, err := h.peer.connect(ctx)
-	if err == nil || !h.id.Object.WellKnown() {
+	if err == nil || !h.id.Object.Fixed() {
 		return l, err
 	}
 	var e *Error
@@ -160,6 +164,7 @@ func (c *Outgoing) Invoke() {
 	}
 	frame, err := c.Args.Finish()
 	if err != nil {
+		c.unsent()
 		kind, reason := codecKind(err)
 		if kind == ErrUnmarshal {
 			kind = ErrMarshal
@@ -169,6 +174,7 @@ func (c *Outgoing) Invoke() {
 	}
 	c.args = frame[:0]
 	if err = c.send(frame); err != nil {
+		c.unsent()
 		e := asError(err)
 		e.NotRun = true
 		c.give(e)
@@ -200,7 +206,19 @@ func (c *Outgoing) send(frame []byte) error {
 		if l.peer != c.link.peer {
 			return err // the arguments were written for the peer that is gone
 		}
-		c.link, c.courier.link = l, l
+		was := c.courier.in
+		c.number = c.link.node.number.Add(1) // what was sent of the old number, if anything, is not this message
+		c.link, c.courier.link, c.courier.in.Call = l, l, c.number
+		if c.courier.pinned && !l.line.Renumbered(was, c.courier.in, c.courier.references) {
+			return err
+		}
+	}
+}
+
+// unsent lets go of what the arguments kept alive.
+func (c *Outgoing) unsent() {
+	if c.courier.pinned {
+		c.link.line.Unsent(c.courier.in)
 	}
 }
 
@@ -223,7 +241,7 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	if c.slot, waiting, err = l.waiting.add(c); err != nil {
 		return true, err
 	}
-	wire.AppendCallHeader(frame[:0], wire.CallHeader{Depth: c.depth, Number: c.number, Slot: c.slot, Timeout: left,
+	wire.AppendCallHeader(frame[:0], wire.CallHeader{Pinned: c.courier.pinned, Depth: c.depth, Number: c.number, Slot: c.slot, Timeout: left,
 		Object: c.handle.id.Object, Method: c.method})
 	if err = wire.FinishFrame(frame); err == nil {
 		l.touch()
@@ -300,7 +318,7 @@ func (c *Outgoing) outcome() {
 		return
 	}
 	n := c.link.node
-	c.courier.in.Result = true
+	c.courier.in.Result, c.courier.pinned = true, c.flags&wire.ReplyPinned != 0
 	body := c.body
 	if c.flags&wire.ReplyError != 0 {
 		var bad error
@@ -342,6 +360,9 @@ func (c *Outgoing) Finish() error {
 		c.cancel()
 	}
 	err := c.finish()
+	if c.flags&wire.ReplyPinned != 0 {
+		c.link.line.Done(c.courier.in)
+	}
 	c.drop()
 	return err
 }
@@ -391,7 +412,7 @@ func (c *Outgoing) explain(e *Error) {
 // Interfaces asks the object's process for the names of the object's interfaces. For an object of this node's own, it looks.
 func (h *Handle) Interfaces(ctx context.Context, f *Face) ([]string, error) {
 	if h.Local() {
-		e, why := h.node.exports.get(h.id.Object)
+		e, _, why := h.node.exports.get(h.id.Object)
 		if e == nil {
 			return nil, &Error{Op: "describe", Ref: h.Ref(), Kind: ErrNoSuchObject, Reason: why, NotRun: true}
 		}

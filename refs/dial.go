@@ -78,6 +78,11 @@ func (p *peer) startDial() {
 func (p *peer) reach(d *dialing, candidates []string) (*link, error) {
 	n := p.node
 	if len(candidates) == 0 {
+		ctx, cancel := context.WithTimeout(n.base, n.cfg.HandshakeTimeout)
+		defer cancel()
+		if l := p.awaitReturn(ctx); l != nil {
+			return l, nil
+		}
 		return nil, &Error{Op: "connect", Kind: ErrUnreachable, NotRun: true, Err: fmt.Errorf(
 			"process %v is not connected to this one and is not known to listen anywhere: it has to listen at an address that this host "+
 				"can reach, or to name one in Options.Advertise", p.id)}
@@ -89,8 +94,9 @@ func (p *peer) reach(d *dialing, candidates []string) (*link, error) {
 		var failures dialErrors
 		if errors.As(err, &failures) && failures.allStrangers() {
 			p.mu.Lock()
-			p.ended = true
+			p.ended, p.replaced = true, failures
 			p.mu.Unlock()
+			n.collector.Replaced(p.id)
 		}
 		return nil, err
 	}

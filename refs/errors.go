@@ -61,11 +61,14 @@ type Reason uint8
 
 // Why an object is missing.
 const (
-	NeverExisted Reason = iota + 1 // the process never had it, or has forgotten that it had
-	Restarted                      // its process ended; another one answers at its endpoints
-	LeaseExpired                   // its process heard nothing from this one for a lease
-	Collected                      // nobody held it any more
-	Unexported                     // its owner withdrew it
+	NeverExisted   Reason = iota + 1 // the process never had it, or has forgotten that it had
+	Restarted                        // its process ended; another one answers at its endpoints
+	LeaseExpired                     // its process heard nothing from this one for a lease
+	Collected                        // nobody held it any more
+	Unexported                       // its owner withdrew it
+	IntroducerLost                   // the process that handed it on was lost before its own process knew of the new holder
+	Quota                            // this process holds as many of its process's objects as it may
+	Ended                            // its process has said that it ends
 )
 
 // String says the reason in words.
@@ -73,6 +76,8 @@ func (r Reason) String() string {
 	names := [...]string{
 		NeverExisted: "its process knows no such object", Restarted: "its process has ended and another one answers there",
 		LeaseExpired: "the lease expired", Collected: "it was collected", Unexported: "it was unexported",
+		IntroducerLost: "the process that handed it on was lost", Quota: "this process holds too many of its process's objects",
+		Ended: "its process has ended",
 	}
 	if r == 0 || int(r) >= len(names) {
 		return "unknown reason"

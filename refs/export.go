@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
+	"weak"
 
 	"github.com/rmigo/rmigo/internal/wire"
 )
@@ -15,9 +19,10 @@ import (
 // exports is the table of objects that may be called from outside.
 //
 // Invariants: an id is in byID at most once and never comes back once removed; an implementation is in the table at most
-// once, whatever the number of its interfaces. mu guards both maps and each export's faces and table; no user code runs
-// under it. active counts running calls and is changed only by acquire (under the read lock, so never after removal) and
-// release.
+// once, whatever the number of its interfaces. The table itself keeps only pinned objects alive; others live while somebody
+// here reaches them, or the collector does because they are held elsewhere, and leave the table when they are garbage. mu guards
+// both maps and each export's fields above active; no user code runs under it. active counts running calls and is changed only
+// by acquire (under the read lock, so never after removal) and release.
 type exports struct {
 	mu     sync.RWMutex
 	byID   map[ObjectID]*export
@@ -29,22 +34,35 @@ type exports struct {
 // pointers to one zero-size type are one key: Go does not tell such pointers apart.
 type implKey struct {
 	typ     reflect.Type
-	pointer any
+	pointer weak.Pointer[byte]
 }
 
 type export struct {
-	id     ObjectID
-	key    implKey
-	impl   any
-	faces  []*Face
-	table  *wire.Table            // of all its interfaces: two of them may share a method
-	filter atomic.Pointer[Filter] // for the arguments of its calls
+	id      ObjectID
+	key     implKey
+	pinned  any // the object, where it was exported for good
+	faces   []*Face
+	table   *wire.Table // of all its interfaces: two of them may share a method
+	owned   []*export   // end with it, or when nobody holds it any more
+	options atomic.Pointer[ExportOptions]
 
 	active atomic.Int64
 	gone   atomic.Bool
 	floor  int64         // Unexport waits until active is no more than this; set before gone
 	idle   chan struct{} // closed then; made before gone is set
 	once   sync.Once
+}
+
+// object returns the implementation; nil where it is garbage. The table's mu is held.
+func (e *export) object() any {
+	if e.pinned != nil {
+		return e.pinned
+	}
+	p := e.key.pointer.Value()
+	if p == nil {
+		return nil
+	}
+	return reflect.NewAt(e.key.typ.Elem(), unsafe.Pointer(p)).Interface()
 }
 
 func keyOf(impl any) (implKey, error) {
@@ -62,18 +80,26 @@ func keyOf(impl any) (implKey, error) {
 	if v.Type().Elem().Size() == 0 {
 		return implKey{typ: v.Type()}, nil
 	}
-	return implKey{v.Type(), impl}, nil
+	return implKey{v.Type(), weak.Make((*byte)(v.UnsafePointer()))}, nil
 }
 
-// Export makes impl callable from outside through d and returns its reference. It stays so until Unexport. An object that is
-// exported already keeps its id, and gains the interface if it is a new one.
-func (n *Node) Export(d Descriptor, impl any) (Ref, error) {
-	return n.ExportAt(newID(), d, impl)
+// Lifetime says how long an object stays exported.
+type Lifetime uint8
+
+const (
+	Pinned      Lifetime = iota // until Unexport
+	Collectable                 // while somebody holds it, here or in another process
+)
+
+// Export makes impl callable from outside through d and returns its reference. An object that is exported already keeps its id, gains
+// the interface if it is a new one, and stays pinned if it was.
+func (n *Node) Export(l Lifetime, o ExportOptions, d Descriptor, impl any) (Ref, error) {
+	return n.ExportAt(newID(), l, o, d, impl)
 }
 
-// ExportAt is Export with a given id for an object that has none yet; well-known objects are exported so. It fails if another
-// object has the id, or the object another well-known one.
-func (n *Node) ExportAt(id ObjectID, d Descriptor, impl any) (Ref, error) {
+// ExportAt is Export with a given id for an object that has none yet; well-known and named objects are exported so. It fails if another
+// object has the id, or the object another one of that kind.
+func (n *Node) ExportAt(id ObjectID, l Lifetime, o ExportOptions, d Descriptor, impl any) (Ref, error) {
 	if n.closed() {
 		return Ref{}, &Error{Op: "export", Kind: ErrNodeClosed, NotRun: true}
 	}
@@ -85,62 +111,87 @@ func (n *Node) ExportAt(id ObjectID, d Descriptor, impl any) (Ref, error) {
 	if err != nil {
 		return Ref{}, err
 	}
-	e, err := n.exports.add(id, f, impl, false)
+	e, err := n.export(id, f, impl, l, l == Collectable)
 	if err != nil {
 		return Ref{}, err
+	}
+	if o.Filter != nil || o.Unreferenced != nil {
+		e.options.Store(&o)
 	}
 	return n.refOfExport(e, nil), nil
 }
 
+// export adds impl to the table, and sees to it that one that may become garbage leaves it then.
+func (n *Node) export(id ObjectID, f *Face, impl any, l Lifetime, needsIdentity bool) (*export, error) {
+	e, fresh, err := n.exports.add(id, f, impl, l, needsIdentity)
+	if fresh && n.cfg.TraceExports {
+		n.traces.add(e, 2)
+	}
+	if fresh && l == Collectable {
+		runtime.AddCleanup((*byte)(reflect.ValueOf(impl).UnsafePointer()), (*garbage).collected, &garbage{n, e})
+	}
+	return e, err
+}
+
+// garbage is what is needed when an object was found to be garbage.
+type garbage struct {
+	node *Node
+	e    *export
+}
+
+// collected is the cleanup: it may only lock and delete. A pinned object is none, though it may have been withdrawn.
+func (g *garbage) collected() {
+	t := &g.node.exports
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byID[g.e.id] == g.e && g.e.object() == nil {
+		t.drop(g.e, Collected)
+		g.node.traces.remove(g.e)
+	}
+}
+
 // admits returns the filter of the object's own, or nil.
 func (e *export) admits() Filter {
-	if f := e.filter.Load(); f != nil {
-		return *f
+	if o := e.options.Load(); o != nil {
+		return o.Filter
 	}
 	return nil
 }
 
-// ExportWith is Export with options, which hold for the object whichever of its interfaces it is called through. Exporting it
-// again with others replaces them.
-func (n *Node) ExportWith(o ExportOptions, d Descriptor, impl any) (Ref, error) {
-	ref, err := n.Export(d, impl)
-	if e := n.exports.find(impl); err == nil && e != nil && o.Filter != nil {
-		e.filter.Store(&o.Filter)
-	}
-	return ref, err
-}
-
-// add exports impl through f. An object that is exported by being passed must have an identity of its own, or be there already.
-func (t *exports) add(id ObjectID, f *Face, impl any, passed bool) (*export, error) {
+// add exports impl through f; fresh: it was not there. An object that needs an identity must have one of its own, or be there already.
+func (t *exports) add(id ObjectID, f *Face, impl any, l Lifetime, needsIdentity bool) (e *export, fresh bool, err error) {
 	key, err := keyOf(impl)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.byImpl[key]
+	e = t.byImpl[key]
 	switch {
-	case id.WellKnown() && (e != nil && e.id != id || t.byID[id] != nil && t.byID[id] != e):
-		return nil, &Error{Op: "export", Kind: ErrAlreadyBound, NotRun: true,
-			Err: errors.New("this node has another object at that well-known id, or the object is exported under another id")}
-	case e == nil && passed && key.pointer == nil:
-		return nil, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true, Err: fmt.Errorf(
+	case id.Fixed() && (e != nil && e.id != id || t.byID[id] != nil && t.byID[id] != e):
+		return nil, false, &Error{Op: "export", Kind: ErrAlreadyBound, NotRun: true,
+			Err: errors.New("this node has another object at that name or well-known id, or the object is exported under another id")}
+	case e == nil && needsIdentity && key.pointer == weak.Pointer[byte]{}:
+		return nil, false, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true, Err: fmt.Errorf(
 			"%T: the implementation is not a pointer that tells one object from another, since what it points to has size zero: "+
 				"give the type a field, or Export the object before it is passed", impl)}
 	case e == nil:
-		e = &export{id: id, key: key, impl: impl}
+		e, fresh = &export{id: id, key: key}, true
 		t.byID[id], t.byImpl[key] = e, e
+	}
+	if l == Pinned {
+		e.pinned = impl
 	}
 	if !slices.Contains(e.faces, f) {
 		if len(e.faces) == maxInterfaces {
-			return nil, &Error{Op: "export", Kind: ErrLimit, NotRun: true, Err: fmt.Errorf("an object has at most %d interfaces", maxInterfaces)}
+			return nil, false, &Error{Op: "export", Kind: ErrLimit, NotRun: true, Err: fmt.Errorf("an object has at most %d interfaces", maxInterfaces)}
 		}
 		if e.table, err = tableOf(append(e.faces, f)); err != nil {
-			return nil, &Error{Op: "export", NotRun: true, Err: err}
+			return nil, false, &Error{Op: "export", NotRun: true, Err: err}
 		}
 		e.faces = append(e.faces, f)
 	}
-	return e, nil
+	return e, fresh, nil
 }
 
 // tableOf is the table for messages of an object with these interfaces.
@@ -157,15 +208,28 @@ func tableOf(faces []*Face) (*wire.Table, error) {
 
 // acquire finds the object and counts a call on it, to be ended by release. It returns with it the interface that has the method,
 // or nil, and the object's table.
-func (t *exports) acquire(id ObjectID, method uint64) (*export, *Face, *wire.Table, Reason) {
+func (t *exports) acquire(id ObjectID, method uint64) (*export, any, *Face, *wire.Table, Reason) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	e := t.byID[id]
-	if e == nil {
-		return nil, nil, nil, t.graves.reason(id)
+	e, impl, why := t.look(id)
+	if why != 0 {
+		return nil, nil, nil, nil, why
 	}
 	e.active.Add(1)
-	return e, e.face(method), e.table, 0
+	return e, impl, e.face(method), e.table, 0
+}
+
+// look returns the export with the id and its object, or why there is none. mu is held.
+func (t *exports) look(id ObjectID) (*export, any, Reason) {
+	e := t.byID[id]
+	if e == nil {
+		return nil, nil, t.graves.reason(id)
+	}
+	impl := e.object()
+	if impl == nil {
+		return nil, nil, Collected
+	}
+	return e, impl, 0
 }
 
 // face returns the first interface that has the method, or nil. The table's mu is held.
@@ -230,14 +294,17 @@ func (t *exports) find(impl any) *export {
 	return t.byImpl[key]
 }
 
-// get returns the export with the id, or why there is none.
-func (t *exports) get(id ObjectID) (*export, Reason) {
+// get returns the export with the id and its object, or why there is none.
+func (t *exports) get(id ObjectID) (*export, any, Reason) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if e := t.byID[id]; e != nil {
-		return e, 0
-	}
-	return nil, t.graves.reason(id)
+	return t.look(id)
+}
+
+// Lookup implements Host.
+func (h host) Lookup(id ObjectID) (impl any, why Reason) {
+	_, impl, why = h.exports.get(id)
+	return impl, why
 }
 
 // Unexport withdraws the object: calls that come from now on end in ErrNoSuchObject with the reason Unexported. It returns
@@ -252,7 +319,7 @@ func (n *Node) Unexport(ctx context.Context, impl any) error {
 	if in := incomingFrom(ctx); in != nil && in.export.Load() == e {
 		own = 1
 	}
-	if !n.exports.remove(e, own) {
+	if !n.withdraw(e, own) {
 		return &Error{Op: "unexport", Kind: ErrNoSuchObject, Reason: Unexported, NotRun: true}
 	}
 	if e.active.Load() <= own {
@@ -267,18 +334,90 @@ func (n *Node) Unexport(ctx context.Context, impl any) error {
 	}
 }
 
-func (t *exports) remove(e *export, floor int64) bool {
+// withdraw takes the object out of the table, with all that it owns, and has their holders told. False: it is not there.
+func (n *Node) withdraw(e *export, floor int64) bool {
+	t := &n.exports
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.byID[e.id] != e {
-		return false
+	there := t.byID[e.id] == e
+	owned := e.owned
+	e.owned = nil
+	if there {
+		e.floor, e.idle = floor, make(chan struct{})
+		e.gone.Store(true)
+		t.drop(e, Unexported)
 	}
+	t.mu.Unlock()
+	for _, child := range owned {
+		n.withdraw(child, 0)
+	}
+	if there {
+		n.traces.remove(e)
+		n.collector.Withdrawn(e.id, Unexported)
+	}
+	return there
+}
+
+// drop forgets the export. mu is held.
+func (t *exports) drop(e *export, why Reason) {
 	delete(t.byID, e.id)
 	delete(t.byImpl, e.key)
-	t.graves.bury(e.id, Unexported)
-	e.floor, e.idle = floor, make(chan struct{})
-	e.gone.Store(true)
-	return true
+	e.pinned = nil
+	t.graves.bury(e.id, why)
+}
+
+// Own has the export of child end when nobody holds parent any more after somebody did, or when parent is no longer exported itself.
+// Both are objects that this node exports; ErrNoSuchObject where one is not.
+func (n *Node) Own(parent, child any) error {
+	p, c := n.exports.find(parent), n.exports.find(child)
+	for impl, e := range map[any]*export{parent: p, child: c} {
+		if e == nil {
+			return &Error{Op: "own", Kind: ErrNoSuchObject, NotRun: true, Err: fmt.Errorf("this %T is not exported by this node", impl)}
+		}
+	}
+	if p == c {
+		return &Error{Op: "own", NotRun: true, Err: errors.New("an object cannot own itself")}
+	}
+	n.exports.mu.Lock()
+	defer n.exports.mu.Unlock()
+	if n.exports.byID[p.id] != p {
+		return &Error{Op: "own", Kind: ErrNoSuchObject, Reason: Unexported, NotRun: true}
+	}
+	p.owned = append(p.owned, c)
+	return nil
+}
+
+// Unreferenced implements Host: what the object owns ends, and the object is told, on a goroutine of its own.
+func (h host) Unreferenced(id ObjectID, impl any) {
+	n := h.Node
+	e, _, _ := n.exports.get(id)
+	if e == nil {
+		return
+	}
+	n.exports.mu.Lock()
+	owned := e.owned
+	e.owned = nil
+	n.exports.mu.Unlock()
+	for _, child := range owned {
+		n.withdraw(child, 0)
+	}
+	var hook func()
+	if o := e.options.Load(); o != nil {
+		hook = o.Unreferenced
+	}
+	if u, ok := impl.(interface{ Unreferenced() }); ok && hook == nil {
+		hook = u.Unreferenced
+	}
+	if hook == nil || n.base.Err() != nil {
+		return
+	}
+	go func() { // ends when the hook returns: nobody waits for user code
+		defer func() {
+			if p := recover(); p != nil {
+				n.report(n.cfg.log.Error, "panic in Unreferenced", "object", id.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+		}()
+		hook()
+	}()
 }
 
 // graves remembers why objects are gone, for the last of them: first in, first out, so that the memory is bounded.
@@ -309,4 +448,27 @@ func (g *graves) reason(id ObjectID) Reason {
 		return why
 	}
 	return NeverExisted
+}
+
+// IsPinned reports whether the object is exported until Unexport.
+func (n *Node) IsPinned(id ObjectID) bool {
+	n.exports.mu.RLock()
+	defer n.exports.mu.RUnlock()
+	e := n.exports.byID[id]
+	return e != nil && e.pinned != nil
+}
+
+// Exports returns how many objects the node exports.
+func (n *Node) Exports() int {
+	n.exports.mu.RLock()
+	defer n.exports.mu.RUnlock()
+	return len(n.exports.byID)
+}
+
+// ExportedAt returns where the object was exported, as far as Options.TraceExports tells.
+func (n *Node) ExportedAt(impl any) string {
+	if e := n.exports.find(impl); e != nil {
+		return n.traces.at(e)
+	}
+	return ""
 }

@@ -9,7 +9,8 @@ import (
 
 func TestTheGenerationOfAnAssociationOnlyGrowsAndTellsWhetherItGoesOn(t *testing.T) {
 	leak.Check(t)
-	n, err := New(Options{}, nil)
+	live := &generations{}
+	n, err := New(Options{}, func(*Node, Host) Collector { return live })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,6 +19,10 @@ func TestTheGenerationOfAnAssociationOnlyGrowsAndTellsWhetherItGoesOn(t *testing
 	p := n.usePeer(id)
 	hello := func(gen uint64, token byte) wire.Welcome {
 		w, _ := n.consider(p, id, wire.Hello{VersionMin: 1, VersionMax: 1, Process: id, Token: [16]byte{token}, Generation: gen})
+		if w.Status != wire.StatusRefused {
+			live.current = w.Generation // a connection comes of it
+			p.agreed(w.Status)
+		}
 		return w
 	}
 	for _, step := range []struct {
@@ -35,12 +40,24 @@ func TestTheGenerationOfAnAssociationOnlyGrowsAndTellsWhetherItGoesOn(t *testing
 		{"it knows an earlier one", 3, 1, wire.StatusGone, 12},
 		{"and goes on with what it was told", 12, 1, wire.StatusResumed, 12},
 		{"beyond all bounds", 1 << 63, 1, wire.StatusRefused, 0},
+		{"the lease has run out", 12, 1, wire.StatusGone, 13},
 	} {
+		if step.name == "the lease has run out" {
+			live.current = 0
+		}
 		if w := hello(step.gen, step.token); w.Status != step.status || w.Generation != step.want {
 			t.Errorf("%s: %v with generation %d, want %v with %d", step.name, w.Status, w.Generation, step.status, step.want)
 		}
 	}
 }
+
+// generations is a collector that knows which generation goes on.
+type generations struct {
+	keepAll
+	current uint64
+}
+
+func (g *generations) Current(ProcessID) (uint64, uint64) { return g.current, 0 }
 
 func TestVersionsWithoutACommonOneAreRefused(t *testing.T) {
 	leak.Check(t)

@@ -31,14 +31,24 @@ type importEntry struct {
 // Handle is the canonical handle of one remote object in this process. Whoever reaches it holds the object; stubs reach it.
 // A handle of an object of this same process exists where an untyped reference came home.
 type Handle struct {
-	id   ID
-	node *Node
-	peer *peer                // of id.Process; nil when that is this process
-	via  atomic.Pointer[peer] // the process that answers for a well-known object now
+	id    ID
+	node  *Node
+	peer  *peer                 // of id.Process; nil when that is this process
+	local uint64                // tells it from other handles of the object, earlier and later ones
+	via   atomic.Pointer[peer]  // the process that answers for a fixed object now
+	end   atomic.Pointer[Error] // why calls fail without being sent; nil: they do not
+	keep  any                   // the object itself, where it is one of this process
 
 	mu         sync.Mutex
 	interfaces []string
-	views      map[*Face]any
+	views      []view
+	watches    map[*watch]struct{} // told once end is set
+}
+
+// view is what a handle is through an interface.
+type view struct {
+	face *Face
+	v    any
 }
 
 // ID returns the identity of the object.
@@ -53,7 +63,7 @@ func (h *Handle) Local() bool { return h.peer == nil }
 // Ref returns the object's reference, with the endpoints at which its process is known to be reached by now.
 func (h *Handle) Ref() Ref {
 	if h.Local() {
-		if e, _ := h.node.exports.get(h.id.Object); e != nil {
+		if e, _, _ := h.node.exports.get(h.id.Object); e != nil {
 			return h.node.refOfExport(e, nil)
 		}
 	}
@@ -86,15 +96,91 @@ func (h *Handle) learn(names []string) {
 func (h *Handle) View(f *Face, mk func() any) any {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	v, ok := h.views[f]
-	if !ok {
-		if h.views == nil {
-			h.views = map[*Face]any{}
+	for _, known := range h.views {
+		if known.face == f {
+			return known.v
 		}
-		v = mk()
-		h.views[f] = v
 	}
+	v := mk()
+	h.views = append(h.views, view{f, v})
 	return v
+}
+
+// finish makes calls fail from now on; it reports whether they did not already.
+func (h *Handle) finish(why *Error) bool {
+	if !h.end.CompareAndSwap(nil, why) {
+		return false
+	}
+	h.mu.Lock()
+	watches := h.watches
+	h.watches = nil
+	h.mu.Unlock()
+	for w := range watches {
+		w.tell(why)
+	}
+	return true
+}
+
+// Release gives the object up now, rather than when the handle is garbage collected: calls through it end in ErrReleased.
+// Releasing twice is harmless.
+func (h *Handle) Release() {
+	if h.Local() || !h.finish(&Error{Kind: ErrReleased, NotRun: true}) {
+		return
+	}
+	h.node.imports.forget(h.id, h.local)
+	if !h.id.Object.WellKnown() {
+		h.node.collector.Dropped(h.id, h.local, true)
+	}
+}
+
+// Kill implements Host.
+func (h host) Kill(id ID, local uint64, why Reason) {
+	if id.Object.Named() && (why == Restarted || why == Ended) {
+		return // it may be found in the process that comes after
+	}
+	t := &h.imports
+	t.mu.Lock()
+	e := t.m[id]
+	old := e.handle.Value()
+	t.mu.Unlock()
+	if old == nil || old.local != local {
+		return
+	}
+	t.forget(id, local)
+	end := &Error{Kind: ErrNoSuchObject, Reason: why, NotRun: true}
+	if why == Restarted {
+		old.peer.mu.Lock()
+		ended := old.peer.ended
+		end.Err = old.peer.replaced
+		old.peer.mu.Unlock()
+		if !ended && t.restore(old) { // a reference with other endpoints has come meanwhile, and may have met this handle
+			h.collector.Imported(id, local)
+			return
+		}
+	}
+	old.finish(end)
+}
+
+// restore takes a handle in again that was forgotten, unless another one has taken its place.
+func (t *imports) restore(h *Handle) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, there := t.m[h.id]; there {
+		return false
+	}
+	t.m[h.id] = importEntry{weak.Make(h), h.local}
+	return true
+}
+
+// forget takes a handle out of the table, so that a reference that arrives later has another one. It reports whether it was there.
+func (t *imports) forget(id ID, local uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	there := t.m[id].gen == local
+	if there {
+		delete(t.m, id)
+	}
+	return there
 }
 
 // dropped is what a handle's cleanup needs. It holds pointers, so that it is never allocated together with small objects that
@@ -106,8 +192,8 @@ type dropped struct {
 	gen  uint64
 }
 
-// handle returns the canonical handle of the object that r names.
-func (n *Node) handle(r Ref) *Handle {
+// handle returns the canonical handle of the object that r names; keep is the object where it is one of this process.
+func (n *Node) handle(r Ref, keep any) *Handle {
 	var p *peer
 	if r.id.Process != n.id {
 		p = n.usePeer(r.id.Process)
@@ -118,12 +204,18 @@ func (n *Node) handle(r Ref) *Handle {
 	h := t.m[r.id].handle.Value()
 	fresh := h == nil
 	if fresh {
-		h = &Handle{id: r.id, node: n, peer: p}
 		t.gen++
+		h = &Handle{id: r.id, node: n, peer: p, local: t.gen, keep: keep}
 		t.m[r.id] = importEntry{weak.Make(h), t.gen}
 		runtime.AddCleanup(h, (*dropped).run, &dropped{n, p, r.id, t.gen})
 	}
 	t.mu.Unlock()
+	if fresh && p != nil && !r.id.Object.WellKnown() {
+		n.collector.Imported(r.id, h.local)
+		if n.cfg.TraceExports {
+			n.traces.addStub(h)
+		}
+	}
 	if !fresh && p != nil {
 		n.releasePeer(p) // counted for a handle that was there already
 	}
@@ -133,16 +225,11 @@ func (n *Node) handle(r Ref) *Handle {
 
 // run is the cleanup: it may only lock, delete and enqueue.
 func (d *dropped) run() {
-	t := &d.node.imports
-	t.mu.Lock()
-	last := t.m[d.id].gen == d.gen
-	if last {
-		delete(t.m, d.id)
+	d.node.imports.forget(d.id, d.gen)
+	if d.peer != nil && !d.id.Object.WellKnown() { // also of a handle that was released: a message may have met it after that
+		d.node.collector.Dropped(d.id, d.gen, false)
 	}
-	t.mu.Unlock()
-	if last {
-		d.node.collector.Dropped(d.id)
-	}
+	d.node.traces.remove(stubKey{d.id, d.gen})
 	if d.peer != nil {
 		d.node.releasePeer(d.peer)
 	}
@@ -155,52 +242,62 @@ func (n *Node) Resolve(d Descriptor, r Ref) (any, error) {
 		return nil, &Error{Op: "resolve", Kind: ErrNoSuchObject, Reason: NeverExisted, NotRun: true, Err: fmt.Errorf("the reference names no process")}
 	}
 	if r.id.Process != n.id || d.Name() == AnyName {
+		var keep any
 		if r.id.Process == n.id {
-			if _, why := n.exports.get(r.id.Object); why != 0 {
+			_, impl, why := n.exports.get(r.id.Object)
+			if why != 0 {
 				return nil, &Error{Op: "resolve", Ref: r, Kind: ErrNoSuchObject, Reason: why, NotRun: true}
 			}
+			keep = impl
 		}
-		return d.NewStub(n.handle(r))
+		return d.NewStub(n.handle(r, keep))
 	}
-	e, why := n.exports.get(r.id.Object)
-	if e == nil {
+	_, impl, why := n.exports.get(r.id.Object)
+	if why != 0 {
 		return nil, &Error{Op: "resolve", Ref: r, Kind: ErrNoSuchObject, Reason: why, NotRun: true}
 	}
-	if !reflect.TypeOf(e.impl).Implements(d.GoType()) {
+	if !reflect.TypeOf(impl).Implements(d.GoType()) {
 		return nil, &Error{Op: "resolve", Ref: r, Kind: ErrNoSuchMethod, NotRun: true,
-			Err: fmt.Errorf("%T does not implement %s", e.impl, d.Name())}
+			Err: fmt.Errorf("%T does not implement %s", impl, d.Name())}
 	}
-	return e.impl, nil
+	return impl, nil
 }
 
 // courier carries references in and out of one message; it is the codec's view of the node.
 type courier struct {
-	node *Node
-	link *link // where the message goes or comes from; nil: nowhere yet
-	in   Message
+	node   *Node
+	link   *link // where the message goes or comes from; nil: nowhere yet
+	in     Message
+	pinned bool // it is to be acknowledged, for the sake of the references in it
+
+	references int // that were written into it
 }
 
 // Export implements wire.Objects: the record for v, a stub or an object of this process, which is exported if it is not yet.
 func (c *courier) Export(t wire.Type, v any) (wire.Record, error) {
 	d := t.(Descriptor)
 	if h := d.HandleOf(v); h != nil {
-		if e, _ := c.node.exports.get(h.id.Object); e != nil && h.id.Process == c.node.id {
-			return c.own(e), nil
+		if h.Local() {
+			if e, impl, _ := c.node.exports.get(h.id.Object); e != nil {
+				return c.own(e, impl)
+			}
 		}
-		c.sent(h.id)
+		if end := h.end.Load(); end != nil && end.Kind == ErrReleased {
+			return wire.Record{}, asError(end)
+		}
 		rec := h.Ref().record()
 		rec.Endpoints = passable(rec.Endpoints, c.vantage())
-		return rec, nil
+		return rec, c.sent(h.id, h)
 	}
 	f, err := c.node.Face(d)
 	if err != nil {
 		return wire.Record{}, err
 	}
-	e, err := c.node.exports.add(newID(), f, v, true)
+	e, err := c.node.export(newID(), f, v, Collectable, true)
 	if err != nil {
 		return wire.Record{}, err
 	}
-	return c.own(e), nil
+	return c.own(e, v)
 }
 
 // Known implements wire.Objects: the record of a stub, or of an object that this process has exported.
@@ -213,7 +310,8 @@ func (c *courier) Known(t wire.Type, v any) (wire.Record, bool) {
 	if e == nil {
 		return wire.Record{}, false
 	}
-	return c.own(e), true
+	rec, err := c.own(e, v)
+	return rec, err == nil
 }
 
 // Exported implements wire.Objects.
@@ -224,19 +322,12 @@ func (c *courier) Home(rec wire.Record) (any, bool) {
 	if rec.Process != c.node.id {
 		return nil, false
 	}
-	e, _ := c.node.exports.get(rec.Object)
-	if e == nil {
-		return nil, false
-	}
-	return e.impl, true
+	_, impl, why := c.node.exports.get(rec.Object)
+	return impl, why == 0
 }
 
-func (c *courier) own(e *export) wire.Record {
-	if c.link != nil {
-		c.link.peer.lent.Store(true)
-	}
-	c.sent(ID{c.node.id, e.id})
-	return c.node.refOfExport(e, c.vantage()).record()
+func (c *courier) own(e *export, impl any) (wire.Record, error) {
+	return c.node.refOfExport(e, c.vantage()).record(), c.sent(ID{c.node.id, e.id}, impl)
 }
 
 func (c *courier) vantage() *vantage {
@@ -246,10 +337,17 @@ func (c *courier) vantage() *vantage {
 	return &c.link.vantage
 }
 
-func (c *courier) sent(id ID) {
-	if c.link != nil {
-		c.node.collector.Sent(c.link.peer.id, c.in, id)
+// sent has what the record stands for kept alive until the message is acknowledged.
+func (c *courier) sent(id ID, keep any) error {
+	if c.link == nil || id.Object.WellKnown() {
+		return nil
 	}
+	if why := c.link.line.Sent(c.in, id, keep); why != nil {
+		return why
+	}
+	c.pinned = true
+	c.references++
+	return nil
 }
 
 // Import implements wire.Objects.
@@ -258,9 +356,10 @@ func (c *courier) Import(t wire.Type, rec wire.Record) (any, error) {
 	if err != nil {
 		return nil, &Error{Op: "import", Kind: ErrUnmarshal, Err: err}
 	}
-	v, err := c.node.Resolve(t.(Descriptor), r)
-	if err == nil && c.link != nil && r.id.Process != c.node.id {
-		c.node.collector.Received(c.link.peer.id, c.in, r.id)
+	d := t.(Descriptor)
+	v, err := c.node.Resolve(d, r)
+	if err == nil && c.pinned && r.id.Process != c.node.id && !r.id.Object.WellKnown() {
+		c.link.line.Received(c.in, r.id, d.HandleOf(v).local)
 	}
 	return v, err
 }

@@ -44,6 +44,7 @@ type link struct {
 	used     atomic.Bool  // since the last tick
 	retiring atomic.Bool  // new calls take another way
 	timer    *time.Timer
+	due      time.Duration // when tick should run next, since start
 
 	bulk     atomic.Pointer[bulk] // the session for what is large; nil: none, or it is being closed
 	widening atomic.Bool          // one has been asked for
@@ -52,6 +53,9 @@ type link struct {
 	bulkMu   sync.Mutex
 	bulks    map[*bulk]struct{} // that have not been closed
 	key      ObjectID           // by which the dialler joins one; guarded by Node.mu
+
+	line    Line        // what the collector is told
+	leaving atomic.Bool // the peer has said that it ends
 
 	byeMu       sync.Mutex
 	byeSent     bool
@@ -70,6 +74,7 @@ type established struct {
 	liveness      Liveness
 	messageBytes  uint64 // that the peer takes
 	features      uint64 // of the peer
+	generation    Generation
 }
 
 // startLink makes a greeted session the peer's link and starts it. It fails if the node is closed.
@@ -85,6 +90,9 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 		w.stream, w.start, w.tasks = stream, l.start, &n.tasks
 		w.fail = l.broke(e.session)
 	}
+	l.ctl.fail = func(err error) { // the collector posts under its lock, and is told of the end
+		n.tasks.run(func() { l.broke(e.session)(err) })
+	}
 	n.mu.Lock()
 	if n.shut || !e.dialled && (n.draining.Load() || len(n.links) >= n.cfg.Limits.Connections) {
 		n.mu.Unlock()
@@ -95,8 +103,16 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	p.uses++
 	n.mu.Unlock()
 
+	if l.line = n.collector.Connected(p.id, e.generation, l); l.line == nil {
+		l.line = keepAll{}
+		close(l.ready)
+		err := &Error{Op: "connect", Kind: ErrPeerExpired, NotRun: true, Err: errStale}
+		l.fail(err)
+		return nil, err
+	}
 	p.add(l)
 	n.tasks.run(l.watch)
+	l.due = l.probe + time.Since(l.start)
 	l.timer = time.AfterFunc(l.probe, l.tick)
 	close(l.ready)
 	l.control.Attach(&controls{wire.NewControls(l.hearControl), l.broke(l.session), l.hear})
@@ -104,6 +120,9 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	n.report(n.cfg.log.Debug, "connected", "peer", p.id.String(), "at", l.session.RemoteAddr().String(), "dialled", l.dialled)
 	return l, nil
 }
+
+// errStale ends a connection of a generation that does not go on.
+var errStale = errors.New("the association has begun anew by another connection")
 
 // peerLimit is the bound that a peer has stated; 0 is none but the protocol's.
 func peerLimit(stated uint64) int {
@@ -121,7 +140,9 @@ func (l *link) fail(why *Error) {
 		l.out.close(why)
 		l.ctl.close(why)
 		<-l.ready
-		l.timer.Stop()
+		if l.timer != nil {
+			l.timer.Stop()
+		}
 		n.idle.Remove(l)
 		n.mu.Lock()
 		delete(n.links, l)
@@ -132,7 +153,11 @@ func (l *link) fail(why *Error) {
 			}
 		}
 		n.mu.Unlock()
+		l.line.Lost()
 		l.peer.remove(l, true)
+		if l.leaving.Load() && l.peer.usable() == nil {
+			n.collector.Left(l.peer.id)
+		}
 		for _, c := range l.waiting.fail(why) {
 			c.lost(why)
 		}
@@ -141,6 +166,7 @@ func (l *link) fail(why *Error) {
 		l.closeBulks()
 		n.tasks.run(func() { // Close waits for the session's own goroutines
 			l.session.Close()
+			l.peer.reconsider()
 			n.report(n.cfg.log.Debug, "disconnected", "peer", l.peer.id.String(), "why", why.Error())
 			n.releasePeer(l.peer)
 		})
@@ -208,7 +234,14 @@ func (l *link) hearControl(msg any) error {
 		l.say(wire.Pong{Nonce: m.Nonce})
 	case wire.Pong:
 	case wire.Bye:
+		if m.Leaving {
+			l.leaving.Store(true)
+		}
 		l.hearBye()
+	case wire.Batch:
+		if err := l.line.Batch(m); err != nil {
+			return &wire.ControlError{Message: "BATCH", Says: err.Error()}
+		}
 	case wire.Widen:
 		return l.hearWiden(m)
 	default:
@@ -216,6 +249,18 @@ func (l *link) hearControl(msg any) error {
 	}
 	return nil
 }
+
+// Carry implements Carrier.
+func (l *link) Carry(b wire.Batch) { l.say(b) }
+
+// Ping implements Carrier.
+func (l *link) Ping() { l.say(wire.Ping{Nonce: uint64(time.Since(l.start))}) }
+
+// Heard implements Carrier.
+func (l *link) Heard() time.Time { return l.lately() }
+
+// Fail implements Carrier.
+func (l *link) Fail(why *Error) { l.fail(why) }
 
 func misplaced(msg any) error {
 	return &wire.ControlError{Message: fmt.Sprintf("%T", msg), Says: "in the middle of a session"}
@@ -236,7 +281,13 @@ func (l *link) tick() {
 	if l.ended() {
 		return
 	}
-	silent := time.Since(l.start) - time.Duration(l.heard.Load())
+	now := time.Since(l.start)
+	if late := now - l.due; late > l.probe { // this process stood still: what the peer sent meanwhile has yet to be read
+		l.Ping()
+		l.next(now, l.probe)
+		return
+	}
+	silent := now - time.Duration(l.heard.Load())
 	silentBulk, stalled := l.tickBulks()
 	stalled = max(stalled, l.out.stalled(), l.ctl.stalled())
 	switch {
@@ -251,7 +302,7 @@ func (l *link) tick() {
 		l.fail(&Error{Kind: ErrUnreachable, Err: fmt.Errorf("%w for %v", errPeerStalls, stalled.Round(time.Millisecond))})
 		return
 	case silent >= l.probe:
-		l.say(wire.Ping{Nonce: uint64(time.Since(l.start))})
+		l.Ping()
 	}
 	l.noteIdle()
 	next := l.dead - max(silent, silentBulk, stalled)
@@ -260,12 +311,17 @@ func (l *link) tick() {
 	} else {
 		next = min(next, l.probe)
 	}
-	l.timer.Reset(next)
+	l.next(now, next)
+}
+
+// next has tick run again after a while.
+func (l *link) next(now, after time.Duration) {
+	l.due = now + after
+	l.timer.Reset(after)
 }
 
 // noteIdle gives back the buffers of a connection that went unused for a probe's time, and offers it to the bounded set of
-// idle ones; what falls out of that is retired. One to a peer that our objects were passed to is never offered: it may have
-// no other way to call them.
+// idle ones; what falls out of that is retired. One by which references are kept is never offered: it would be dialled again.
 func (l *link) noteIdle() {
 	if l.used.Swap(false) {
 		l.node.idle.Remove(l)
@@ -277,7 +333,7 @@ func (l *link) noteIdle() {
 	l.node.workers.trim()
 	l.node.buffers.trim()
 	switch {
-	case l.dialled && !l.peer.lent.Load() && l.waiting.len() == 0 && l.serving.count.Load() == 0 && !l.retiring.Load():
+	case l.dialled && !l.node.collector.Wanted(l.peer.id) && l.waiting.len() == 0 && l.serving.count.Load() == 0 && !l.retiring.Load():
 		l.node.idle.Touch(l, l.retire)
 		if l.ended() {
 			l.node.idle.Remove(l)
@@ -407,7 +463,15 @@ func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 		if err != nil {
 			return err
 		}
+		m := Message{Call: h.Number, Result: true}
+		pinned := h.Flags&wire.ReplyPinned != 0
+		if pinned && !l.line.Arrived(m) {
+			return nil // the connection is over, and so is the call
+		}
 		c := l.waiting.take(h.Slot)
+		if pinned && (c == nil || c.number != h.Number) {
+			l.line.Done(m) // nobody waits for it any more
+		}
 		if c != nil && r.b == nil {
 			l.out.unheard.Store(0) // the peer has read the call
 		}

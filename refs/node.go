@@ -30,6 +30,7 @@ type Node struct {
 	faces        faces
 	exports      exports
 	imports      imports
+	traces       traces
 	buffers      buffers
 	outgoing     sync.Pool   // *Outgoing
 	incoming     sync.Pool   // *Incoming
@@ -46,6 +47,7 @@ type Node struct {
 	workers workers // serve them
 
 	number       atomic.Uint64 // of the last call made: to each peer they grow, and none is used twice
+	redials      atomic.Int64  // peers that are being dialled because they are wanted
 	rootCalls    atomic.Int64  // calls being served that began a chain
 	pendingBytes atomic.Int64  // arguments of the calls being served
 	draining     atomic.Bool
@@ -64,7 +66,7 @@ type Node struct {
 
 // New makes a node. It validates the options and does no I/O. collect makes its garbage collector; nil: everything exported
 // stays alive.
-func New(o Options, collect func(*Node) Collector) (*Node, error) {
+func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 	cfg, err := o.freeze()
 	if err != nil {
 		return nil, err
@@ -89,7 +91,7 @@ func New(o Options, collect func(*Node) Collector) (*Node, error) {
 	copy(n.secret[:], slices.Concat(a[:], b[:]))
 	n.base, n.cancel = context.WithCancelCause(context.Background())
 	if collect != nil {
-		n.collector = collect(n)
+		n.collector = collect(n, host{n})
 	}
 	return n, nil
 }
@@ -201,6 +203,7 @@ func (n *Node) Close() error {
 	for _, l := range links {
 		l.fail(closed)
 	}
+	n.collector.Close()
 	n.tasks.wait()
 	n.workers.close()
 	return errors.Join(errs...)
@@ -274,21 +277,27 @@ func (n *Node) closed() bool {
 // Connect finds out which process answers at an endpoint, connecting to it unless there is a session already, and returns its
 // id: this node's own where the endpoint is its own.
 func (n *Node) Connect(ctx context.Context, endpoint string) (ProcessID, error) {
-	id, _, err := n.Session(ctx, endpoint)
-	return id, err
+	a, _, err := n.Session(ctx, endpoint)
+	return a.Process, err
+}
+
+// Association names what two processes have with each other for as long as neither gives the other up.
+type Association struct {
+	Process ProcessID // the other one
+	Epoch   uint64    // another one after the lease has run out, or one of the two has forgotten the other
 }
 
 // Session connects to the process that answers at an endpoint as Connect does, and returns a channel that is closed when
 // that connection is gone; nil where the endpoint is this node's own.
-func (n *Node) Session(ctx context.Context, endpoint string) (ProcessID, <-chan struct{}, error) {
+func (n *Node) Session(ctx context.Context, endpoint string) (Association, <-chan struct{}, error) {
 	l, err := n.linkTo(ctx, endpoint)
 	switch {
 	case err != nil:
-		return ProcessID{}, nil, err
+		return Association{}, nil, err
 	case l == nil:
-		return n.id, nil, nil
+		return Association{Process: n.id}, nil, nil
 	}
-	return l.peer.id, l.gone, nil
+	return Association{l.peer.id, l.line.Epoch()}, l.gone, nil
 }
 
 // RefAt returns a reference to a well-known object of the process that answers at the endpoint.

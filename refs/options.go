@@ -26,6 +26,15 @@ type Options struct {
 	// Liveness says when a silent connection is taken for dead.
 	Liveness Liveness
 
+	// Lease is how long a process that this one hears nothing from keeps what it holds of this node's objects; after that, all of it is
+	// given up, in both directions. It must be longer than Liveness.Dead. Zero: 60 s.
+	Lease time.Duration
+
+	// TraceExports has Holders and the profiles rmi.exports and rmi.stubs of runtime/pprof tell where in the program each object was
+	// exported and each stub came to be, at the price of a stack for each of them. All nodes of a process that set it share the
+	// profiles.
+	TraceExports bool
+
 	// Timeout bounds calls whose context has no deadline. Zero: no bound; a dead peer still ends them.
 	Timeout time.Duration
 
@@ -56,7 +65,7 @@ type Options struct {
 
 // Liveness is negotiated when two processes meet: the shorter times of both count. They measure only the connection.
 type Liveness struct {
-	Probe time.Duration // a connection silent for so long is asked for a sign of life. Zero: 5 s
+	Probe time.Duration // a connection silent for so long is asked for a sign of life. Zero: 5 s, at most a twelfth of Lease
 	Dead  time.Duration // a connection silent for so long is broken off. Zero: three times Probe
 }
 
@@ -77,7 +86,8 @@ type Limits struct {
 	CallsPerPeer      int   // calls of one peer that run at once, nested ones included; beyond it ErrOverloaded. Zero: 65,536
 	PendingHandshakes int   // connections that have not said who they are; beyond it the oldest is closed. Zero: 1,024
 	Connections       int   // connections in all; beyond it new ones are refused with ErrOverloaded. Zero: 16,384
-	IdleConnections   int   // connections dialled and idle; beyond it the longest idle is closed. Zero: 1,024
+	IdleConnections   int   // connections dialled, idle, and not needed to keep references; beyond it the longest idle is closed. Zero: 1,024
+	HeldPerPeer       int   // objects of this node that one peer may hold; its references to more are ErrNoSuchObject with the reason Quota. Zero: 1,000,000
 }
 
 // What a filter decides by, and says.
@@ -97,7 +107,8 @@ const (
 
 // ExportOptions are what holds for one exported object. The zero value is valid.
 type ExportOptions struct {
-	Filter Filter // asked before Options.Filter about the arguments of calls on the object. Nil: only that one is
+	Filter       Filter // asked before Options.Filter about the arguments of calls on the object. Nil: only that one is
+	Unreferenced func() // called when no process holds the object any more, after one did; each time, on a goroutine of its own. Nil: the object's method Unreferenced(), if it has one, is
 }
 
 // config is Options checked, defaulted and frozen.
@@ -110,7 +121,7 @@ type config struct {
 func (o Options) freeze() (config, error) {
 	for name, d := range map[string]time.Duration{
 		"HandshakeTimeout": o.HandshakeTimeout, "Liveness.Probe": o.Liveness.Probe,
-		"Liveness.Dead": o.Liveness.Dead, "Timeout": o.Timeout,
+		"Liveness.Dead": o.Liveness.Dead, "Timeout": o.Timeout, "Lease": o.Lease,
 	} {
 		if d < 0 {
 			return config{}, fmt.Errorf("rmi: Options.%s is negative (%v): leave it zero for the default", name, d)
@@ -122,7 +133,7 @@ func (o Options) freeze() (config, error) {
 		"Limits.Depth": int64(l.Depth), "Limits.Objects": int64(l.Objects), "Limits.Alloc": l.Alloc,
 		"Limits.PendingBytes": l.PendingBytes, "Limits.CallsPerPeer": int64(l.CallsPerPeer),
 		"Limits.PendingHandshakes": int64(l.PendingHandshakes), "Limits.IdleConnections": int64(l.IdleConnections),
-		"Limits.Connections": int64(l.Connections),
+		"Limits.Connections": int64(l.Connections), "Limits.HeldPerPeer": int64(l.HeldPerPeer),
 	} {
 		if n < 0 {
 			return config{}, fmt.Errorf("rmi: Options.%s is negative (%d): leave it zero for the default", name, n)
@@ -146,6 +157,9 @@ func (o Options) freeze() (config, error) {
 	if o.Liveness.Dead <= o.Liveness.Probe {
 		return config{}, fmt.Errorf("rmi: Options.Liveness: Dead (%v) must be longer than Probe (%v)", o.Liveness.Dead, o.Liveness.Probe)
 	}
+	if o.Lease <= o.Liveness.Dead {
+		return config{}, fmt.Errorf("rmi: Options.Lease (%v) must be longer than Liveness.Dead (%v)", o.Lease, o.Liveness.Dead)
+	}
 	c := config{Options: o, log: o.Logger}
 	if c.log == nil {
 		c.log = slog.New(quiet{slog.Default().Handler()})
@@ -163,7 +177,8 @@ func (o Options) freeze() (config, error) {
 
 func defaults(o *Options) {
 	setDefault(&o.HandshakeTimeout, 10*time.Second)
-	setDefault(&o.Liveness.Probe, 5*time.Second)
+	setDefault(&o.Lease, 60*time.Second)
+	setDefault(&o.Liveness.Probe, max(1, min(5*time.Second, o.Lease/12)))
 	setDefault(&o.Liveness.Dead, 3*o.Liveness.Probe)
 	setDefault(&o.MaxCalls, 10_000)
 	setDefault(&o.MaxCallDepth, 1_000)
@@ -177,6 +192,7 @@ func defaults(o *Options) {
 	setDefault(&l.PendingHandshakes, 1024)
 	setDefault(&l.Connections, 16<<10)
 	setDefault(&l.IdleConnections, 1024)
+	setDefault(&l.HeldPerPeer, 1_000_000)
 }
 
 func setDefault[T comparable](p *T, v T) {

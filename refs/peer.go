@@ -20,19 +20,24 @@ type peer struct {
 	uses int // handles, links and operations that refer to it; guarded by Node.mu
 
 	current atomic.Pointer[link]
-	lent    atomic.Bool // one of our objects was passed to it
 
 	mu       sync.Mutex
 	links    []*link
-	named    []string      // the endpoints that it named itself
-	heard    []string      // those that others named, the latest first
-	greeting bool          // a HELLO of ours is under way; there is at most one
-	dial     *dialing      // the attempt to reach it, if one is under way
-	changed  chan struct{} // closed at the next change of links or greeting, for those who wait; nil: nobody does
-	ended    bool          // another process answered at every endpoint, and none was learnt since
-	known    bool          // token and gen are set
-	token    [16]byte      // digest of what it presented when it was first met
-	gen      uint64        // generation of the association
+	named    []string            // the endpoints that it named itself
+	heard    []string            // those that others named, the latest first
+	greeting bool                // a HELLO of ours is under way; there is at most one
+	dial     *dialing            // the attempt to reach it, if one is under way
+	changed  chan struct{}       // closed at the next change of links or greeting, for those who wait; nil: nobody does
+	ended    bool                // another process answered at every endpoint, and none was learnt since
+	replaced error               // with ended: what answers where
+	wanted   bool                // the association has to go on
+	waits    bool                // redial runs
+	theirs   bool                // the last link was dialled by the peer
+	watchers map[*watch]struct{} // told when the peer is given up
+	known    bool                // token and gen are set
+	token    [16]byte            // digest of what it presented when it was first met
+	agreeing int                 // handshakes that have agreed on a generation, and come to no connection yet
+	gen      uint64              // the latest generation of the association, which may be over
 }
 
 // usePeer returns the peer, making it where there is none, and counts the caller in; to be ended by releasePeer.
@@ -142,13 +147,10 @@ func (p *peer) add(l *link) {
 	if len(p.links) >= maxLinks {
 		surplus = p.links[0]
 	}
-	first := len(p.links) == 0
 	p.links = append(p.links, l)
 	p.current.Store(keep)
+	p.theirs = !l.dialled
 	p.signal()
-	if first {
-		p.node.collector.Connected(p.id) // under mu, so that it never comes after the Disconnected that follows it
-	}
 	p.mu.Unlock()
 	for _, old := range retire {
 		old.retire()
@@ -189,9 +191,6 @@ func (p *peer) remove(l *link, gone bool) {
 		}
 	}
 	p.signal()
-	if gone && len(p.links) == 0 {
-		p.node.collector.Disconnected(p.id)
-	}
 	p.mu.Unlock()
 }
 
@@ -199,6 +198,7 @@ func (p *peer) remove(l *link, gone bool) {
 // which goes on when ctx ends, within Options.HandshakeTimeout.
 func (p *peer) connect(ctx context.Context) (*link, error) {
 	var d *dialing // the one attempt that this caller waits for
+	retries := 0
 	for {
 		if l := p.usable(); l != nil {
 			return l, nil
@@ -218,8 +218,8 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 			continue
 		}
 		if p.ended {
-			p.mu.Unlock()
-			return nil, &Error{Op: "connect", Kind: ErrNoSuchObject, Reason: Restarted, NotRun: true}
+			defer p.mu.Unlock()
+			return nil, &Error{Op: "connect", Kind: ErrNoSuchObject, Reason: Restarted, NotRun: true, Err: p.replaced}
 		}
 		if d == nil {
 			if p.dial == nil {
@@ -233,6 +233,11 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 		case <-d.done:
 			if l := p.usable(); d.err != nil && l != nil { // it reached us meanwhile
 				return l, nil
+			}
+			if errors.Is(d.err, errStale) && retries < 3 { // another connection, which crossed, has begun the next generation
+				retries++
+				d = nil
+				continue
 			}
 			return d.link, d.err
 		case <-changed:

@@ -31,6 +31,23 @@ func (o ObjectID) WellKnown() bool {
 	return o[15] != 0 && [15]byte(o[:15]) == [15]byte{}
 }
 
+// namedPrefix is how the ids of named objects begin: no random one does.
+const namedPrefix = "rmi:name"
+
+// NamedObject returns the id that an object has by a name, in whatever process it lives.
+func NamedObject(name string) (id ObjectID) {
+	sum := sha256.Sum256([]byte(name))
+	copy(id[:], namedPrefix)
+	copy(id[len(namedPrefix):], sum[:])
+	return id
+}
+
+// Named reports whether the id stands for a name. Such an object is found in whatever process has it, as a well-known one is.
+func (o ObjectID) Named() bool { return string(o[:len(namedPrefix)]) == namedPrefix }
+
+// Fixed reports whether the id is valid under any incarnation of a process.
+func (o ObjectID) Fixed() bool { return o.WellKnown() || o.Named() }
+
 // String returns a short digest that tells objects apart without giving the id away.
 func (o ObjectID) String() string {
 	sum := sha256.Sum256(o[:])
@@ -48,6 +65,9 @@ func (id ID) String() string { return id.Object.String() + "@" + id.Process.Stri
 
 func newID() (id [16]byte) {
 	rand.Read(id[:])
+	if ObjectID(id).Fixed() {
+		return newID()
+	}
 	return id
 }
 

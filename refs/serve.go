@@ -179,14 +179,19 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 	in := n.newIncoming()
 	in.keep(frame, body, lent)
 	in.Method, in.slot, in.object = h.Method, h.Slot, h.Object
-	in.arrives = courier{n, l, Message{Call: h.Number, Caller: l.peer.id}}
-	in.leaves = courier{n, l, Message{Call: h.Number, Caller: l.peer.id, Result: true}}
+	in.arrives = courier{node: n, link: l, in: Message{Call: h.Number}, pinned: h.Pinned}
+	in.leaves = courier{node: n, link: l, in: Message{Call: h.Number, Result: true, method: h.Method}}
+	if h.Pinned && !l.line.Arrived(in.arrives.in) {
+		in.drop()
+		return nil // the connection is over, and so is the call
+	}
 	in.ctx = &callContext{link: l, number: h.Number, depth: h.Depth}
 	if h.Timeout > 0 {
 		in.ctx.deadline = now.Add(h.Timeout)
 	}
 	count, err := l.serving.add(in.ctx, len(frame) >= largeFrame)
 	if err != nil {
+		in.received()
 		in.ctx.end(nil)
 		return err
 	}
@@ -245,6 +250,7 @@ func (in *Incoming) admit(ofPeer int) *Error {
 // done ends the accounting of the call.
 func (in *Incoming) done() {
 	n, c := in.node, in.ctx
+	in.received()
 	c.end(nil)
 	c.link.serving.remove(c.number)
 	if c.depth == 0 {
@@ -305,7 +311,7 @@ func (in *Incoming) respond(frame []byte) {
 // call finds the object and the method, and runs it.
 func (in *Incoming) call() error {
 	n := in.node
-	e, f, table, why := n.exports.acquire(in.object, in.Method)
+	e, impl, f, table, why := n.exports.acquire(in.object, in.Method)
 	if e == nil {
 		return &Error{Kind: ErrNoSuchObject, Reason: why}
 	}
@@ -322,19 +328,27 @@ func (in *Incoming) call() error {
 	if f == nil {
 		return &Error{Kind: ErrNoSuchMethod, Err: n.exports.signatures(e)}
 	}
-	in.face, in.types = f, table
+	in.face, in.types, in.leaves.in.face = f, table, f
 	in.Args.Reset(n.codec, table, &in.arrives, "argument", in.body)
 	in.Args.SetFilters(e.admits(), n.cfg.Filter)
 	if in.frame != nil {
 		in.Args.Lend()
 	}
 	in.startResults(table)
-	return f.Serve(in.ctx, e.impl, in)
+	return f.Serve(in.ctx, impl, in)
 }
 
 func (in *Incoming) startResults(t *wire.Table) {
 	in.Results.Reset(in.node.codec, t, &in.leaves, "result", in.reply[:wire.ReplyHeaderBytes])
 	in.Results.Borrow(&in.node.buffers)
+}
+
+// received has the arguments acknowledged, once: all references among them are known, or will not be looked at.
+func (in *Incoming) received() {
+	if in.arrives.pinned {
+		in.arrives.pinned = false
+		in.arrives.link.line.Done(in.arrives.in)
+	}
 }
 
 // Begin checks that the arguments were read; after it, the call counts as begun. Without it the method must not be run.
@@ -350,6 +364,7 @@ func (in *Incoming) Begin() error {
 	if in.ctx.ended() {
 		return &Error{Err: contextError(in.ctx)}
 	}
+	in.received()
 	in.begun = true
 	return nil
 }
@@ -422,6 +437,10 @@ func (in *Incoming) panicked(err error) *Error {
 
 // refusal builds the reply for an error of the runtime.
 func (in *Incoming) refusal(e *Error) []byte {
+	if in.leaves.pinned { // in results that are not sent
+		in.leaves.pinned = false
+		in.leaves.link.line.Unsent(in.leaves.in)
+	}
 	flags := wire.ReplyError | wire.ReplyRuntime
 	if !in.begun {
 		flags |= wire.ReplyNotStarted
@@ -431,6 +450,10 @@ func (in *Incoming) refusal(e *Error) []byte {
 }
 
 func (in *Incoming) finishReply(frame []byte, flags wire.ReplyFlags) []byte {
+	if in.leaves.pinned {
+		flags |= wire.ReplyPinned
+		frame = wire.AppendReplyNumber(frame, in.ctx.number)
+	}
 	wire.AppendReplyHeader(frame[:0], wire.ReplyHeader{Flags: flags, Slot: in.slot})
 	if err := wire.FinishFrame(frame); err != nil {
 		return in.refusal(&Error{Kind: ErrLimit, Err: err})

@@ -433,11 +433,11 @@ func TestAKeeperIsClosedInTheMiddleOfRestoring(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ref, err := node.Export(skeleton.AnyObject, new(listener))
+		ref, err := node.Export(refs.Pinned, refs.ExportOptions{}, skeleton.AnyObject, new(listener))
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, err := node.Connect(t.Context(), x.Endpoint)
+		in, _, err := node.Session(t.Context(), x.Endpoint)
 		if err != nil {
 			t.Fatal(err)
 		}

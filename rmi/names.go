@@ -51,12 +51,18 @@ func bind(ctx context.Context, n *Node, op, url string, b skeleton.Bound,
 	if err != nil {
 		return naming(op, url, err)
 	}
+	var in refs.Association
+	if elsewhere {
+		if in, _, err = n.refs.Session(ctx, u.Endpoint); err != nil {
+			return naming(op, url, err)
+		}
+	}
 	since := time.Now()
 	if err := put(reg, ctx, u.Name, obj); err != nil {
 		return naming(op, url, err)
 	}
 	if elsewhere {
-		n.keeper.Keep(u, obj, remote.Handle().ID().Process, since)
+		n.keeper.Keep(u, obj, in, since)
 	}
 	return nil
 }
@@ -140,7 +146,7 @@ func LocateRegistry(ctx context.Context, n *Node, url string) (registry.Registry
 
 // ServeRegistry makes reg the registry of this node, found at the node's endpoints by those who know nothing but an address.
 func ServeRegistry(n *Node, reg registry.Registry) error {
-	_, err := n.refs.ExportAt(refs.RegistryObject(), registry.RemoteRegistry, reg)
+	_, err := n.refs.ExportAt(refs.RegistryObject(), refs.Pinned, ExportOptions{}, registry.RemoteRegistry, reg)
 	return err
 }
 

@@ -17,12 +17,34 @@ import (
 // The implementation must be a pointer (ErrNotPointer); all pointers to one type of size zero are one object.
 //
 // Objects that are passed as arguments or results are exported by that, and need no Export, but for pointers to types of size
-// zero: passed without it, they are ErrNotPointer.
-func Export(n *Node, b skeleton.Bound) (Ref, error) {
+// zero: passed without it, they are ErrNotPointer. What was exported by being passed lives as after ExportCollectable.
+func Export(n *Node, b skeleton.Bound) (Ref, error) { return export(n, refs.Pinned, b) }
+
+// ExportCollectable is Export without keeping the object: it lives while it is reachable in this process or held in another one, by a
+// stub or by a message under way, and is exported no longer once it is garbage. The Ref that is returned holds nothing. (Go keeps objects
+// of less than 16 bytes without pointers together, so that such a one may become garbage only with its neighbours.)
+func ExportCollectable(n *Node, b skeleton.Bound) (Ref, error) {
+	return export(n, refs.Collectable, b)
+}
+
+func export(n *Node, l refs.Lifetime, b skeleton.Bound) (Ref, error) {
 	if err := unbound("export", "", b); err != nil {
 		return Ref{}, err
 	}
-	return n.refs.ExportWith(b.Options(), b.Descriptor(), b.Impl())
+	return n.refs.Export(l, b.Options(), b.Descriptor(), b.Impl())
+}
+
+// ExportAs is Export under an id that stands for a name: references to the object stay valid when this process ends and another one, at
+// the same endpoint, exports its object by that name. Whoever knows the name can make the id, so that the id is no capability.
+// ErrAlreadyBound where another object has the name, or the object another id.
+func ExportAs(n *Node, name string, b skeleton.Bound) (Ref, error) {
+	if err := unbound("export", "", b); err != nil {
+		return Ref{}, err
+	}
+	if name == "" {
+		return Ref{}, &Error{Op: "export", NotRun: true, Err: errors.New("the name to export the object by is empty")}
+	}
+	return n.refs.ExportAt(refs.NamedObject(name), refs.Pinned, b.Options(), b.Descriptor(), b.Impl())
 }
 
 // unbound says that b was not made by a descriptor's Of.

@@ -54,13 +54,13 @@ type (
 	Error     = refs.Error     // what the runtime itself reports
 	Kind      = refs.Kind      // what an Error is about: the sentinels below
 	Reason    = refs.Reason    // why an object is missing
-	Stats     = gc.Stats       // what references have moved
 
 	Filter        = refs.Filter        // decides what a message may make a node allocate
 	FilterInfo    = refs.FilterInfo    // what a Filter decides by
 	FilterError   = refs.FilterError   // says what a Filter rejected
 	Verdict       = refs.Verdict       // what a Filter says: Allow, Reject or Undecided
 	ExportOptions = refs.ExportOptions // what holds for one exported object
+	Holder        = gc.Holder          // a process that holds an object
 )
 
 // What a Filter says.
@@ -99,6 +99,10 @@ const (
 	LeaseExpired = refs.LeaseExpired
 	Collected    = refs.Collected
 	Unexported   = refs.Unexported
+
+	IntroducerLost = refs.IntroducerLost
+	Quota          = refs.Quota
+	Ended          = refs.Ended
 )
 
 // MayHaveRun reports whether the call that returned err may have started: false only if it certainly never did, so that it is safe to
@@ -117,18 +121,18 @@ func Caller(ctx context.Context) Peer { return refs.Caller(ctx) }
 // Node is one process's part of the object space. Several may live in one process; they share nothing. Its methods may be
 // called concurrently.
 type Node struct {
-	refs   *refs.Node
-	ledger *gc.Ledger
-	keeper *registry.Keeper
+	refs      *refs.Node
+	collector *gc.Collector
+	keeper    *registry.Keeper
 }
 
 // NewNode makes a node. It validates the options and does no I/O. The node listens nowhere until Listen: it can call, be
 // called over its own connections, and nothing else. Close or Shutdown ends it.
 func NewNode(o Options) (*Node, error) {
 	n := &Node{}
-	inner, err := refs.New(o, func(r *refs.Node) refs.Collector {
-		n.ledger = gc.New(r)
-		return n.ledger
+	inner, err := refs.New(o, func(r *refs.Node, h refs.Host) refs.Collector {
+		n.collector = gc.New(r.ID(), h, gc.Options{Lease: r.Options().Lease, Quota: r.Options().Limits.HeldPerPeer})
+		return n.collector
 	})
 	if err != nil {
 		return nil, err
@@ -149,8 +153,10 @@ func (n *Node) Listen(endpoint string) (string, error) { return n.refs.Listen(en
 // node's objects name its address.
 func (n *Node) Serve(l net.Listener) error { return n.refs.Serve(l) }
 
-// Stats returns what references have moved since the node was made.
-func (n *Node) Stats() Stats { return n.ledger.Stats() }
+// Stats returns what the node has and did.
+func (n *Node) Stats() Stats {
+	return Stats{Stats: n.collector.Stats(), Exports: n.refs.Exports(), Connections: n.refs.Links()}
+}
 
 // Close ends the node abruptly: calls that it makes end in ErrNodeClosed, contexts of calls that it serves are cancelled. It
 // does not wait for methods that are still running. Closing twice is harmless.

@@ -87,10 +87,11 @@ type Join struct{ Key [16]byte }
 // Joined answers a Join.
 type Joined struct{}
 
-// The first element of each message. 3, a batch for the collector, is reserved: it is refused as unknown.
+// The first element of each message.
 const (
 	controlHello   = 1
 	controlWelcome = 2
+	controlBatch   = 3
 	controlPing    = 4
 	controlPong    = 5
 	controlBye     = 6
@@ -112,7 +113,7 @@ type ControlError struct {
 
 func (e *ControlError) Error() string { return e.Message + ": " + e.Says }
 
-// AppendControl appends a message, a Hello, Welcome, Ping, Pong, Bye, Widen, Join or Joined, with its length in front. It fails where the message
+// AppendControl appends a message, a Hello, Welcome, Batch, Ping, Pong, Bye, Widen, Join or Joined, with its length in front. It fails where the message
 // is out of the protocol's bounds.
 func AppendControl(buf []byte, msg any) ([]byte, error) {
 	var fields []any
@@ -139,6 +140,8 @@ func AppendControl(buf []byte, msg any) ([]byte, error) {
 		fields = []any{controlJoin, m.Key}
 	case Joined:
 		fields = []any{controlJoined}
+	case Batch:
+		fields = m.fields()
 	default:
 		return buf, fmt.Errorf("%T is no control message", msg)
 	}
@@ -276,6 +279,8 @@ func parseControl(body []byte) (any, error) {
 		msg = Join{f.identity()}
 	case controlJoined:
 		msg = Joined{}
+	case controlBatch:
+		msg = f.batch()
 	default:
 		f.fail(fmt.Sprintf("kind %d is unknown", kind))
 	}

@@ -94,7 +94,7 @@ func TestControlMessagesThatBreakTheProtocolAreRefused(t *testing.T) {
 		{[]byte{0, 0, 0, 3, 0x81, 0x06, 0x00}, "extraneous"},
 		{control(t, 4, [][][][]int{{{{1}}}}), "nested"},
 		{control(t, 4, make([]int, 65)), "64"},
-		{control(t, 3), "kind 3 is unknown"},
+		{control(t, 99), "kind 99 is unknown"},
 		{control(t, "4"), "field 1 has the wrong type"},
 		{control(t, 4), "PING: field 2 is missing"},
 		{control(t, 4, -1), "PING: field 2 has the wrong type"},

@@ -39,8 +39,12 @@ const (
 	hasMap      = 0x80      // the flag of a frame whose header is followed by a CBOR map of extensions, which a receiver skips
 )
 
+// callPinned is the flag of a CALL whose arguments hold references that the caller keeps alive until they are acknowledged.
+const callPinned = 1
+
 // CallHeader is the fixed part of a CALL.
 type CallHeader struct {
+	Pinned  bool          // references among the arguments are kept alive until the receiver acknowledges the message
 	Depth   uint16        // of calls within calls, for bounding recursion between processes
 	Number  uint64        // the call's identity on its lane
 	Slot    uint64        // echoed by the reply
@@ -57,15 +61,20 @@ const (
 	ReplyError                             // an error item follows, before the results if there are any
 	ReplyNotStarted                        // the call never reached the object's code
 	ReplyRuntime                           // the error is the runtime's, not the method's
+	ReplyPinned                            // references in it are kept alive until the receiver acknowledges the message; its last 8 bytes are the call's number
 
-	knownReplyFlags = ReplyResults | ReplyError | ReplyNotStarted | ReplyRuntime
+	knownReplyFlags = ReplyResults | ReplyError | ReplyNotStarted | ReplyRuntime | ReplyPinned
 )
 
 // ReplyHeader is the fixed part of a REPLY.
 type ReplyHeader struct {
-	Flags ReplyFlags
-	Slot  uint64 // of the call
+	Flags  ReplyFlags
+	Slot   uint64 // of the call
+	Number uint64 // of the call, with ReplyPinned: whoever gave the call up must acknowledge the reply all the same
 }
+
+// replyTrailerBytes is how long the end of a REPLY with ReplyPinned is.
+const replyTrailerBytes = 8
 
 // CancelHeader is the whole of a CANCEL.
 type CancelHeader struct {
@@ -97,7 +106,11 @@ func AppendCallHeader(buf []byte, h CallHeader) []byte {
 	if timeout < 0 {
 		timeout = 1
 	}
-	buf = append(buf, 0, 0, 0, 0, byte(CallFrame), 0)
+	flags := byte(0)
+	if h.Pinned {
+		flags = callPinned
+	}
+	buf = append(buf, 0, 0, 0, 0, byte(CallFrame), flags)
 	buf = binary.BigEndian.AppendUint16(buf, h.Depth)
 	buf = binary.BigEndian.AppendUint64(buf, h.Number)
 	buf = binary.BigEndian.AppendUint64(buf, h.Slot)
@@ -106,10 +119,16 @@ func AppendCallHeader(buf []byte, h CallHeader) []byte {
 	return binary.BigEndian.AppendUint64(buf, h.Method)
 }
 
-// AppendReplyHeader appends the header of a REPLY, its length left 0 for [FinishFrame].
+// AppendReplyHeader appends the header of a REPLY, its length left 0 for [FinishFrame]. What follows a reply with ReplyPinned ends
+// with its number: AppendReplyNumber.
 func AppendReplyHeader(buf []byte, h ReplyHeader) []byte {
 	buf = append(buf, 0, 0, 0, 0, byte(ReplyFrame), byte(h.Flags), 0, 0)
 	return binary.BigEndian.AppendUint64(buf, h.Slot)
+}
+
+// AppendReplyNumber appends the end of a REPLY with ReplyPinned.
+func AppendReplyNumber(buf []byte, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(buf, number)
 }
 
 // AppendCancel appends a whole CANCEL, its length included.
@@ -131,7 +150,7 @@ func FinishFrame(buf []byte) error {
 // ParseCall splits a whole CALL, as a [FrameHandler] gets it, into its header and the arguments, which are part of
 // frame.
 func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
-	_, rest, err := parseFrame(frame, CallFrame, CallHeaderBytes, 0)
+	flags, rest, err := parseFrame(frame, CallFrame, CallHeaderBytes, callPinned)
 	if err != nil {
 		return CallHeader{}, nil, err
 	}
@@ -140,6 +159,7 @@ func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
 		return CallHeader{}, nil, &FrameError{CallFrame, "its timeout overflows"}
 	}
 	h = CallHeader{
+		Pinned:  flags&callPinned != 0,
 		Depth:   binary.BigEndian.Uint16(frame[6:]),
 		Number:  binary.BigEndian.Uint64(frame[8:]),
 		Slot:    binary.BigEndian.Uint64(frame[16:]),
@@ -156,7 +176,15 @@ func ParseReply(frame []byte) (h ReplyHeader, body []byte, err error) {
 	if err != nil {
 		return ReplyHeader{}, nil, err
 	}
-	return ReplyHeader{Flags: ReplyFlags(flags), Slot: binary.BigEndian.Uint64(frame[8:])}, rest, nil
+	h = ReplyHeader{Flags: ReplyFlags(flags), Slot: binary.BigEndian.Uint64(frame[8:])}
+	if h.Flags&ReplyPinned != 0 {
+		at := len(rest) - replyTrailerBytes
+		if at < 0 {
+			return ReplyHeader{}, nil, &FrameError{ReplyFrame, "its references are kept alive, and the call's number is missing at its end"}
+		}
+		h.Number, rest = binary.BigEndian.Uint64(rest[at:]), rest[:at]
+	}
+	return h, rest, nil
 }
 
 // ParseCancel reads a whole CANCEL.

@@ -61,7 +61,7 @@ func TestAParsedFrameIsWhatWasAppended(t *testing.T) {
 	if err := FinishFrame(frame); err != nil {
 		t.Fatal(err)
 	}
-	if h, body, err := ParseReply(frame); err != nil || h != (ReplyHeader{ReplyResults, 9}) || len(body) != 0 {
+	if h, body, err := ParseReply(frame); err != nil || h != (ReplyHeader{Flags: ReplyResults, Slot: 9}) || len(body) != 0 {
 		t.Errorf("got %+v, %x, %v", h, body, err)
 	}
 	if h, err := ParseCancel(AppendCancel(nil, CancelHeader{8})); err != nil || h.Number != 8 {
@@ -128,7 +128,7 @@ func TestFramesThatBreakTheProtocolAreRefused(t *testing.T) {
 		"its length field says 53":     edit(3, 53),
 		"REPLY: a CALL is expected":    edit(4, 2),
 		"frame kind 9: a CALL is":      edit(4, 9),
-		"CALL: flags 0x03 are unknown": edit(5, 0x83),
+		"CALL: flags 0x06 are unknown": edit(5, 0x87),
 		"CALL: its timeout overflows":  edit(24, 0x80),
 	} {
 		var typed *FrameError
@@ -286,6 +286,8 @@ func sampleControls() []any {
 			Endpoints: []string{"tcp://c:1"}, Features: 5, Probe: time.Second, Dead: 3 * time.Second, Reason: "because", Refusal: 3, MessageBytes: 9},
 		Welcome{Status: StatusNew},
 		Ping{1 << 40}, Pong{0}, Bye{}, Bye{Leaving: true}, Widen{}, Widen{Key: [16]byte{1}}, Join{Key: [16]byte{2}}, Joined{},
+		Batch{Generation: 1, Seq: 2, Ack: 1, Clean: [][16]byte{{1}}, Dirty: [][16]byte{{2}, {3}}, Gone: []Gone{{[16]byte{4}, 5}},
+			Acks: []MessageKey{{7, true, true}}, Queries: []MessageKey{{Call: 8}}},
 	}
 }
 

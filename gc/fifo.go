@@ -1,0 +1,152 @@
+package gc
+
+import (
+	"fmt"
+
+	"github.com/rmigo/rmigo/refs"
+)
+
+// fifo is one association's reliable stream of what the two collectors tell each other, both directions: batches are numbered, applied
+// in order and acknowledged, and those that are not are sent again over the next connection. It belongs to one generation.
+//
+// Within one connection batches neither overtake each other nor get lost, so that nothing is repeated on a timer.
+type fifo struct {
+	queue   queue
+	made    uint64       // number of the last batch made
+	unacked []refs.Batch // by number, without a gap, the last being made
+	applied uint64       // the last batch of the peer's that was applied
+	ackDue  bool         // the peer does not know that yet
+}
+
+// queue is what has not gone into a batch. Of an object that is dropped and held again, or the other way round, the last counts:
+// a batch is applied as a whole.
+type queue struct {
+	holds   map[refs.ObjectID]bool // dirty, or clean
+	order   []refs.ObjectID        // of holds, as they were queued first; those that holds lacks were cancelled
+	gone    []refs.Gone
+	acks    []refs.MessageKey
+	queries []refs.MessageKey
+}
+
+func (q *queue) hold(id refs.ObjectID, dirty bool) {
+	if _, there := q.holds[id]; !there {
+		if q.holds == nil {
+			q.holds = map[refs.ObjectID]bool{}
+		}
+		q.order = append(q.order, id)
+	}
+	q.holds[id] = dirty
+}
+
+// cancel takes back what is queued about the object; it reports whether there was anything.
+func (q *queue) cancel(id refs.ObjectID) bool {
+	_, there := q.holds[id]
+	delete(q.holds, id)
+	return there
+}
+
+func (q *queue) empty() bool {
+	return len(q.holds)+len(q.gone)+len(q.acks)+len(q.queries) == 0
+}
+
+// len is how many things are queued.
+func (q *queue) len() int { return len(q.holds) + len(q.gone) + len(q.acks) + len(q.queries) }
+
+// idle reports whether nothing is queued or unacknowledged.
+func (f *fifo) idle() bool { return f.queue.empty() && len(f.unacked) == 0 }
+
+// flush makes batches of what is queued, to be sent in this order: acknowledgements last, since they stand for what comes before
+// them. Where nothing is queued but an acknowledgement of batches is due, that is one of number 0.
+func (f *fifo) flush(generation uint64) (out []refs.Batch) {
+	for !f.queue.empty() {
+		f.made++
+		b := f.queue.take()
+		b.Generation, b.Seq, b.Ack = generation, f.made, f.applied
+		f.unacked = append(f.unacked, b)
+		out = append(out, b)
+	}
+	if len(out) == 0 && f.ackDue {
+		out = append(out, refs.Batch{Generation: generation, Ack: f.applied})
+	}
+	f.ackDue = false
+	return out
+}
+
+// take moves as much of the queue into a batch as fits.
+func (q *queue) take() (b refs.Batch) {
+	n := portion(len(q.gone), &b)
+	b.Gone, q.gone = q.gone[:n:n], rest(q.gone, n)
+	for len(q.order) > 0 && portion(1, &b) == 1 {
+		id := q.order[0]
+		q.order = rest(q.order, 1)
+		dirty, there := q.holds[id]
+		delete(q.holds, id)
+		switch {
+		case !there:
+		case dirty:
+			b.Dirty = append(b.Dirty, id)
+		default:
+			b.Clean = append(b.Clean, id)
+		}
+	}
+	if len(q.order) > 0 { // what is acknowledged stands behind them
+		return b
+	}
+	n = portion(len(q.acks), &b)
+	b.Acks, q.acks = q.acks[:n:n], rest(q.acks, n)
+	n = portion(len(q.queries), &b)
+	b.Queries, q.queries = q.queries[:n:n], rest(q.queries, n)
+	return b
+}
+
+// portion is how many of n more records b has room for, the largest kind of them taken for all.
+func portion(n int, b *refs.Batch) int {
+	const largest = len(refs.ObjectID{}) + 1
+	return min(n, (refs.BatchRoom-b.Size())/largest)
+}
+
+// rest is list without its first n, and without their memory once nothing is left.
+func rest[T any](list []T, n int) []T {
+	if n == len(list) {
+		return nil
+	}
+	return list[n:]
+}
+
+// resume returns the batches to be sent again over a new connection to a peer that has applied those up to seq.
+func (f *fifo) resume(seq uint64) (out []refs.Batch) {
+	for _, b := range f.unacked {
+		if b.Seq > seq {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// take admits a batch of the peer's if it is the next one; one that was applied already is acknowledged again.
+func (f *fifo) take(seq uint64) (next bool, err error) {
+	switch {
+	case seq == 0:
+		return false, nil
+	case seq <= f.applied:
+		f.ackDue = true
+		return false, nil
+	case seq > f.applied+1:
+		return false, fmt.Errorf("batch %d comes after batch %d", seq, f.applied)
+	}
+	f.applied, f.ackDue = seq, true
+	return true, nil
+}
+
+// acked drops what the peer has applied, and returns it.
+func (f *fifo) acked(seq uint64) (done []refs.Batch, err error) {
+	if seq > f.made {
+		return nil, fmt.Errorf("batch %d is acknowledged, the last one was %d", seq, f.made)
+	}
+	n := 0
+	for n < len(f.unacked) && f.unacked[n].Seq <= seq {
+		n++
+	}
+	done, f.unacked = f.unacked[:n:n], rest(f.unacked, n)
+	return done, nil
+}

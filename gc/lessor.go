@@ -1,0 +1,187 @@
+package gc
+
+import (
+	"time"
+
+	"github.com/rmigo/rmigo/refs"
+)
+
+// objects are this process's objects that others hold, or that are on their way to them: each is alive for that. An object is here
+// exactly while it has a holder or a pin.
+type objects struct {
+	m            map[refs.ObjectID]*object
+	unreferenced func(refs.ObjectID, any) // nobody holds it any more
+}
+
+// object is one of them. impl keeps it alive.
+type object struct {
+	impl    any
+	holders []holder
+	pins    int
+	listed  bool          // somebody held it since it came here
+	gone    chan struct{} // closed when it leaves; nil while nobody waits for that
+
+	to  *association // the last to whom it was sent
+	via refs.Message // and in which message
+}
+
+// holder is an association whose peer holds the object.
+type holder struct {
+	by    *association
+	since time.Duration
+	via   refs.Message // the message that brought it there; zero: another process handed it on
+}
+
+// lessor is the owner's part of one association: which objects the peer holds, and the messages to it whose references it has not
+// secured.
+type lessor struct {
+	holds  map[refs.ObjectID]int // the place of the peer among the object's holders
+	pins   map[key]*pin
+	pinned int // references in pins
+
+	// What the peer held, or may have received, in an earlier generation that only the peer has ended: it may be about to say that it
+	// still holds it. It is kept like what is held, until due by the lease clock.
+	former map[refs.ObjectID]struct{}
+	due    time.Duration
+}
+
+// key names a message within one direction of an association.
+type key struct {
+	call   uint64
+	result bool
+}
+
+func keyOf(m refs.Message) key { return key{m.Call, m.Result} }
+
+// pin keeps what a message refers to until the receiver has secured it.
+type pin struct {
+	line *line // that the message goes by; nil once that is lost
+	refs []pinned
+}
+
+// pinned is one of them: an own object, or a handle.
+type pinned struct {
+	id     refs.ObjectID
+	object *object
+	handle any
+	owner  *association // of what the handle is of
+	entry  *entry       // there, if there was one
+}
+
+// pin adds an own object to what the message keeps alive.
+func (o *objects) pin(id refs.ObjectID, impl any, p *pin, by *association, m refs.Message) {
+	x := o.m[id]
+	if x == nil {
+		x = &object{impl: impl}
+		o.m[id] = x
+	}
+	x.pins++
+	x.to, x.via = by, m
+	p.refs = append(p.refs, pinned{id: id, object: x})
+}
+
+// unpin ends the pin of an own object.
+func (o *objects) unpin(r pinned) {
+	r.object.pins--
+	o.release(r.id, r.object)
+}
+
+// release forgets an object that nobody holds and that is not on its way to anybody.
+func (o *objects) release(id refs.ObjectID, x *object) {
+	if len(x.holders) > 0 || x.pins > 0 || o.m[id] != x {
+		return
+	}
+	delete(o.m, id)
+	if x.gone != nil {
+		close(x.gone)
+	}
+	if x.listed {
+		o.unreferenced(id, x.impl)
+	}
+}
+
+// dirty makes the peer a holder of the object.
+func (o *objects) dirty(a *association, id refs.ObjectID, impl any, now time.Duration) {
+	x := o.m[id]
+	if x == nil {
+		x = &object{impl: impl}
+		o.m[id] = x
+	}
+	delete(a.former, id)
+	o.keep(a, id, x, now)
+	x.listed = true
+}
+
+// keep adds the peer to the object's holders.
+func (o *objects) keep(a *association, id refs.ObjectID, x *object, now time.Duration) {
+	if _, held := a.holds[id]; held {
+		return
+	}
+	h := holder{by: a, since: now}
+	if x.to == a {
+		h.via = x.via
+	}
+	a.holds[id] = len(x.holders)
+	x.holders = append(x.holders, h)
+}
+
+// retain makes all that the peer holds, or may have received, former: a lease is left to it to say what it holds.
+func (o *objects) retain(a *association) {
+	t := a.table
+	for _, p := range a.pins {
+		for _, r := range p.refs {
+			if r.object != nil && o.m[r.id] == r.object {
+				o.keep(a, r.id, r.object, t.now)
+			}
+		}
+	}
+	a.former = make(map[refs.ObjectID]struct{}, len(a.holds))
+	for id := range a.holds {
+		a.former[id] = struct{}{}
+	}
+	a.due = t.clock.now + t.lease
+}
+
+// lapse ends the holding of what is former still.
+func (o *objects) lapse(a *association) {
+	for id := range a.former {
+		o.clean(a, id)
+	}
+	a.former = nil
+	a.touched()
+}
+
+// clean takes the peer out of the object's holders.
+func (o *objects) clean(a *association, id refs.ObjectID) {
+	at, held := a.holds[id]
+	if !held {
+		return
+	}
+	delete(a.holds, id)
+	delete(a.former, id)
+	x := o.m[id]
+	last := len(x.holders) - 1
+	if at < last {
+		x.holders[at] = x.holders[last]
+		x.holders[at].by.holds[id] = at
+	}
+	x.holders[last] = holder{}
+	x.holders = x.holders[:last]
+	o.release(id, x)
+}
+
+// withdraw ends all holding of an object that is exported no longer, and returns whose it was.
+func (o *objects) withdraw(id refs.ObjectID) (holders []*association) {
+	x := o.m[id]
+	if x == nil {
+		return nil
+	}
+	for _, h := range x.holders {
+		holders = append(holders, h.by)
+	}
+	x.listed, x.impl = false, nil
+	for _, a := range holders {
+		o.clean(a, id)
+	}
+	return holders
+}

@@ -1,0 +1,173 @@
+package rmi_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/testobj"
+	"github.com/rmigo/rmigo/internal/transport"
+	"github.com/rmigo/rmigo/rmi"
+)
+
+// hearer is an object that says when nobody holds it any more.
+type hearer struct {
+	name string
+	free chan string
+}
+
+func (h *hearer) Hear(context.Context, string) (string, error) { return h.name, nil }
+func (h *hearer) Unreferenced()                                { h.free <- h.name }
+
+// settle lets everything that is due happen, and time pass: garbage is collected.
+func settle(d time.Duration) {
+	runtime.GC()
+	time.Sleep(d)
+	synctest.Wait()
+	runtime.GC()
+}
+
+func TestAnArgumentLivesAsLongAsItsReceiverHoldsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		impl := newService(server)
+		remote := pass(t, server, client, impl)
+		free := make(chan string, 9)
+		if err := remote.Remember(ctx(t), &hearer{"first", free}); err != nil {
+			t.Fatal(err)
+		}
+		settle(10 * time.Minute)
+		heard, err := impl.Remembered(ctx(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := heard.Hear(ctx(t), ""); got != "first" || err != nil {
+			t.Fatalf("after ten minutes, the callback gave %q, %v", got, err)
+		}
+		s := client.Stats()
+		if s.Exports != 1 || s.Held != 1 || s.Pins != 0 {
+			t.Errorf("the client has %+v, want one export, held by the server", s)
+		}
+		heard = nil
+		began := time.Now()
+		if err := remote.Remember(ctx(t), &hearer{"second", free}); err != nil {
+			t.Fatal(err)
+		}
+		settle(time.Second)
+		if got := <-free; got != "first" || time.Since(began) > 2*time.Second {
+			t.Errorf("%q was given up after %v", got, time.Since(began))
+		}
+		settle(time.Second)
+		if s := client.Stats(); s.Exports != 1 || s.Held != 1 {
+			t.Errorf("the client has %+v, want the second export only", s)
+		}
+		client.Close()
+		server.Close()
+	})
+}
+
+func TestADeadHoldersObjectsAreGivenUpAfterTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, endpoint := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		remote := pass(t, server, client, newService(server))
+		free := make(chan string, 1)
+		if err := remote.Remember(ctx(t), &hearer{"it", free}); err != nil {
+			t.Fatal(err)
+		}
+		settle(time.Second)
+		w.network.(*transport.Memory).Stall(endpoint)
+		began := time.Now()
+		<-free
+		if d := time.Since(began); d < 55*time.Second || d > 68*time.Second {
+			t.Errorf("the object was given up after %v of silence, want a lease of a minute and an eighth at most", d)
+		}
+		client.Close()
+		server.Close()
+	})
+}
+
+func TestReferencesGoOnAfterAReconnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, endpoint := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		impl := newService(server)
+		remote := pass(t, server, client, impl)
+		free := make(chan string, 1)
+		if err := remote.Remember(ctx(t), &hearer{"it", free}); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			settle(time.Second)
+			w.network.(*transport.Memory).Cut(endpoint)
+			synctest.Wait()
+			heard, _ := impl.Remembered(ctx(t))
+			if got, err := heard.Hear(ctx(t), ""); got != "it" || err != nil {
+				t.Fatalf("after the cut, the callback gave %q, %v", got, err)
+			}
+		}
+		client.Close()
+		server.Close()
+	})
+}
+
+func TestUnexportIsToldToThoseWhoHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		impl := newService(server)
+		remote := pass(t, server, client, impl)
+		told := make(chan error, 1)
+		go func() { told <- rmi.Monitor(ctx(t), remote) }()
+		settle(time.Second)
+		if err := rmi.Unexport(ctx(t), server, impl); err != nil {
+			t.Fatal(err)
+		}
+		var e *rmi.Error
+		if err := <-told; !errors.As(err, &e) || e.Kind != rmi.ErrNoSuchObject || e.Reason != rmi.Unexported {
+			t.Errorf("Monitor returned %v", err)
+		}
+		if _, err := remote.Add(ctx(t), 1, 2); !errors.As(err, &e) || e.Reason != rmi.Unexported || !e.NotRun {
+			t.Errorf("a call: %v", err)
+		}
+		client.Close()
+		server.Close()
+	})
+}
+
+func TestAReleasedStubSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		remote := pass(t, server, client, newService(server))
+		if _, err := remote.Self(ctx(t)); err != nil {
+			t.Fatal(err)
+		}
+		settle(time.Second)
+		if h := server.Stats().Held; h != 1 {
+			t.Errorf("%d objects are held", h)
+		}
+		rmi.Release(remote)
+		rmi.Release(remote)
+		if _, err := remote.Add(ctx(t), 1, 1); !errors.Is(err, rmi.ErrReleased) || rmi.MayHaveRun(err) {
+			t.Errorf("a call through a released stub: %v", err)
+		}
+		settle(10 * time.Millisecond)
+		if h := server.Stats().Held; h != 0 {
+			t.Errorf("%d objects are held after the release", h)
+		}
+		client.Close()
+		server.Close()
+	})
+}
+
+var _ testobj.Listener = (*hearer)(nil)
