@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"reflect"
 	"time"
@@ -47,31 +48,50 @@ func (f *FieldWriter) Bool(key string, v bool) {
 
 // Int writes an integer of any signed type, Uint one of any other.
 func (f *FieldWriter) Int(key string, v int64) {
-	if v != 0 {
-		f.key(key).int(v)
+	if v == 0 {
+		return
 	}
+	f.n++
+	major := byte(majorUint)
+	if v < 0 {
+		major, v = majorNegative, ^v
+	}
+	e := f.e
+	e.buf = appendHead(append(e.buf, key...), major, uint64(v))
 }
 
 func (f *FieldWriter) Uint(key string, v uint64) {
 	if v != 0 {
-		f.key(key).head(majorUint, v)
+		f.n++
+		e := f.e
+		e.buf = appendHead(append(e.buf, key...), majorUint, v)
 	}
 }
 
 func (f *FieldWriter) Float32(key string, v float32) {
 	if math.Float32bits(v) != 0 {
-		f.key(key).float32(v)
+		f.n++
+		e := f.e
+		e.buf = binary.BigEndian.AppendUint32(append(append(e.buf, key...), codeFloat32), math.Float32bits(v))
 	}
 }
 
 func (f *FieldWriter) Float64(key string, v float64) {
 	if math.Float64bits(v) != 0 {
-		f.key(key).float64(v)
+		f.n++
+		e := f.e
+		e.buf = binary.BigEndian.AppendUint64(append(append(e.buf, key...), codeFloat64), math.Float64bits(v))
 	}
 }
 
 func (f *FieldWriter) String(key, v string) {
-	if v != "" {
+	e, n := f.e, len(v)
+	switch {
+	case n == 0:
+	case n < shortText && n < e.most-len(e.buf)-len(key) && ascii(v):
+		f.n++
+		e.buf = append(append(append(e.buf, key...), majorText<<5|byte(n)), v...)
+	default:
 		f.key(key).string(v)
 	}
 }
