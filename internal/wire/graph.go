@@ -42,6 +42,15 @@ type visit struct {
 	shared bool   // somebody repeats it
 }
 
+// move notes that what lies behind a place of the buffer has moved on, and reports whether the visit is there.
+func (v *visit) move(behind, by int) bool {
+	if v.off <= behind {
+		return false
+	}
+	v.off += by
+	return true
+}
+
 // The first visits of a message are kept by the encoder itself until something must be looked up: most messages have no more,
 // and do without a graph.
 const earlyVisits = 3
