@@ -125,16 +125,10 @@ func (d *Decoder) end(root string) bool {
 }
 
 func (d *Decoder) fail(err error) {
-	if d.Err != nil {
-		return
+	if d.Err == nil {
+		d.fault = fault(Unmarshal, err)
+		d.Err = d.fault
 	}
-	kind := Unmarshal
-	var inner *Error
-	if errors.As(err, &inner) {
-		kind = inner.Kind
-	}
-	d.fault = &Error{Kind: kind, Err: err}
-	d.Err = d.fault
 }
 
 // Fail makes the decoder fail with err, at the item that was read last, unless it has failed already.

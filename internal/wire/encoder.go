@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -135,16 +134,10 @@ func (e *Encoder) end(root string) {
 }
 
 func (e *Encoder) fail(err error) {
-	if e.Err != nil {
-		return
+	if e.Err == nil {
+		e.fault = fault(Marshal, err)
+		e.Err = e.fault
 	}
-	kind := Marshal
-	var inner *Error
-	if errors.As(err, &inner) {
-		kind = inner.Kind
-	}
-	e.fault = &Error{Kind: kind, Err: err}
-	e.Err = e.fault
 }
 
 func (e *Encoder) failf(format string, args ...any) { e.fail(fmt.Errorf(format, args...)) }

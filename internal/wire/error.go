@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -42,6 +43,15 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// fault is an Error without a path, of a kind unless err is one of another.
+func fault(kind Kind, err error) *Error {
+	var inner *Error
+	if errors.As(err, &inner) {
+		kind = inner.Kind
+	}
+	return &Error{Kind: kind, Err: err}
+}
 
 // LimitError says which bound was exceeded and which option widens it.
 type LimitError struct {
