@@ -20,7 +20,7 @@ type Limits struct {
 	// references) in one message; zero: 16 million.
 	Objects int
 	// Alloc bounds the bytes that decoding one message may allocate, which a hostile message would otherwise make
-	// many times larger than the message; zero: 1 GiB.
+	// many times larger than the message; zero: 1 GiB. What is read again for each reference to it counts likewise.
 	Alloc int64
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"reflect"
@@ -250,6 +251,21 @@ func TestCopiesOfCopiesEndAtALimit(t *testing.T) {
 	if got != nil {
 		t.Errorf("got %v after the failure", got)
 	}
+}
+
+// A copy costs what is passed over in it, each time, and that may be nearly all of the message.
+func TestCopiesOfMuchThatIsPassedOverEndAtALimit(t *testing.T) {
+	leak.Check(t)
+	type wanted struct{ A int }
+	const n = 100_000
+	data := appendHead(unhex("81"), majorArray, n)
+	data = append(data, unhex("d81c a2 6141 01 617a")...) // shared value 0: A is 1, and z an array
+	data = append(appendHead(data, majorArray, n), make([]byte, n)...)
+	data = append(data, bytes.Repeat(unhex("d81d00"), n-1)...)
+	b := newBench(t)
+	b.codec = NewCodec(Limits{Alloc: 64 << 20})
+	var got []wanted
+	wantError(t, b.into(data, &got), Limit, "bytes of memory for a message, the bound set by Limits.Alloc")
 }
 
 func TestMarksAndNamesAreChargedForTheirMemory(t *testing.T) {

@@ -246,9 +246,10 @@ func (d *Decoder) await(at place, v any, content func(*Decoder)) {
 	}
 }
 
-// outOfTurn reads something at a place of the data, and comes back.
+// outOfTurn reads something at a place of the data, and comes back. What is read counts as memory does: it may be referred to
+// any number of times, and be long though nothing of it is wanted.
 func (d *Decoder) outOfTurn(at int, read func(*Decoder)) {
-	if !d.enter() || !d.charge(0) {
+	if !d.enter() {
 		return
 	}
 	back := d.pos
@@ -256,6 +257,7 @@ func (d *Decoder) outOfTurn(at int, read func(*Decoder)) {
 	d.g.outOfTurn++
 	read(d)
 	d.g.outOfTurn--
+	d.charge(int64(d.pos - at))
 	d.pos = back
 	d.leave()
 }
