@@ -458,6 +458,17 @@ func (n *Node) IsPinned(id ObjectID) bool {
 	return e != nil && e.pinned != nil
 }
 
+// Idle returns an object that lives only while somebody holds it and runs no call; nil otherwise.
+func (n *Node) Idle(id ObjectID) any {
+	n.exports.mu.RLock()
+	defer n.exports.mu.RUnlock()
+	e := n.exports.byID[id]
+	if e == nil || e.pinned != nil || e.active.Load() > 0 {
+		return nil
+	}
+	return e.object()
+}
+
 // Exports returns how many objects the node exports.
 func (n *Node) Exports() int {
 	n.exports.mu.RLock()
