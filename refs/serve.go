@@ -191,6 +191,7 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 	}
 	count, err := l.serving.add(in.ctx, len(frame) >= largeFrame)
 	if err != nil {
+		in.received()
 		in.ctx.end(nil)
 		return err
 	}

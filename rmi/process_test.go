@@ -27,6 +27,13 @@ func TestMain(m *testing.M) {
 		serveProcess()
 		return
 	}
+	if at := os.Getenv(partyEnv); at != "" {
+		if err := partyProcess(at); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
