@@ -345,11 +345,14 @@ func (r *runner) held(w plan.Workload, pr pair) (Sample, error) {
 	if err != nil {
 		return s, err
 	}
-	owner, holder, err := hold(w.Objects)
-	if err != nil {
+	if _, _, err := hold(w.Objects); err != nil {
 		return s, err
 	}
 	traffic, err := pr.client.ask(r.Settle, fmt.Sprint("traffic ", r.Settle.Milliseconds()))
+	if err != nil {
+		return s, err
+	}
+	owner, holder, err := hold(w.Objects) // what served to bring them is gone by now
 	if err != nil {
 		return s, err
 	}

@@ -40,6 +40,9 @@ const batchOfReferences = 1_000
 
 // Add has the client hold n more objects, each of which it has just been given.
 func (h *Holding) Add(ctx context.Context, n int) error {
+	if n <= 0 {
+		return nil
+	}
 	for n > 0 {
 		batch, err := h.service.Many(ctx, min(n, batchOfReferences))
 		if err != nil {
@@ -47,9 +50,6 @@ func (h *Holding) Add(ctx context.Context, n int) error {
 		}
 		h.held = append(h.held, batch...)
 		n -= len(batch)
-	}
-	if len(h.held) == 0 {
-		return nil
 	}
 	last := h.held[len(h.held)-1]
 	if got, err := last.Add(ctx, 5); err != nil || got != 5 {
