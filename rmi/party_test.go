@@ -63,6 +63,7 @@ type party struct {
 	next testobj.Party
 	seen map[string]bool // what was passed here
 	lost []string
+	sent int // objects, so far
 }
 
 func newParty(n *rmi.Node) *party {
@@ -271,10 +272,11 @@ func (p *party) keep(name string, l testobj.Listener) {
 // send sends objects on their way, and waits for them to be called at its end.
 func (p *party) send(ctx context.Context, n, hops int) error {
 	p.mu.Lock()
-	next := p.next
+	next, first := p.next, p.sent
+	p.sent += n
 	p.mu.Unlock()
 	for i := range n {
-		name := fmt.Sprint(p.node.ID(), "/", i)
+		name := fmt.Sprint(p.node.ID(), "/", first+i)
 		go p.pass(&traveller{name, p}, name, hops, next) // as in Pass
 	}
 	for i := range n {
