@@ -4,6 +4,7 @@ FUZZTIME  ?= 5s
 VALUETIME ?= 30s
 SOAKTIME  ?= 10m
 SOAKCOUNT ?= 20
+SIMULATETIME ?= 20m
 
 staticcheck = go tool -modfile=tools/go.mod staticcheck
 
@@ -75,7 +76,9 @@ check: ## Do what CI does
 	.ci/run
 
 .PHONY: soak
-soak: ## Repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (10m)
+soak: ## Explore the larger models, simulate for SIMULATETIME (20m), repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (10m)
+	go test -run Promises -v -timeout=0 ./gc/internal/model -soak
+	go test -run WhatIsHeld -v -timeout=0 ./rmi -simulate $(SIMULATETIME)
 	go test -race -count=$(SOAKCOUNT) -timeout=0 ./...
 	tools/fuzz.sh $(SOAKTIME)
 

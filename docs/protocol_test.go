@@ -61,9 +61,11 @@ func checks() map[string]any {
 		"bye":             control(wire.Bye{}),
 		"bye-leaving":     control(wire.Bye{Leaving: true}),
 		"widen":           control(wire.Widen{}),
-		"widen-key":       control(wire.Widen{Key: bulkKey()}),
-		"join":            control(wire.Join{Key: bulkKey()}),
-		"joined":          control(wire.Joined{}),
+		"batch": control(wire.Batch{Generation: 1, Seq: 2, Ack: 5, Dirty: [][16]byte{accountID()},
+			Acks: []wire.MessageKey{{Call: 7, Result: true}}}),
+		"widen-key": control(wire.Widen{Key: bulkKey()}),
+		"join":      control(wire.Join{Key: bulkKey()}),
+		"joined":    control(wire.Joined{}),
 
 		"call": call(wire.CallHeader{Number: 1, Object: accountID(), Method: deposit}, nil),
 		"call-extended": call(wire.CallHeader{

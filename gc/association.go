@@ -18,6 +18,7 @@ type association struct {
 	peer  refs.ProcessID
 
 	generation uint64
+	epoch      uint64        // tells generations of all associations apart, here
 	open       bool          // the generation goes on; else the next one is waited for
 	lines      []*line       // that are not lost; the last one carries the stream
 	heard      time.Duration // when the peer was heard last, by the lease clock
@@ -31,6 +32,7 @@ type association struct {
 type line struct {
 	a          *association
 	generation uint64
+	epoch      uint64
 	carrier    refs.Carrier
 	live       bool
 }
@@ -57,20 +59,21 @@ func (a *association) carrier() *line {
 }
 
 // connected makes a line of a connection within the generation, which begins with it if it is fresh. Nil: this is not the generation
-// that goes on.
+// that goes on. A peer that has forgotten this process counts from 1 again: where none goes on, any fresh one begins.
 func (a *association) connected(g refs.Generation, c refs.Carrier) *line {
 	generation, seq := g.Number, g.Applied
 	a.touched()
 	switch {
 	case a.open && generation == a.generation:
-	case g.Fresh && generation > a.generation:
+	case g.Fresh && (!a.open || generation > a.generation):
 		a.begin(generation)
 	default:
 		return nil
 	}
 	a.heard = a.table.clock.now
-	l := &line{a: a, generation: generation, carrier: c, live: true}
+	l := &line{a: a, generation: generation, epoch: a.epoch, carrier: c, live: true}
 	a.lines = append(a.lines, l)
+	a.fifo.ackDue = a.fifo.applied > 0 // the last acknowledgement may be lost, and what it is of is not sent again
 	for _, b := range a.fifo.resume(seq) {
 		c.Carry(b)
 	}
@@ -86,6 +89,8 @@ func (a *association) connected(g refs.Generation, c refs.Carrier) *line {
 func (a *association) begin(generation uint64) {
 	a.end(&refs.Error{Kind: refs.ErrPeerExpired, Err: fmt.Errorf("the association with process %v began anew", a.peer)})
 	a.generation, a.open = generation, true
+	a.table.epochs++
+	a.epoch = a.table.epochs
 	for id := range a.entries {
 		a.fifo.queue.hold(id, true)
 	}
@@ -98,16 +103,17 @@ func (a *association) end(why *refs.Error) {
 	for id := range a.holds {
 		a.table.objects.clean(a, id)
 	}
-	for k := range a.pins {
-		a.unpin(k)
-	}
 	for _, o := range a.owed {
 		o.void = true
 	}
 	clear(a.owed)
+	for k := range a.pins { // which may settle what is owed
+		a.unpin(k)
+	}
 	for id, e := range a.entries {
 		if e.linger && e.pins == 0 {
 			a.drop(id)
+			e.secured(0)
 			continue
 		}
 		e.lapsed = e.lapsed || e.state == held
@@ -128,6 +134,8 @@ func (a *association) lost(l *line) {
 	}
 	l.live = false
 	a.touched()
+	t := a.table
+	a.heard = max(a.heard, t.clock.at(t.since(l.carrier.Heard())))
 	current := a.carrier() == l
 	for i, o := range a.lines {
 		if o == l {
@@ -137,6 +145,7 @@ func (a *association) lost(l *line) {
 	}
 	next := a.carrier()
 	if next != nil && current {
+		a.fifo.ackDue = a.fifo.applied > 0
 		for _, b := range a.fifo.resume(0) {
 			next.carrier.Carry(b)
 		}
@@ -326,7 +335,7 @@ func (a *association) apply(l *line, b refs.Batch) error {
 func (a *association) dirty(id refs.ObjectID) {
 	t := a.table
 	impl, why := t.host.Lookup(id)
-	if why == 0 && len(a.holds) >= t.quota {
+	if _, held := a.holds[id]; why == 0 && !held && len(a.holds) >= t.quota {
 		why = refs.Quota
 	}
 	if why != 0 {

@@ -31,6 +31,7 @@ type drops struct {
 	mu   sync.Mutex
 	list []drop
 	any  atomic.Bool
+	over bool
 }
 
 type drop struct {
@@ -41,8 +42,18 @@ type drop struct {
 func (d *drops) add(id refs.ID, local uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.over {
+		return
+	}
 	d.list = append(d.list, drop{id, local})
 	d.any.Store(true)
+}
+
+// close forgets them, those to come as well.
+func (d *drops) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.over, d.list = true, nil
 }
 
 func (d *drops) take() []drop {
@@ -65,7 +76,9 @@ type Options struct {
 
 // New makes the collector of the process.
 func New(self refs.ProcessID, host refs.Host, o Options) *Collector {
-	return &Collector{start: time.Now(), table: newTable(self, host, o.Lease, o.Quota)}
+	c := &Collector{start: time.Now(), table: newTable(self, host, o.Lease, o.Quota)}
+	c.table.since = func(t time.Time) time.Duration { return t.Sub(c.start) }
+	return c
 }
 
 // event runs f as one event.
@@ -118,7 +131,7 @@ func (c *Collector) beat() {
 		c.armed = 0
 		t.beat(func(a *association) (last time.Duration) {
 			for _, l := range a.lines {
-				last = max(last, l.carrier.Heard().Sub(c.start))
+				last = max(last, t.since(l.carrier.Heard()))
 			}
 			return last
 		})
@@ -130,9 +143,12 @@ func (c *Collector) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
+	c.drops.close()
 	if c.timer != nil {
 		c.timer.Stop()
 	}
+	t := c.table // what it keeps alive may be what keeps the node alive, by its cleanups
+	c.table = newTable(t.self, t.host, t.lease, t.quota)
 }
 
 // Connected implements refs.Collector.
@@ -273,6 +289,9 @@ func (l *lineOf) Batch(b refs.Batch) (err error) {
 	l.c.event(func(*table) { err = l.a.apply(l.line, b) })
 	return err
 }
+
+// Epoch implements refs.Line.
+func (l *lineOf) Epoch() uint64 { return l.epoch }
 
 // Lost implements refs.Line.
 func (l *lineOf) Lost() {

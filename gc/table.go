@@ -24,11 +24,13 @@ type table struct {
 	lease time.Duration
 	quota int
 
-	now          time.Duration // since the collector was made
+	since        func(time.Time) time.Duration // the time of table.now
+	now          time.Duration                 // since the collector was made
 	clock        clock
 	associations map[refs.ProcessID]*association
 	objects      objects
 	lingering    []lingering // by due
+	epochs       uint64      // the last that was given
 	holding      int         // entries of all associations
 	changed      []*association
 	flushes      []*association // that have something to send at flushAt

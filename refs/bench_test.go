@@ -78,10 +78,10 @@ func BenchmarkImports(b *testing.B) {
 	}
 	b.Run("known", func(b *testing.B) {
 		r := record()
-		h := n.handle(r)
+		h := n.handle(r, nil)
 		b.ReportAllocs()
 		for b.Loop() {
-			if n.handle(r) != h {
+			if n.handle(r, nil) != h {
 				b.Fatal("another handle of the same object")
 			}
 		}
@@ -89,7 +89,7 @@ func BenchmarkImports(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			n.handle(record())
+			n.handle(record(), nil)
 		}
 	})
 }

@@ -62,6 +62,8 @@ type Line interface {
 	Batch(b wire.Batch) error
 	// Lost tells that the connection is over.
 	Lost()
+	// Epoch tells generations apart, also those of a peer that was forgotten in between and counts from 1 again.
+	Epoch() uint64
 }
 
 // Carrier is what a Line does with its connection. Its methods do not block.
@@ -135,3 +137,6 @@ func (keepAll) Lost()                                           {}
 
 // BatchRoom is how much the lists of a Batch may hold, in bytes by its Size.
 const BatchRoom = wire.BatchRoom
+
+// Epoch implements Line.
+func (keepAll) Epoch() uint64 { return 0 }

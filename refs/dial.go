@@ -94,7 +94,7 @@ func (p *peer) reach(d *dialing, candidates []string) (*link, error) {
 		var failures dialErrors
 		if errors.As(err, &failures) && failures.allStrangers() {
 			p.mu.Lock()
-			p.ended = true
+			p.ended, p.replaced = true, failures
 			p.mu.Unlock()
 			n.collector.Replaced(p.id)
 		}

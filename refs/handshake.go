@@ -61,6 +61,9 @@ func (n *Node) greet(ctx context.Context, conn transport.Conn, endpoint string) 
 	p.mu.Unlock()
 	if err != nil {
 		conn.Close()
+		if l := p.usable(); l != nil && errors.Is(err, errStale) {
+			return l, nil
+		}
 		return nil, err
 	}
 	n.paths.Worked(id, endpoint)
@@ -84,7 +87,11 @@ func (n *Node) hello(ctx context.Context, conn transport.Conn, p *peer, endpoint
 	if err != nil {
 		return nil, failed(err)
 	}
-	gen, applied := n.collector.Current(p.id)
+	l, gen, applied := p.standing()
+	if l != nil {
+		conn.Close()
+		return l, nil
+	}
 	hello, err := wire.AppendControl(nil, wire.Hello{
 		VersionMin: oldestVersion, VersionMax: protocolVersion, Process: n.id, Token: n.token(p.id), Generation: gen, LastSeq: applied,
 		Endpoints: n.offerTo(session), Features: ownFeatures, Probe: n.cfg.Liveness.Probe, Dead: n.cfg.Liveness.Dead,
@@ -108,12 +115,34 @@ func (n *Node) hello(ctx context.Context, conn transport.Conn, p *peer, endpoint
 	if !ok {
 		return nil, failed(&wire.ControlError{Message: "WELCOME", Says: fmt.Sprintf("%T came instead", msg)})
 	}
+	crossed := gen == 0 && p.begins(welcome.Generation)
 	if err := n.accept(p, welcome); err != nil {
 		return nil, err
 	}
+	defer p.agreed(welcome.Status)
 	return n.startLink(p, established{session, control, lane, true, endpoint,
 		agree(n.cfg.Liveness, welcome.Probe, welcome.Dead), welcome.MessageBytes, welcome.Features,
-		Generation{welcome.Generation, welcome.Status != wire.StatusResumed, welcome.LastSeq}})
+		Generation{welcome.Generation, welcome.Status != wire.StatusResumed || crossed, welcome.LastSeq}})
+}
+
+// standing is the generation to resume, and the last batch applied in it. Where the peer has just reached this process, there is a link;
+// where it is about to, its own HELLO decides.
+func (p *peer) standing() (l *link, gen, applied uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.usable(); l != nil || p.agreeing > 0 {
+		return l, 0, 0
+	}
+	gen, applied = p.node.collector.Current(p.id)
+	return nil, gen, applied
+}
+
+// begins reports whether a generation that the peer resumes is one that begins here: its own connection has brought it, and is about to be
+// taken in.
+func (p *peer) begins(generation uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return generation > p.gen || p.agreeing > 0 && generation == p.gen
 }
 
 // accept checks the WELCOME, and notes what it says of the peer.
@@ -136,7 +165,7 @@ func (n *Node) accept(p *peer, w wire.Welcome) error {
 		return refuse(ErrVersion, "process %v chose version %d of the protocol, this one speaks %d to %d", p.id, w.Version, oldestVersion, protocolVersion)
 	case w.Generation > lastGeneration:
 		return refuse(ErrProtocol, "process %v states a generation that is out of bounds", p.id)
-	case !p.recognise(w.Token, func(uint64) uint64 { return w.Generation }):
+	case !p.recognise(w.Token, func(uint64) (uint64, bool) { return w.Generation, w.Status != wire.StatusResumed }):
 		return refuse(ErrUnauthenticated, "process %v does not prove that it is the one met before", p.id)
 	}
 	p.learn(w.Endpoints, true)
@@ -150,15 +179,29 @@ func digest(token [16]byte) [16]byte {
 }
 
 // recognise checks the token's digest of a peer met before, and notes that of one met for the first time. The association's
-// generation, which only grows, becomes what next makes of it; 0 is that of none.
-func (p *peer) recognise(digest [16]byte, next func(gen uint64) uint64) bool {
+// generation, which only grows, becomes what next makes of it; 0 is that of none. Where it succeeds and the generation is a fresh one, the two have agreed
+// on it but are not yet connected, until agreed is called.
+func (p *peer) recognise(digest [16]byte, next func(gen uint64) (uint64, bool)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.known && subtle.ConstantTimeCompare(p.token[:], digest[:]) != 1 {
 		return false
 	}
-	p.known, p.token, p.gen = true, digest, max(p.gen, next(p.gen))
+	gen, fresh := next(p.gen)
+	p.known, p.token, p.gen = true, digest, max(p.gen, gen)
+	if fresh {
+		p.agreeing++
+	}
 	return true
+}
+
+// agreed ends what a successful recognise has begun, whatever has come of it.
+func (p *peer) agreed(with wire.Status) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if with != wire.StatusResumed {
+		p.agreeing--
+	}
 }
 
 // offerTo lists this process's endpoints for the other end of a session.
@@ -295,6 +338,7 @@ func (n *Node) answerHello(ctx context.Context, session transport.Session, contr
 	if err != nil {
 		return err
 	}
+	defer p.agreed(welcome.Status)
 	lane, err := session.Accept()
 	if err == nil {
 		err = inTime()
@@ -321,7 +365,11 @@ func (n *Node) sayWelcome(ctx context.Context, session transport.Session, contro
 	if err == nil {
 		_, err = control.Write(b)
 	}
-	if err != nil || refusal == nil {
+	switch {
+	case refusal == nil && err != nil:
+		p.agreed(welcome.Status)
+		return welcome, err
+	case refusal == nil || err != nil:
 		return welcome, err
 	}
 	select { // let the refusal arrive: the dialler closes when it has read it
@@ -363,17 +411,19 @@ func (n *Node) consider(p *peer, greeted [16]byte, h wire.Hello) (wire.Welcome, 
 	case h.Generation >= lastGeneration:
 		return refuse(ErrProtocol, "the generation in HELLO is out of bounds")
 	}
-	current, applied := n.collector.Current(p.id)
-	if !p.recognise(digest(h.Token), func(gen uint64) uint64 {
+	if !p.recognise(digest(h.Token), func(gen uint64) (uint64, bool) {
+		current, applied := n.collector.Current(p.id)
 		switch {
 		case current > 0 && (h.Generation == current || h.Generation == 0 && p.reached()):
 			w.Status, w.Generation, w.LastSeq = wire.StatusResumed, current, applied
+		case p.agreeing > 0: // another handshake has just agreed on one: the two crossed
+			w.Status, w.Generation = wire.StatusGone, gen
 		case h.Generation == 0 && gen == 0:
 			w.Status, w.Generation = wire.StatusNew, 1
 		default: // one of the two has given the other up
 			w.Status, w.Generation = wire.StatusGone, max(h.Generation, gen)+1
 		}
-		return w.Generation
+		return w.Generation, w.Status != wire.StatusResumed
 	}) {
 		return refuse(ErrUnauthenticated, "the token is not the one that this process presented before")
 	}

@@ -21,6 +21,7 @@ func TestTheGenerationOfAnAssociationOnlyGrowsAndTellsWhetherItGoesOn(t *testing
 		w, _ := n.consider(p, id, wire.Hello{VersionMin: 1, VersionMax: 1, Process: id, Token: [16]byte{token}, Generation: gen})
 		if w.Status != wire.StatusRefused {
 			live.current = w.Generation // a connection comes of it
+			p.agreed(w.Status)
 		}
 		return w
 	}

@@ -38,11 +38,12 @@ type Handle struct {
 	local uint64                // tells it from other handles of the object, earlier and later ones
 	via   atomic.Pointer[peer]  // the process that answers for a fixed object now
 	end   atomic.Pointer[Error] // why calls fail without being sent; nil: they do not
+	keep  any                   // the object itself, where it is one of this process
 
 	mu         sync.Mutex
 	interfaces []string
 	views      []view
-	gone       chan struct{} // closed once end is set; nil while nobody waits for that
+	watches    map[*watch]struct{} // told once end is set
 }
 
 // view is what a handle is through an interface.
@@ -106,28 +107,17 @@ func (h *Handle) View(f *Face, mk func() any) any {
 	return v
 }
 
-// Gone returns a channel that is closed once the object is known to be gone, or the handle is released.
-func (h *Handle) Gone() <-chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.gone == nil {
-		h.gone = make(chan struct{})
-		if h.end.Load() != nil {
-			close(h.gone)
-		}
-	}
-	return h.gone
-}
-
 // finish makes calls fail from now on; it reports whether they did not already.
 func (h *Handle) finish(why *Error) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	if !h.end.CompareAndSwap(nil, why) {
 		return false
 	}
-	if h.gone != nil {
-		close(h.gone)
+	h.mu.Lock()
+	watches := h.watches
+	h.watches = nil
+	h.mu.Unlock()
+	for w := range watches {
+		w.tell(why)
 	}
 	return true
 }
@@ -145,20 +135,42 @@ func (h *Handle) Release() {
 }
 
 // Kill implements Host.
-func (n host) Kill(id ID, local uint64, why Reason) {
+func (h host) Kill(id ID, local uint64, why Reason) {
 	if id.Object.Named() && (why == Restarted || why == Ended) {
 		return // it may be found in the process that comes after
 	}
-	t := &n.imports
+	t := &h.imports
 	t.mu.Lock()
 	e := t.m[id]
-	h := e.handle.Value()
+	old := e.handle.Value()
 	t.mu.Unlock()
-	if h == nil || h.local != local {
+	if old == nil || old.local != local {
 		return
 	}
 	t.forget(id, local)
-	h.finish(&Error{Kind: ErrNoSuchObject, Reason: why, NotRun: true})
+	end := &Error{Kind: ErrNoSuchObject, Reason: why, NotRun: true}
+	if why == Restarted {
+		old.peer.mu.Lock()
+		ended := old.peer.ended
+		end.Err = old.peer.replaced
+		old.peer.mu.Unlock()
+		if !ended && t.restore(old) { // a reference with other endpoints has come meanwhile, and may have met this handle
+			h.collector.Imported(id, local)
+			return
+		}
+	}
+	old.finish(end)
+}
+
+// restore takes a handle in again that was forgotten, unless another one has taken its place.
+func (t *imports) restore(h *Handle) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, there := t.m[h.id]; there {
+		return false
+	}
+	t.m[h.id] = importEntry{weak.Make(h), h.local}
+	return true
 }
 
 // forget takes a handle out of the table, so that a reference that arrives later has another one. It reports whether it was there.
@@ -181,8 +193,8 @@ type dropped struct {
 	gen    uint64
 }
 
-// handle returns the canonical handle of the object that r names.
-func (n *Node) handle(r Ref) *Handle {
+// handle returns the canonical handle of the object that r names; keep is the object where it is one of this process.
+func (n *Node) handle(r Ref, keep any) *Handle {
 	var p *peer
 	if r.id.Process != n.id {
 		p = n.usePeer(r.id.Process)
@@ -194,7 +206,7 @@ func (n *Node) handle(r Ref) *Handle {
 	fresh := h == nil
 	if fresh {
 		t.gen++
-		h = &Handle{id: r.id, node: n, peer: p, local: t.gen}
+		h = &Handle{id: r.id, node: n, peer: p, local: t.gen, keep: keep}
 		t.m[r.id] = importEntry{weak.Make(h), t.gen}
 		runtime.AddCleanup(h, (*dropped).run, &dropped{n, p, r.id.Object, t.gen})
 	}
@@ -218,7 +230,8 @@ func (d *dropped) run() {
 	if d.peer != nil {
 		id.Process = d.peer.id
 	}
-	if d.node.imports.forget(id, d.gen) && d.peer != nil && !id.Object.WellKnown() {
+	d.node.imports.forget(id, d.gen)
+	if d.peer != nil && !id.Object.WellKnown() { // also of a handle that was released: a message may have met it after that
 		d.node.collector.Dropped(id, d.gen, false)
 	}
 	d.node.traces.remove(stubKey{id, d.gen})
@@ -234,12 +247,15 @@ func (n *Node) Resolve(d Descriptor, r Ref) (any, error) {
 		return nil, &Error{Op: "resolve", Kind: ErrNoSuchObject, Reason: NeverExisted, NotRun: true, Err: fmt.Errorf("the reference names no process")}
 	}
 	if r.id.Process != n.id || d.Name() == AnyName {
+		var keep any
 		if r.id.Process == n.id {
-			if _, _, why := n.exports.get(r.id.Object); why != 0 {
+			_, impl, why := n.exports.get(r.id.Object)
+			if why != 0 {
 				return nil, &Error{Op: "resolve", Ref: r, Kind: ErrNoSuchObject, Reason: why, NotRun: true}
 			}
+			keep = impl
 		}
-		return d.NewStub(n.handle(r))
+		return d.NewStub(n.handle(r, keep))
 	}
 	_, impl, why := n.exports.get(r.id.Object)
 	if why != 0 {

@@ -44,6 +44,7 @@ type link struct {
 	used     atomic.Bool  // since the last tick
 	retiring atomic.Bool  // new calls take another way
 	timer    *time.Timer
+	due      time.Duration // when tick should run next, since start
 
 	bulk     atomic.Pointer[bulk] // the session for what is large; nil: none, or it is being closed
 	widening atomic.Bool          // one has been asked for
@@ -89,6 +90,9 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 		w.stream, w.start, w.tasks = stream, l.start, &n.tasks
 		w.fail = l.broke(e.session)
 	}
+	l.ctl.fail = func(err error) { // the collector posts under its lock, and is told of the end
+		n.tasks.run(func() { l.broke(e.session)(err) })
+	}
 	n.mu.Lock()
 	if n.shut || !e.dialled && (n.draining.Load() || len(n.links) >= n.cfg.Limits.Connections) {
 		n.mu.Unlock()
@@ -102,12 +106,13 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	if l.line = n.collector.Connected(p.id, e.generation, l); l.line == nil {
 		l.line = keepAll{}
 		close(l.ready)
-		err := &Error{Op: "connect", Kind: ErrPeerExpired, NotRun: true, Err: fmt.Errorf("the association with process %v is over", p.id)}
+		err := &Error{Op: "connect", Kind: ErrPeerExpired, NotRun: true, Err: errStale}
 		l.fail(err)
 		return nil, err
 	}
 	p.add(l)
 	n.tasks.run(l.watch)
+	l.due = l.probe + time.Since(l.start)
 	l.timer = time.AfterFunc(l.probe, l.tick)
 	close(l.ready)
 	l.control.Attach(&controls{wire.NewControls(l.hearControl), l.broke(l.session), l.hear})
@@ -115,6 +120,9 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	n.report(n.cfg.log.Debug, "connected", "peer", p.id.String(), "at", l.session.RemoteAddr().String(), "dialled", l.dialled)
 	return l, nil
 }
+
+// errStale ends a connection of a generation that does not go on.
+var errStale = errors.New("the association has begun anew by another connection")
 
 // peerLimit is the bound that a peer has stated; 0 is none but the protocol's.
 func peerLimit(stated uint64) int {
@@ -273,7 +281,13 @@ func (l *link) tick() {
 	if l.ended() {
 		return
 	}
-	silent := time.Since(l.start) - time.Duration(l.heard.Load())
+	now := time.Since(l.start)
+	if late := now - l.due; late > l.probe { // this process stood still: what the peer sent meanwhile has yet to be read
+		l.Ping()
+		l.next(now, l.probe)
+		return
+	}
+	silent := now - time.Duration(l.heard.Load())
 	silentBulk, stalled := l.tickBulks()
 	stalled = max(stalled, l.out.stalled(), l.ctl.stalled())
 	switch {
@@ -297,7 +311,13 @@ func (l *link) tick() {
 	} else {
 		next = min(next, l.probe)
 	}
-	l.timer.Reset(next)
+	l.next(now, next)
+}
+
+// next has tick run again after a while.
+func (l *link) next(now, after time.Duration) {
+	l.due = now + after
+	l.timer.Reset(after)
 }
 
 // noteIdle gives back the buffers of a connection that went unused for a probe's time, and offers it to the bounded set of

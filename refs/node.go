@@ -277,21 +277,27 @@ func (n *Node) closed() bool {
 // Connect finds out which process answers at an endpoint, connecting to it unless there is a session already, and returns its
 // id: this node's own where the endpoint is its own.
 func (n *Node) Connect(ctx context.Context, endpoint string) (ProcessID, error) {
-	id, _, err := n.Session(ctx, endpoint)
-	return id, err
+	a, _, err := n.Session(ctx, endpoint)
+	return a.Process, err
+}
+
+// Association names what two processes have with each other for as long as neither gives the other up.
+type Association struct {
+	Process ProcessID // the other one
+	Epoch   uint64    // another one after the lease has run out, or one of the two has forgotten the other
 }
 
 // Session connects to the process that answers at an endpoint as Connect does, and returns a channel that is closed when
 // that connection is gone; nil where the endpoint is this node's own.
-func (n *Node) Session(ctx context.Context, endpoint string) (ProcessID, <-chan struct{}, error) {
+func (n *Node) Session(ctx context.Context, endpoint string) (Association, <-chan struct{}, error) {
 	l, err := n.linkTo(ctx, endpoint)
 	switch {
 	case err != nil:
-		return ProcessID{}, nil, err
+		return Association{}, nil, err
 	case l == nil:
-		return n.id, nil, nil
+		return Association{Process: n.id}, nil, nil
 	}
-	return l.peer.id, l.gone, nil
+	return Association{l.peer.id, l.line.Epoch()}, l.gone, nil
 }
 
 // RefAt returns a reference to a well-known object of the process that answers at the endpoint.

@@ -23,19 +23,21 @@ type peer struct {
 
 	mu       sync.Mutex
 	links    []*link
-	named    []string                  // the endpoints that it named itself
-	heard    []string                  // those that others named, the latest first
-	greeting bool                      // a HELLO of ours is under way; there is at most one
-	dial     *dialing                  // the attempt to reach it, if one is under way
-	changed  chan struct{}             // closed at the next change of links or greeting, for those who wait; nil: nobody does
-	ended    bool                      // another process answered at every endpoint, and none was learnt since
-	wanted   bool                      // the association has to go on
-	waits    bool                      // redial runs
-	theirs   bool                      // the last link was dialled by the peer
-	watchers map[chan<- error]struct{} // to be told when the peer is given up; each has room for one
-	known    bool                      // token and gen are set
-	token    [16]byte                  // digest of what it presented when it was first met
-	gen      uint64                    // the latest generation of the association, which may be over
+	named    []string            // the endpoints that it named itself
+	heard    []string            // those that others named, the latest first
+	greeting bool                // a HELLO of ours is under way; there is at most one
+	dial     *dialing            // the attempt to reach it, if one is under way
+	changed  chan struct{}       // closed at the next change of links or greeting, for those who wait; nil: nobody does
+	ended    bool                // another process answered at every endpoint, and none was learnt since
+	replaced error               // with ended: what answers where
+	wanted   bool                // the association has to go on
+	waits    bool                // redial runs
+	theirs   bool                // the last link was dialled by the peer
+	watchers map[*watch]struct{} // told when the peer is given up
+	known    bool                // token and gen are set
+	token    [16]byte            // digest of what it presented when it was first met
+	agreeing int                 // handshakes that have agreed on a generation, and come to no connection yet
+	gen      uint64              // the latest generation of the association, which may be over
 }
 
 // usePeer returns the peer, making it where there is none, and counts the caller in; to be ended by releasePeer.
@@ -196,6 +198,7 @@ func (p *peer) remove(l *link, gone bool) {
 // which goes on when ctx ends, within Options.HandshakeTimeout.
 func (p *peer) connect(ctx context.Context) (*link, error) {
 	var d *dialing // the one attempt that this caller waits for
+	retries := 0
 	for {
 		if l := p.usable(); l != nil {
 			return l, nil
@@ -215,8 +218,8 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 			continue
 		}
 		if p.ended {
-			p.mu.Unlock()
-			return nil, &Error{Op: "connect", Kind: ErrNoSuchObject, Reason: Restarted, NotRun: true}
+			defer p.mu.Unlock()
+			return nil, &Error{Op: "connect", Kind: ErrNoSuchObject, Reason: Restarted, NotRun: true, Err: p.replaced}
 		}
 		if d == nil {
 			if p.dial == nil {
@@ -230,6 +233,11 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 		case <-d.done:
 			if l := p.usable(); d.err != nil && l != nil { // it reached us meanwhile
 				return l, nil
+			}
+			if errors.Is(d.err, errStale) && retries < 3 { // another connection, which crossed, has begun the next generation
+				retries++
+				d = nil
+				continue
 			}
 			return d.link, d.err
 		case <-changed:

@@ -3,7 +3,6 @@ package refs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -30,7 +29,11 @@ func (h host) Reconsider(id ProcessID) {
 
 // Expired implements Host.
 func (h host) Expired(id ProcessID, why error) {
-	h.report(h.cfg.log.Warn, "gave up a process", "peer", id.String(), "why", why.Error())
+	level := h.cfg.log.Warn
+	if errors.Is(why, ErrUnreachable) { // it has said that it ends
+		level = h.cfg.log.Debug
+	}
+	h.report(level, "gave up a process", "peer", id.String(), "why", why.Error())
 	p := h.usePeer(id)
 	defer h.releasePeer(p)
 	p.mu.Lock()
@@ -39,7 +42,7 @@ func (h host) Expired(id ProcessID, why error) {
 	p.signal()
 	p.mu.Unlock()
 	for w := range watchers {
-		w <- why
+		w.tell(why)
 	}
 }
 
@@ -49,7 +52,7 @@ func (p *peer) reconsider() {
 	p.mu.Lock()
 	was := p.wanted
 	p.wanted = n.collector.Wanted(p.id)
-	now := p.wanted
+	now, ended := p.wanted, p.ended
 	dial := now && !p.waits && !p.ended && p.usable() == nil && n.base.Err() == nil && n.redials.Load() < mostRedials
 	pause := time.Duration(0)
 	if dial {
@@ -69,6 +72,9 @@ func (p *peer) reconsider() {
 	if dial {
 		n.usePeer(p.id)
 		n.tasks.run(func() { p.redial(pause) })
+	}
+	if now && ended { // references have arrived since that turned out
+		n.collector.Replaced(p.id)
 	}
 }
 
@@ -127,67 +133,4 @@ func (p *peer) awaitReturn(ctx context.Context) *link {
 		}
 	}
 	return p.usable()
-}
-
-// Monitor blocks until the object is gone, or its process is given up, and returns why: an *Error of the kind ErrNoSuchObject,
-// ErrPeerExpired or ErrUnreachable. If ctx ends first, it returns ctx's error.
-func (h *Handle) Monitor(ctx context.Context) error {
-	if h.Local() {
-		return &Error{Op: "monitor", Ref: h.Ref(), NotRun: true, Err: errors.New("the object is one of this process's own")}
-	}
-	told := make(chan error, 1)
-	h.peer.watch(told)
-	defer h.peer.unwatch(told)
-	select {
-	case <-h.Gone():
-		err := *h.end.Load()
-		err.Op, err.Ref = "monitor", h.Ref()
-		return &err
-	case why := <-told:
-		err := asError(why)
-		err.Op, err.Ref = "monitor", h.Ref()
-		return err
-	case <-ctx.Done():
-		return &Error{Op: "monitor", Ref: h.Ref(), NotRun: true, Err: contextError(ctx)}
-	}
-}
-
-func (p *peer) watch(w chan<- error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.watchers == nil {
-		p.watchers = map[chan<- error]struct{}{}
-	}
-	p.watchers[w] = struct{}{}
-}
-
-func (p *peer) unwatch(w chan<- error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.watchers, w)
-}
-
-// Secure waits until the object's process knows that this one holds the object; an *Error of the kind ErrNoSuchObject where the
-// object is gone.
-func (h *Handle) Secure(ctx context.Context) error {
-	if h.Local() || h.id.Object.WellKnown() {
-		return nil
-	}
-	told := make(chan Reason, 1)
-	h.node.collector.Secured(h.id, func(why Reason) { told <- why })
-	select {
-	case why := <-told:
-		if why != 0 {
-			return &Error{Op: "hold", Ref: h.Ref(), Kind: ErrNoSuchObject, Reason: why, NotRun: true}
-		}
-		return nil
-	case <-h.Gone():
-		err := *h.end.Load()
-		err.Op, err.Ref = "hold", h.Ref()
-		return &err
-	case <-h.node.base.Done():
-		return &Error{Op: "hold", Ref: h.Ref(), Kind: ErrNodeClosed, NotRun: true}
-	case <-ctx.Done():
-		return &Error{Op: "hold", Ref: h.Ref(), NotRun: true, Err: fmt.Errorf("process %v did not answer: %w", h.id.Process, contextError(ctx))}
-	}
 }

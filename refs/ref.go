@@ -32,18 +32,18 @@ func (o ObjectID) WellKnown() bool {
 }
 
 // namedPrefix is how the ids of named objects begin: no random one does.
-var namedPrefix = [8]byte{'r', 'm', 'i', ':', 'n', 'a', 'm', 'e'}
+const namedPrefix = "rmi:name"
 
 // NamedObject returns the id that an object has by a name, in whatever process it lives.
 func NamedObject(name string) (id ObjectID) {
 	sum := sha256.Sum256([]byte(name))
-	copy(id[:], namedPrefix[:])
+	copy(id[:], namedPrefix)
 	copy(id[len(namedPrefix):], sum[:])
 	return id
 }
 
 // Named reports whether the id stands for a name. Such an object is found in whatever process has it, as a well-known one is.
-func (o ObjectID) Named() bool { return [8]byte(o[:8]) == namedPrefix }
+func (o ObjectID) Named() bool { return string(o[:len(namedPrefix)]) == namedPrefix }
 
 // Fixed reports whether the id is valid under any incarnation of a process.
 func (o ObjectID) Fixed() bool { return o.WellKnown() || o.Named() }

@@ -16,7 +16,7 @@ import (
 
 // Keeper keeps what a node has bound in registries bound: when the connection to a registry is lost, it connects again, at
 // once and then with growing pauses, until the bindings are given up or the keeper is closed; where it finds another process
-// then, which knows nothing of the bindings, it restores them. A binding that somebody else has replaced meanwhile is given
+// then, or one that has given this one up meanwhile, it restores them. A binding that somebody else has replaced meanwhile is given
 // up, and logged.
 //
 // One goroutine runs for each registry that has bindings of the node; it ends with the last of them, or with Close. mu guards
@@ -41,10 +41,10 @@ type keeping struct {
 	stop  context.CancelFunc
 }
 
-// kept is a binding and the incarnation of the registry that has it.
+// kept is a binding, and the association with the registry's process in which it was made: the registry drops it with that.
 type kept struct {
 	binding
-	in refs.ProcessID
+	in refs.Association
 }
 
 // NewKeeper makes a keeper for the node. locate returns the registry at an endpoint; log is told of lost bindings.
@@ -54,8 +54,8 @@ func NewKeeper(node *refs.Node, log *slog.Logger, locate func(ctx context.Contex
 	return k
 }
 
-// Keep takes over a binding that was made at the given time in the process that had the registry then.
-func (k *Keeper) Keep(u URL, obj stub.Object, in refs.ProcessID, since time.Time) {
+// Keep takes over a binding that was made at the given time, in the association that there was with the registry's process before.
+func (k *Keeper) Keep(u URL, obj stub.Object, in refs.Association, since time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
@@ -68,7 +68,7 @@ func (k *Keeper) Keep(u URL, obj stub.Object, in refs.ProcessID, since time.Time
 		k.kept[u.Endpoint] = at
 		k.wg.Go(func() { k.watch(ctx, u.Endpoint, at.wake) })
 	}
-	at.names[u.Name] = kept{binding{obj, since}, in}
+	at.names[u.Name] = kept{binding{object: obj, since: since}, in}
 	select {
 	case at.wake <- struct{}{}:
 	default:
@@ -133,8 +133,8 @@ func (k *Keeper) Close() {
 	k.wg.Wait()
 }
 
-// restored notes that the process has the binding now.
-func (k *Keeper) restored(u URL, b kept, in refs.ProcessID) {
+// restored notes in which association the binding is there now.
+func (k *Keeper) restored(u URL, b kept, in refs.Association) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if at := k.kept[u.Endpoint]; at != nil && at.names[u.Name] == b {
@@ -143,15 +143,15 @@ func (k *Keeper) restored(u URL, b kept, in refs.ProcessID) {
 	}
 }
 
-// missing returns the bindings at the endpoint that another process had than the given one.
-func (k *Keeper) missing(endpoint string, process refs.ProcessID) map[string]kept {
+// missing returns the bindings at the endpoint that were made in another association than the given one.
+func (k *Keeper) missing(endpoint string, now refs.Association) map[string]kept {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	out := map[string]kept{}
 	if at := k.kept[endpoint]; at != nil {
 		maps.Copy(out, at.names)
 	}
-	maps.DeleteFunc(out, func(_ string, b kept) bool { return b.in == process })
+	maps.DeleteFunc(out, func(_ string, b kept) bool { return b.in == now })
 	return out
 }
 
@@ -177,12 +177,12 @@ const (
 func (k *Keeper) watch(ctx context.Context, endpoint string, wake <-chan struct{}) {
 	pause := time.Duration(0)
 	for {
-		process, gone, err := k.node.Session(ctx, endpoint)
+		now, gone, err := k.node.Session(ctx, endpoint)
 		if err == nil && gone == nil {
 			return // the registry is this node's own: it lives as long as the node
 		}
 		if err == nil {
-			err = k.restore(ctx, endpoint, process)
+			err = k.restore(ctx, endpoint, now)
 		}
 		if err == nil {
 			pause = 0
@@ -203,9 +203,9 @@ func (k *Keeper) watch(ctx context.Context, endpoint string, wake <-chan struct{
 	}
 }
 
-// restore binds again what another incarnation of the registry had; an error means that the registry could not be asked.
-func (k *Keeper) restore(ctx context.Context, endpoint string, process refs.ProcessID) error {
-	missing := k.missing(endpoint, process)
+// restore binds again what was bound in an earlier association; an error means that the registry could not be asked.
+func (k *Keeper) restore(ctx context.Context, endpoint string, in refs.Association) error {
+	missing := k.missing(endpoint, in)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -221,7 +221,7 @@ func (k *Keeper) restore(ctx context.Context, endpoint string, process refs.Proc
 		err := k.restoreOne(reg, u, b)
 		switch {
 		case err == nil:
-			k.restored(u, b, process)
+			k.restored(u, b, in)
 			k.log.Debug("binding restored", "url", u.String())
 		case couldNotAsk(err):
 			return err

@@ -437,7 +437,7 @@ func TestAKeeperIsClosedInTheMiddleOfRestoring(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, err := node.Connect(t.Context(), x.Endpoint)
+		in, _, err := node.Session(t.Context(), x.Endpoint)
 		if err != nil {
 			t.Fatal(err)
 		}

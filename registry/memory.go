@@ -27,7 +27,11 @@ type memory struct {
 type binding struct {
 	object stub.Object
 	since  time.Time
+	watch  *watching
 }
+
+// watching ends with the binding that it is for.
+type watching struct{ stop func() }
 
 // New returns a registry that keeps its bindings in memory.
 func New(o Options) (Registry, error) {
@@ -66,17 +70,57 @@ func (m *memory) put(ctx context.Context, name string, obj stub.Object, mayRepla
 	if _, ok := stub.Of(obj); !ok {
 		return fmt.Errorf("registry: %q: no object to bind", name)
 	}
+	w := &watching{}
+	old, err := m.replace(name, binding{obj, since, w}, mayReplace)
+	if err != nil {
+		return err
+	}
+	old.forget()
+	ref, _ := stub.Of(obj)
+	stop := ref.Handle().Watch(func(error) { m.lose(name, w) })
+	m.mu.Lock()
+	if m.bindings[name].watch == w {
+		w.stop, stop = stop, func() {}
+	}
+	m.mu.Unlock()
+	stop() // it has been replaced or lost meanwhile
+	return nil
+}
+
+// replace puts the binding in the place of the one that is there, which it returns, if there is one.
+func (m *memory) replace(name string, b binding, mayReplace func(binding) bool) (old binding, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old, taken := m.bindings[name]
 	switch {
 	case taken && !mayReplace(old):
-		return fmt.Errorf("registry: %q: %w", name, refs.ErrAlreadyBound)
+		return binding{}, fmt.Errorf("registry: %q: %w", name, refs.ErrAlreadyBound)
 	case !taken && len(m.bindings) >= m.options.MaxBindings:
-		return fmt.Errorf("registry: %q: %w: %d names are bound (registry.Options.MaxBindings)", name, refs.ErrLimit, len(m.bindings))
+		return binding{}, fmt.Errorf("registry: %q: %w: %d names are bound (registry.Options.MaxBindings)", name, refs.ErrLimit, len(m.bindings))
 	}
-	m.bindings[name] = binding{obj, since}
-	return nil
+	m.bindings[name] = b
+	return old, nil
+}
+
+// lose frees the name because its object is gone, or the process that it was in has been given up.
+func (m *memory) lose(name string, w *watching) {
+	m.mu.Lock()
+	b := m.bindings[name]
+	lost := b.watch == w
+	if lost {
+		delete(m.bindings, name)
+	}
+	m.mu.Unlock()
+	if lost {
+		b.forget()
+	}
+}
+
+// forget ends the watching of a binding's object. Of the zero binding, there is none.
+func (b binding) forget() {
+	if b.watch != nil && b.watch.stop != nil {
+		b.watch.stop()
+	}
 }
 
 func (m *memory) Unbind(ctx context.Context, name string) error {
@@ -93,11 +137,16 @@ func (m *memory) free(ctx context.Context, name string, mayFree func(binding) bo
 		return err
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if b, ok := m.bindings[name]; !ok || !mayFree(b) {
+	b, ok := m.bindings[name]
+	ok = ok && mayFree(b)
+	if ok {
+		delete(m.bindings, name)
+	}
+	m.mu.Unlock()
+	if !ok {
 		return notBound(name)
 	}
-	delete(m.bindings, name)
+	b.forget()
 	return nil
 }
 

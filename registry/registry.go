@@ -10,7 +10,7 @@
 // Guarantees:
 //
 //  1. Safe for concurrent use, locally and from any number of processes.
-//  2. A binding holds its object.
+//  2. A binding holds its object, and ends with it: the names of a process that has ended, or was not heard of for a lease, vanish.
 //  3. What a node bound through package rmi is bound again when the registry comes back, see Keeper.
 package registry
 

@@ -244,13 +244,13 @@ func TestANewerConnectionLetsCallsOnTheOlderOneFinish(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, _ := intrude(t, endpoint, [16]byte{5}, [16]byte{6})
+	first, met := intrude(t, endpoint, [16]byte{5}, [16]byte{6})
 	call := wire.AppendCallHeader(nil, wire.CallHeader{Number: 1, Object: ref.ID().Object, Method: methodID(t, "Block"), Timeout: 200 * time.Millisecond})
 	call = append(call, 0x80)
 	wire.FinishFrame(call)
 	first.lane.Write(call)
 	<-impl.blocked
-	second, welcome := intrude(t, endpoint, [16]byte{5}, [16]byte{6})
+	second, welcome := intrudeWith(t, endpoint, wire.Hello{Process: [16]byte{5}, Token: [16]byte{6}, Generation: met.Generation})
 	if welcome.Status == wire.StatusRefused {
 		t.Fatalf("the second connection: %v", welcome.Reason)
 	}
@@ -441,8 +441,8 @@ func TestACallDialsAProcessThatRefusesItOnce(t *testing.T) {
 		if _, err := remote.Add(ctx(t), 1, 1); !errors.Is(err, rmi.ErrUnreachable) || rmi.MayHaveRun(err) {
 			t.Errorf("a call to a process that hangs up: %v; want ErrUnreachable, not run", err)
 		}
-		if n := dials.Load(); n != 1 {
-			t.Errorf("it was dialled %d times for one call", n)
+		if n := dials.Load(); n > 2 {
+			t.Errorf("it was dialled %d times, want once for the call and once for the reference, at most", n)
 		}
 	})
 }

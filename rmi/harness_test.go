@@ -230,3 +230,13 @@ func (l *listener) Hear(c context.Context, text string) (string, error) {
 	}
 	return "heard " + text, nil
 }
+
+// stall stops, or lets go, all bytes of the connections to endpoints of a network in memory.
+func (w *world) stall(stalled bool, endpoints ...string) {
+	memory := w.network.(*transport.Memory)
+	if stalled {
+		memory.Stall(endpoints...)
+	} else {
+		memory.Resume(endpoints...)
+	}
+}

@@ -116,12 +116,12 @@ type intruder struct {
 // intrude connects as a peer with the id and says HELLO.
 func intrude(t *testing.T, endpoint string, id, token [16]byte) (intruder, wire.Welcome) {
 	t.Helper()
-	return intrudeWith(t, endpoint, id, token, 0)
+	return intrudeWith(t, endpoint, wire.Hello{Process: id, Token: token})
 }
 
-func intrudeWith(t *testing.T, endpoint string, id, token [16]byte, features uint64) (intruder, wire.Welcome) {
+func intrudeWith(t *testing.T, endpoint string, h wire.Hello) (intruder, wire.Welcome) {
 	t.Helper()
-	conn, err := transport.NewSessions(transport.Sockets{}).Dial(ctx(t), endpoint, transport.Greeting{Process: id})
+	conn, err := transport.NewSessions(transport.Sockets{}).Dial(ctx(t), endpoint, transport.Greeting{Process: h.Process})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,8 @@ func intrudeWith(t *testing.T, endpoint string, id, token [16]byte, features uin
 	if i.control, err = s.Open(); err != nil {
 		t.Fatal(err)
 	}
-	hello, err := wire.AppendControl(nil, wire.Hello{VersionMin: 1, VersionMax: 1, Process: id, Token: token, Features: features})
+	h.VersionMin, h.VersionMax = 1, 1
+	hello, err := wire.AppendControl(nil, h)
 	if err != nil {
 		t.Fatal(err)
 	}

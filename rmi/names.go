@@ -51,12 +51,18 @@ func bind(ctx context.Context, n *Node, op, url string, b skeleton.Bound,
 	if err != nil {
 		return naming(op, url, err)
 	}
+	var in refs.Association
+	if elsewhere {
+		if in, _, err = n.refs.Session(ctx, u.Endpoint); err != nil {
+			return naming(op, url, err)
+		}
+	}
 	since := time.Now()
 	if err := put(reg, ctx, u.Name, obj); err != nil {
 		return naming(op, url, err)
 	}
 	if elsewhere {
-		n.keeper.Keep(u, obj, remote.Handle().ID().Process, since)
+		n.keeper.Keep(u, obj, in, since)
 	}
 	return nil
 }

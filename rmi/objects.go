@@ -21,7 +21,8 @@ import (
 func Export(n *Node, b skeleton.Bound) (Ref, error) { return export(n, refs.Pinned, b) }
 
 // ExportCollectable is Export without keeping the object: it lives while it is reachable in this process or held in another one, by a
-// stub or by a message under way, and is exported no longer once it is garbage. The Ref that is returned holds nothing.
+// stub or by a message under way, and is exported no longer once it is garbage. The Ref that is returned holds nothing. (Go keeps objects
+// of less than 16 bytes without pointers together, so that such a one may become garbage only with its neighbours.)
 func ExportCollectable(n *Node, b skeleton.Bound) (Ref, error) {
 	return export(n, refs.Collectable, b)
 }

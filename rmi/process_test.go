@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,8 +19,8 @@ import (
 	"github.com/rmigo/rmigo/rmi"
 )
 
-// serveEnv makes the test binary a server: it prints the text of its service's reference and serves until its standard input
-// ends.
+// serveEnv makes the test binary a server with that lease: it prints the text of its service's reference and serves until its standard
+// input ends.
 const serveEnv = "RMI_TEST_SERVE"
 
 func TestMain(m *testing.M) {
@@ -38,7 +39,11 @@ func TestMain(m *testing.M) {
 }
 
 func serveProcess() {
-	n, err := rmi.NewNode(rmi.Options{})
+	lease, err := time.ParseDuration(os.Getenv(serveEnv))
+	var n *rmi.Node
+	if err == nil {
+		n, err = rmi.NewNode(rmi.Options{Lease: lease})
+	}
 	if err == nil {
 		_, err = n.Listen("tcp://127.0.0.1:0")
 	}
@@ -58,8 +63,13 @@ func serveProcess() {
 // startServer starts a server as another process and returns the text of its service's reference.
 func startServer(t *testing.T) (*exec.Cmd, string) {
 	t.Helper()
+	return startLeasing(t, time.Minute)
+}
+
+func startLeasing(t *testing.T, lease time.Duration) (*exec.Cmd, string) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), serveEnv+"=1")
+	cmd.Env = append(os.Environ(), serveEnv+"="+lease.String())
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -147,5 +157,77 @@ func TestEveryCallReturnsInTimeAndSaysWhetherItMayHaveRunWhenTheServerIsKilled(t
 	}
 	if _, err := remote.Add(ctx(t), 1, 1); !errors.Is(err, rmi.ErrUnreachable) || rmi.MayHaveRun(err) {
 		t.Errorf("a call after that: %v; want ErrUnreachable, not run", err)
+	}
+}
+
+// shortLease is what processes have whose leases are to run out within a test.
+const shortLease = 2 * time.Second
+
+// lend has a process hold an object of this one; free tells when it does not any more.
+func lend(t *testing.T, ref string) (remote testobj.Service, client *rmi.Node, free chan string) {
+	t.Helper()
+	client = tcpWorld(t).node(rmi.Options{Lease: shortLease})
+	remote, err := rmi.Resolve(ctx(t), client, testobj.RemoteService, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free = make(chan string, 1)
+	if err := remote.Remember(ctx(t), &hearer{"it", free}); err != nil {
+		t.Fatal(err)
+	}
+	for c := ctx(t); client.Stats().Pins > 0; runtime.Gosched() {
+		if c.Err() != nil {
+			t.Fatal("the argument was not acknowledged")
+		}
+	}
+	return remote, client, free
+}
+
+func TestAHolderThatIsKilledIsReleasedAfterItsLease(t *testing.T) {
+	leak.Check(t)
+	cmd, ref := startLeasing(t, shortLease)
+	_, client, free := lend(t, ref)
+	if client.Stats().Held != 1 {
+		t.Fatal("the object is not held")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	c, cancel := context.WithTimeout(ctx(t), shortLease*9/8+2*time.Second)
+	defer cancel()
+	select {
+	case <-free:
+	case <-c.Done():
+		t.Errorf("the dead process still holds the object: %+v", client.Stats())
+	}
+}
+
+func TestAHundredThousandReferencesComeAndGo(t *testing.T) {
+	leak.Check(t)
+	w := tcpWorld(t)
+	server, _ := w.server(rmi.Options{})
+	client := w.node(rmi.Options{})
+	remote := pass(t, server, client, newService(server))
+	cycles := 1000
+	if raceDetector {
+		cycles = 50
+	}
+	for range cycles {
+		all := make([]testobj.Listener, 100)
+		for i := range all {
+			all[i] = &listener{}
+		}
+		if err := remote.TellAll(ctx(t), "", all...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for c := ctx(t); ; runtime.GC() {
+		s, of := client.Stats(), server.Stats()
+		if s.Exports+s.Held+s.Pins+s.Queued+of.Holding+of.Owed == 0 {
+			break
+		}
+		if c.Err() != nil {
+			t.Fatalf("they are not all gone: %+v, %+v", s, of)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/internal/transport"
+	"github.com/rmigo/rmigo/registry"
 	"github.com/rmigo/rmigo/rmi"
 )
 
@@ -339,8 +341,8 @@ func TestShutdownLetsRunningCallsFinishAndRefusesNewOnes(t *testing.T) {
 		if err := <-shut; err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
-		if _, err := remote.Add(ctx(t), 1, 1); !errors.Is(err, rmi.ErrUnreachable) || rmi.MayHaveRun(err) {
-			t.Errorf("a call after the shutdown: %v; want ErrUnreachable, not run", err)
+		if _, err := remote.Add(ctx(t), 1, 1); !errors.Is(err, rmi.ErrNoSuchObject) || rmi.MayHaveRun(err) {
+			t.Errorf("a call after the shutdown: %v; want ErrNoSuchObject, not run", err)
 		}
 	})
 }
@@ -369,13 +371,16 @@ func TestIdleConnectionsBeyondTheBoundAreClosedAndDialledAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := memoryWorld(t)
 		client := w.node(rmi.Options{Limits: rmi.Limits{IdleConnections: 2}})
-		var stubs []testobj.Service
-		for range 5 {
-			server, _ := w.server(rmi.Options{})
-			s := pass(t, server, client, newService(server))
-			stubs = append(stubs, s)
-			if _, err := s.Add(ctx(t), 1, 1); err != nil {
-				t.Fatal(err)
+		var urls []string
+		for range 5 { // registries, since connections to what is held stay open
+			server, endpoint := w.server(rmi.Options{})
+			reg, err := registry.New(registry.Options{})
+			if err == nil {
+				err = rmi.ServeRegistry(server, reg)
+			}
+			urls = append(urls, "rmi://"+strings.TrimPrefix(endpoint, "tcp://"))
+			if _, listed := rmi.List(ctx(t), client, urls[len(urls)-1]); err != nil || listed != nil {
+				t.Fatal(err, listed)
 			}
 		}
 		time.Sleep(20 * time.Second)
@@ -383,8 +388,8 @@ func TestIdleConnectionsBeyondTheBoundAreClosedAndDialledAgain(t *testing.T) {
 		if n := rmi.LinksOf(client); n != 2 {
 			t.Errorf("%d idle connections are open, want the bound of 2", n)
 		}
-		for i, s := range stubs {
-			if _, err := s.Add(ctx(t), 1, 1); err != nil {
+		for i, url := range urls {
+			if _, err := rmi.List(ctx(t), client, url); err != nil {
 				t.Errorf("a call over connection %d, closed for being idle: %v", i, err)
 			}
 		}

@@ -61,7 +61,6 @@ func (v *valves) Dial(c context.Context, endpoint string) (net.Conn, error) {
 	v.t.Cleanup(func() {
 		middle.Close()
 		far.Close()
-		v.pumps.Wait()
 	})
 	return near, nil
 }
@@ -105,6 +104,7 @@ func behindValves(t *testing.T) (*valves, testobj.Service) {
 	w := tcpWorld(t)
 	live := rmi.Liveness{Probe: 200 * time.Millisecond, Dead: time.Second}
 	v := &valves{t: t}
+	t.Cleanup(v.pumps.Wait) // after all that is registered below: connections are dialled anew while others are held
 	server, _ := w.server(rmi.Options{Liveness: live})
 	client := w.node(rmi.Options{Liveness: live, Network: v})
 	remote := pass(t, server, client, newService(server))
@@ -175,7 +175,7 @@ func TestBulkConnectionsThatADiallerLeavesOpenAreBounded(t *testing.T) {
 	w := tcpWorld(t)
 	_, endpoint := w.server(rmi.Options{})
 	id := [16]byte{7, 7}
-	i, _ := intrudeWith(t, endpoint, id, [16]byte{1}, 1)
+	i, _ := intrudeWith(t, endpoint, wire.Hello{Process: id, Token: [16]byte{1}, Features: 1})
 	widen, _ := wire.AppendControl(nil, wire.Widen{})
 	i.control.Write(widen)
 	msg, err := wire.ReadControl(i.control)

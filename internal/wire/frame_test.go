@@ -286,6 +286,8 @@ func sampleControls() []any {
 			Endpoints: []string{"tcp://c:1"}, Features: 5, Probe: time.Second, Dead: 3 * time.Second, Reason: "because", Refusal: 3, MessageBytes: 9},
 		Welcome{Status: StatusNew},
 		Ping{1 << 40}, Pong{0}, Bye{}, Bye{Leaving: true}, Widen{}, Widen{Key: [16]byte{1}}, Join{Key: [16]byte{2}}, Joined{},
+		Batch{Generation: 1, Seq: 2, Ack: 1, Clean: [][16]byte{{1}}, Dirty: [][16]byte{{2}, {3}}, Gone: []Gone{{[16]byte{4}, 5}},
+			Acks: []MessageKey{{7, true, true}}, Queries: []MessageKey{{Call: 8}}},
 	}
 }
 

@@ -223,7 +223,7 @@ func checkFrame(t *testing.T, kind FrameKind, frame []byte) {
 	switch kind {
 	case CallFrame:
 		h, body, err := ParseCall(frame)
-		if err != nil || frame[5] != 0 {
+		if err != nil || frame[5]&^callPinned != 0 {
 			return
 		}
 		again = append(AppendCallHeader(nil, h), body...)
@@ -233,6 +233,9 @@ func checkFrame(t *testing.T, kind FrameKind, frame []byte) {
 			return
 		}
 		again = append(AppendReplyHeader(nil, h), body...)
+		if h.Flags&ReplyPinned != 0 {
+			again = AppendReplyNumber(again, h.Number)
+		}
 	case CancelFrame:
 		h, err := ParseCancel(frame)
 		if err != nil || frame[6]|frame[7] != 0 {

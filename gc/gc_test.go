@@ -1,0 +1,482 @@
+package gc
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/leak"
+	"github.com/rmigo/rmigo/refs"
+)
+
+// process is a node as a collector sees it.
+type process struct {
+	*Collector
+	mu      sync.Mutex // of all below it
+	id      refs.ProcessID
+	objects map[refs.ObjectID]any
+	killed  map[refs.ObjectID]refs.Reason
+	free    []refs.ObjectID // objects that nobody holds any more
+	expired []refs.ProcessID
+	gone    refs.Reason // why objects that are not there are gone
+}
+
+func newProcess(t *testing.T, id byte, o Options) *process {
+	p := &process{id: refs.ProcessID{id}, objects: map[refs.ObjectID]any{}, killed: map[refs.ObjectID]refs.Reason{}, gone: refs.Collected}
+	if o.Lease == 0 {
+		o.Lease = time.Minute
+	}
+	if o.Quota == 0 {
+		o.Quota = 1000
+	}
+	p.Collector = New(p.id, p, o)
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *process) Lookup(id refs.ObjectID) (any, refs.Reason) {
+	if impl := p.objects[id]; impl != nil {
+		return impl, 0
+	}
+	return nil, p.gone
+}
+func (p *process) Kill(id refs.ID, _ uint64, why refs.Reason) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.killed[id.Object] = why
+}
+func (p *process) Reconsider(refs.ProcessID) {}
+func (p *process) Expired(peer refs.ProcessID, _ error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expired = append(p.expired, peer)
+}
+func (p *process) Unreferenced(id refs.ObjectID, _ any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, id)
+}
+
+// givenUp is how many peers were, and dead why the handle of an object is.
+func (p *process) givenUp() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.expired)
+}
+
+func (p *process) dead(id refs.ID) refs.Reason {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.killed[id.Object]
+}
+func (p *process) own(object byte) refs.ID {
+	return refs.ID{Process: p.id, Object: refs.ObjectID{object}}
+}
+func (p *process) export(object byte) (id refs.ID, impl any) {
+	id = p.own(object)
+	impl = new(int)
+	p.objects[id.Object] = impl
+	return
+}
+
+// wire is one end of a connection: what is carried by it waits until it is delivered.
+type wire struct {
+	mu      sync.Mutex // of all below it
+	line    refs.Line
+	queue   []refs.Batch
+	failed  *refs.Error
+	silent  bool
+	heardAt time.Time
+}
+
+func (w *wire) Carry(b refs.Batch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = append(w.queue, b)
+}
+func (w *wire) Ping() {}
+func (w *wire) Heard() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.silent {
+		return w.heardAt
+	}
+	return time.Now()
+}
+func (w *wire) Fail(why *refs.Error) { w.failed = why }
+
+// silence ends what is heard by the connection.
+func (w *wire) silence() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.silent, w.heardAt = true, time.Now()
+}
+
+// connect joins two processes.
+func connect(t *testing.T, a, b *process, g refs.Generation) (at, bt *wire) {
+	t.Helper()
+	at, bt = &wire{heardAt: time.Now()}, &wire{heardAt: time.Now()}
+	at.line, bt.line = a.Connected(b.id, g, at), b.Connected(a.id, g, bt)
+	if at.line == nil || bt.line == nil {
+		t.Fatal("a connection was refused")
+	}
+	return at, bt
+}
+
+var fresh = refs.Generation{Number: 1, Fresh: true}
+
+// pump delivers what is due, both ways, until nothing is.
+func pump(t *testing.T, a, b *wire) {
+	t.Helper()
+	for range 10 {
+		time.Sleep(2 * settleTime)
+		synctest.Wait()
+		deliver(t, a, b)
+		deliver(t, b, a)
+	}
+}
+
+func deliver(t *testing.T, from, to *wire) {
+	t.Helper()
+	from.mu.Lock()
+	batches := from.queue
+	from.queue = nil
+	from.mu.Unlock()
+	for _, b := range batches {
+		if err := to.line.Batch(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// carry sends a reference in a message, whose arrival and end are for the test.
+func carry(t *testing.T, from, to *wire, m refs.Message, id refs.ID, keep any) {
+	t.Helper()
+	if !from.line.Sent(m, id, keep) || !to.line.Arrived(m) {
+		t.Fatal("the message was refused")
+	}
+}
+
+func receive(p *process, w *wire, m refs.Message, id refs.ID, local uint64) {
+	p.Imported(id, local)
+	w.line.Received(m, id, local)
+	w.line.Done(m)
+}
+
+func TestASenderPinsUntilTheReceiverIsListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		id, impl := o.export(7)
+		m := refs.Message{Call: 1, Result: true}
+		carry(t, ow, aw, m, id, impl)
+		pump(t, ow, aw)
+		if s := o.Stats(); s.Held != 1 || s.Pins != 1 || len(o.Holders(id.Object)) != 0 {
+			t.Fatalf("before it is read, the owner has %+v; want a pin and no holder", s)
+		}
+		receive(a, aw, m, id, 1)
+		time.Sleep(2 * settleTime)
+		synctest.Wait()
+		if len(aw.queue) != 1 || len(aw.queue[0].Dirty) != 1 || len(aw.queue[0].Acks) != 1 {
+			t.Fatalf("the receiver said %+v, want DIRTY and the acknowledgement in one batch", aw.queue)
+		}
+		pump(t, ow, aw)
+		if s := o.Stats(); s.Held != 1 || s.Pins != 0 || len(o.Holders(id.Object)) != 1 {
+			t.Fatalf("the owner has %+v; want a holder and no pin", s)
+		}
+		a.Dropped(id, 1, false)
+		time.Sleep(Linger + 10*time.Millisecond)
+		pump(t, ow, aw)
+		if s := o.Stats(); s.Held != 0 || len(o.free) != 1 {
+			t.Errorf("after the drop the owner has %+v and told %v", s, o.free)
+		}
+	})
+}
+
+func TestAnIntroducerPinsUntilTheOwnerHasConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a, c := newProcess(t, 1, Options{}), newProcess(t, 2, Options{}), newProcess(t, 3, Options{})
+		ow, cw := connect(t, o, c, fresh)
+		aw, cwa := connect(t, a, c, fresh)
+		id, _ := o.export(7)
+		m := refs.Message{Call: 1}
+		a.Imported(id, 1)
+		carry(t, aw, cwa, m, id, "handle")
+		receive(c, cwa, m, id, 1)
+		for range 5 { // the owner is not heard
+			time.Sleep(2 * settleTime)
+			synctest.Wait()
+			deliver(t, aw, cwa)
+			deliver(t, cwa, aw)
+		}
+		if a.Stats().Pins != 1 {
+			t.Fatal("the introducer let go before the owner knew of the new holder")
+		}
+		pump(t, ow, cw)
+		pump(t, aw, cwa)
+		if s := a.Stats(); s.Pins != 0 || len(o.Holders(id.Object)) != 1 {
+			t.Errorf("after the owner confirmed, the introducer has %+v", s)
+		}
+	})
+}
+
+func TestAnIntroducerWaitsForALeaseAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, c := newProcess(t, 2, Options{}), newProcess(t, 3, Options{})
+		aw, cw := connect(t, a, c, fresh)
+		id := refs.ID{Process: refs.ProcessID{9}, Object: refs.ObjectID{7}} // whose process is nowhere
+		m := refs.Message{Call: 1}
+		carry(t, aw, cw, m, id, "handle")
+		receive(c, cw, m, id, 1)
+		time.Sleep(55 * time.Second)
+		pump(t, aw, cw)
+		if a.Stats().Pins != 1 {
+			t.Fatal("the pin went before the lease was over")
+		}
+		time.Sleep(15 * time.Second)
+		pump(t, aw, cw)
+		if a.Stats().Pins != 0 {
+			t.Error("the pin outlives the lease")
+		}
+	})
+}
+
+func TestWhatALostConnectionCarriedIsAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		lost, impl := o.export(7)
+		kept, impl2 := o.export(8)
+		late, there := refs.Message{Call: 1, Result: true}, refs.Message{Call: 2, Result: true}
+		ow.line.Sent(late, lost, impl) // it never arrives
+		carry(t, ow, aw, there, kept, impl2)
+		ow.line.Lost()
+		ow2, aw2 := connect(t, o, a, refs.Generation{Number: 1})
+		pump(t, ow2, aw2)
+		if s := o.Stats(); s.Pins != 1 {
+			t.Fatalf("%d messages are pinned, want the one that arrived", s.Pins)
+		}
+		if aw.failed == nil || aw.line.Arrived(late) {
+			t.Error("the lost message may still arrive by the old connection, after it was said that it will not")
+		}
+		receive(a, aw2, there, kept, 1)
+		pump(t, ow2, aw2)
+		if s := o.Stats(); s.Pins != 0 || s.Held != 1 {
+			t.Errorf("the owner has %+v", s)
+		}
+	})
+}
+
+func TestBatchesAreSentAgainOverTheNextConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		first, _ := o.export(6)
+		a.Imported(first, 1)
+		pump(t, ow, aw)
+		id, _ := o.export(7)
+		a.Imported(id, 2)
+		time.Sleep(2 * settleTime)
+		synctest.Wait() // DIRTY has left, and is lost
+		ow.line.Lost()
+		aw.line.Lost()
+		ow2, aw2 := connect(t, o, a, refs.Generation{Number: 1})
+		pump(t, ow2, aw2)
+		if len(o.Holders(id.Object)) != 1 || a.Stats().Queued != 0 {
+			t.Errorf("the owner knows of %v", o.Holders(id.Object))
+		}
+	})
+}
+
+func TestAnAcknowledgementThatIsLostIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		id, _ := o.export(7)
+		a.Imported(id, 1)
+		time.Sleep(2 * settleTime)
+		synctest.Wait()
+		deliver(t, aw, ow)
+		time.Sleep(2 * settleTime)
+		synctest.Wait() // the owner knows, and what it has answered is lost
+		ow.line.Lost()
+		aw.line.Lost()
+		_, applied := o.Current(a.id)
+		next := &wire{}
+		next.line = a.Connected(o.id, refs.Generation{Number: 1, Applied: applied}, next)
+		back := &wire{}
+		back.line = o.Connected(a.id, refs.Generation{Number: 1}, back)
+		told := make(chan refs.Reason, 1)
+		a.Secured(id, func(why refs.Reason) { told <- why })
+		pump(t, next, back)
+		select {
+		case why := <-told:
+			if why != 0 {
+				t.Errorf("the object is %v", why)
+			}
+		default:
+			t.Error("the holder never learns that its owner knows")
+		}
+	})
+}
+
+func TestAnAnswerToAnEarlierDirtyIsNotForTheNextHandle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{Quota: 1}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		other, _ := o.export(8)
+		a.Imported(other, 1)
+		pump(t, ow, aw)
+		id, _ := o.export(7)
+		a.Imported(id, 2) // one too many
+		time.Sleep(2 * settleTime)
+		synctest.Wait()
+		deliver(t, aw, ow)
+		a.Dropped(id, 2, true)
+		a.Dropped(other, 1, true)
+		a.Imported(id, 3)
+		pump(t, ow, aw)
+		if why := a.dead(id); why != 0 || len(o.Holders(id.Object)) != 1 {
+			t.Errorf("the new handle is dead (%v), or not listed: %v", why, o.Holders(id.Object))
+		}
+	})
+}
+
+func TestAHandleThatIsMadeAgainBeforeItsCleanLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		id, _ := o.export(7)
+		a.Imported(id, 1)
+		pump(t, ow, aw)
+		a.Dropped(id, 1, true) // CLEAN is queued,
+		a.Imported(id, 2)      // DIRTY takes its place,
+		a.Dropped(id, 2, true) // and is taken back
+		pump(t, ow, aw)
+		if n := len(o.Holders(id.Object)); n != 0 || o.Stats().Held != 0 {
+			t.Errorf("%d processes hold what was dropped", n)
+		}
+	})
+}
+
+func TestALateDropIsNotTheNewHandles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		id, _ := o.export(7)
+		a.Imported(id, 1)
+		a.Imported(id, 2)
+		a.Dropped(id, 1, false) // the cleanup of the first comes after the second was made
+		time.Sleep(2 * Linger)
+		pump(t, ow, aw)
+		if len(o.Holders(id.Object)) != 1 {
+			t.Error("the object was given up though there is a handle")
+		}
+	})
+}
+
+func TestAReleasedHandleThatIsUnderWayStaysRegistered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a, c := newProcess(t, 1, Options{}), newProcess(t, 2, Options{}), newProcess(t, 3, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		ac, ca := connect(t, a, c, fresh)
+		id, _ := o.export(7)
+		a.Imported(id, 1)
+		pump(t, ow, aw)
+		m := refs.Message{Call: 1}
+		carry(t, ac, ca, m, id, "handle")
+		a.Dropped(id, 1, true)
+		pump(t, ow, aw)
+		if len(o.Holders(id.Object)) != 1 {
+			t.Fatal("the object was given up while a message carried it")
+		}
+		ca.line.Done(m)
+		pump(t, ac, ca)
+		pump(t, ow, aw)
+		if len(o.Holders(id.Object)) != 0 {
+			t.Error("the object is held after the message was acknowledged")
+		}
+	})
+}
+
+func TestALeaseEndsBothRolesAndTheNextGenerationBeginsWithWhatIsHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		lives, _ := o.export(7)
+		dies, _ := o.export(8)
+		back, _ := a.export(9)
+		a.Imported(lives, 1)
+		a.Imported(dies, 2)
+		o.Imported(back, 1)
+		pump(t, ow, aw)
+		ow.silence()
+		aw.silence()
+		time.Sleep(60*time.Second - time.Minute/8)
+		synctest.Wait()
+		if o.givenUp() != 0 {
+			t.Fatal("the lease ended early")
+		}
+		time.Sleep(2 * time.Minute / 8)
+		synctest.Wait()
+		if o.givenUp() != 1 || a.givenUp() != 1 || ow.failed == nil || o.Stats().Held != 0 || a.Stats().Held != 0 {
+			t.Fatalf("after a lease of silence, the owner has given up %d and has %+v", o.givenUp(), o.Stats())
+		}
+		delete(o.objects, dies.Object)
+		if o.Connected(a.id, refs.Generation{Number: 1}, &wire{}) != nil {
+			t.Error("a generation that is over was resumed")
+		}
+		ow2, aw2 := connect(t, o, a, refs.Generation{Number: 2, Fresh: true})
+		pump(t, ow2, aw2)
+		if len(o.Holders(lives.Object)) != 1 || len(a.Holders(back.Object)) != 1 {
+			t.Error("what is held was not registered again, in both directions")
+		}
+		if a.dead(dies) != refs.LeaseExpired || a.dead(lives) != 0 {
+			t.Errorf("dead are %v and %v; want the one that did not survive, with its lease expired", a.dead(dies), a.dead(lives))
+		}
+		if ow.line.Sent(refs.Message{Call: 5}, lives, "x") {
+			t.Error("a message of the old generation took a reference")
+		}
+	})
+}
+
+func TestAProcessThatStoodStillGivesNobodyUp(t *testing.T) {
+	leak.Check(t)
+	c := newClock(time.Minute)
+	heard := c.now
+	for now := time.Duration(0); now < 50*time.Second; now += c.period {
+		c.tick(now)
+	}
+	if late := c.tick(10 * time.Hour); !late || c.expired(heard) {
+		t.Fatalf("after ten hours of standstill, late is %v and the peer is given up: %v", late, c.expired(heard))
+	}
+	c.tick(10*time.Hour + c.period)
+	c.tick(10*time.Hour + 2*c.period)
+	if !c.expired(heard) {
+		t.Error("a peer that stays silent is not given up")
+	}
+}
+
+func TestManyIdsGoIntoAsManyBatchesAsTheyNeed(t *testing.T) {
+	leak.Check(t)
+	var f fifo
+	const n = 5000
+	for i := range n {
+		f.queue.hold(refs.ObjectID{byte(i), byte(i >> 8)}, i%3 > 0)
+		f.queue.acks = append(f.queue.acks, refs.MessageKey{Call: uint64(i)})
+	}
+	ids, acks := 0, 0
+	for _, b := range f.flush(1) {
+		if b.Size() > refs.BatchRoom {
+			t.Fatalf("a batch takes %d bytes", b.Size())
+		}
+		if acks += len(b.Acks); acks > 0 && ids+len(b.Dirty)+len(b.Clean) < n {
+			t.Fatal("an acknowledgement comes before what it stands for")
+		}
+		ids += len(b.Dirty) + len(b.Clean)
+	}
+	if ids != n || acks != n {
+		t.Errorf("%d ids and %d acknowledgements went into batches, want %d each", ids, acks, n)
+	}
+}

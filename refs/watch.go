@@ -1,0 +1,101 @@
+package refs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// watch is somebody who wants to know when an object is gone, or its process given up: told once.
+type watch struct {
+	once sync.Once
+	f    func(why error)
+}
+
+func (w *watch) tell(why error) { w.once.Do(func() { w.f(why) }) }
+
+// Watch has f called, once, when the object is known to be gone, the handle is released, or the object's process is given up: with an
+// *Error of the kind ErrNoSuchObject, ErrReleased, ErrPeerExpired or ErrUnreachable. f must not block, and may be called before Watch
+// returns. stop ends the watching; f may be running then. The handle must be reachable for as long as that matters.
+func (h *Handle) Watch(f func(why error)) (stop func()) {
+	if h.Local() {
+		return func() {} // its process is this one
+	}
+	w := &watch{f: f}
+	h.mu.Lock()
+	if h.watches == nil {
+		h.watches = map[*watch]struct{}{}
+	}
+	h.watches[w] = struct{}{}
+	h.mu.Unlock()
+	h.peer.watch(w)
+	if end := h.end.Load(); end != nil {
+		w.tell(end)
+	}
+	return func() {
+		h.mu.Lock()
+		delete(h.watches, w)
+		h.mu.Unlock()
+		h.peer.unwatch(w)
+	}
+}
+
+func (p *peer) watch(w *watch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.watchers == nil {
+		p.watchers = map[*watch]struct{}{}
+	}
+	p.watchers[w] = struct{}{}
+}
+
+func (p *peer) unwatch(w *watch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.watchers, w)
+}
+
+// Monitor blocks until what Watch tells of, and returns it. If ctx ends first, it returns ctx's error. A well-known object, such as a
+// registry, is held by nobody and so cannot be monitored, nor can one of this process.
+func (h *Handle) Monitor(ctx context.Context) error {
+	if h.Local() || h.id.Object.WellKnown() {
+		return &Error{Op: "monitor", Ref: h.Ref(), NotRun: true, Err: errors.New("objects of this process and well-known ones are not monitored")}
+	}
+	told := make(chan error, 1)
+	defer h.Watch(func(why error) { told <- why })()
+	var err *Error
+	select {
+	case why := <-told:
+		err = asError(why)
+	case <-h.node.base.Done():
+		err = &Error{Kind: ErrNodeClosed, NotRun: true}
+	case <-ctx.Done():
+		err = &Error{NotRun: true, Err: contextError(ctx)}
+	}
+	err.Op, err.Ref = "monitor", h.Ref()
+	return err
+}
+
+// Secure waits until the object's process knows that this one holds the object; an *Error of the kind ErrNoSuchObject where the
+// object is gone.
+func (h *Handle) Secure(ctx context.Context) error {
+	if h.Local() || h.id.Object.WellKnown() {
+		return nil
+	}
+	told := make(chan Reason, 1)
+	h.node.collector.Secured(h.id, func(why Reason) { told <- why })
+	err := &Error{Op: "hold", Ref: h.Ref(), NotRun: true}
+	select {
+	case err.Reason = <-told:
+		if err.Reason == 0 {
+			return nil
+		}
+		err.Kind = ErrNoSuchObject
+	case <-h.node.base.Done():
+		err.Kind = ErrNodeClosed
+	case <-ctx.Done():
+		err.Err = fmt.Errorf("process %v did not answer: %w", h.id.Process, contextError(ctx))
+	}
+	return err
+}

@@ -1,0 +1,283 @@
+package rmi_test
+
+import (
+	"context"
+	"errors"
+	"runtime/pprof"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/leak"
+	"github.com/rmigo/rmigo/internal/testobj"
+	"github.com/rmigo/rmigo/registry"
+	"github.com/rmigo/rmigo/rmi"
+)
+
+// pair is a server and a client under virtual time, closed when f returns.
+func pair(t *testing.T, o rmi.Options, f func(t *testing.T, w *world, server, client *rmi.Node, endpoint string)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, endpoint := w.server(o)
+		client := w.node(o)
+		defer server.Close()
+		defer client.Close()
+		f(t, w, server, client, endpoint)
+	})
+}
+
+// resolved is the stub of what a reference names.
+func resolved(t *testing.T, n *rmi.Node, r rmi.Ref) testobj.Listener {
+	t.Helper()
+	text, err := r.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := rmi.Resolve(ctx(t), n, testobj.RemoteListener, string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestACollectableExportLivesWhileItIsHeldAnywhere(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		impl := &hearer{"it", make(chan string, 1)}
+		free := impl.free
+		ref, err := rmi.ExportCollectable(server, testobj.RemoteListener.Of(impl))
+		if err != nil {
+			t.Fatal(err)
+		}
+		remote := resolved(t, client, ref)
+		settle(time.Second)
+		if holders := server.Holders(impl); len(holders) != 1 || holders[0].Process != client.ID() {
+			t.Errorf("the holders are %+v, want the client", holders)
+		}
+		impl = nil
+		settle(5 * time.Minute)
+		if got, err := remote.Hear(ctx(t), ""); got != "it" || err != nil {
+			t.Fatalf("an object that is held: %q, %v", got, err)
+		}
+		remote = nil
+		settle(time.Second)
+		settle(time.Second)
+		if <-free; server.Stats().Exports != 0 {
+			t.Errorf("the server still exports %d objects", server.Stats().Exports)
+		}
+		var e *rmi.Error
+		if _, err := resolved(t, client, ref).Hear(ctx(t), ""); !errors.As(err, &e) || e.Kind != rmi.ErrNoSuchObject || e.Reason != rmi.Collected {
+			t.Errorf("a call on the object that was collected: %v", err)
+		}
+	})
+}
+
+func TestAWeakReferenceHoldsNothingAndIsUpgradedWhileTheObjectLives(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		impl := &hearer{"it", make(chan string, 2)}
+		ref, err := rmi.ExportCollectable(server, testobj.RemoteListener.Of(impl))
+		if err != nil {
+			t.Fatal(err)
+		}
+		weak, err := rmi.WeakOf(client, testobj.RemoteListener, resolved(t, client, ref))
+		if err != nil {
+			t.Fatal(err)
+		}
+		settle(time.Second)
+		settle(time.Second)
+		if n := len(server.Holders(impl)); n != 0 {
+			t.Errorf("%d processes hold an object that is referred to weakly", n)
+		}
+		strong, err := weak.Upgrade(ctx(t))
+		if err != nil || len(server.Holders(impl)) != 1 {
+			t.Fatalf("the upgrade of what lives: %v, %d holders", err, len(server.Holders(impl)))
+		}
+		if got, err := strong.Hear(ctx(t), ""); got != "it" || err != nil {
+			t.Errorf("a call: %q, %v", got, err)
+		}
+		strong, impl = nil, nil
+		settle(time.Second)
+		settle(time.Second)
+		if _, err := weak.Upgrade(ctx(t)); !errors.Is(err, rmi.ErrNoSuchObject) {
+			t.Errorf("the upgrade of what is gone: %v, want ErrNoSuchObject", err)
+		}
+		if _, err := (rmi.Weak[testobj.Listener]{}).Upgrade(ctx(t)); !errors.Is(err, rmi.ErrNoSuchObject) {
+			t.Errorf("the upgrade of the zero Weak: %v", err)
+		}
+	})
+}
+
+func TestWhatIsOwnedEndsWithItsOwner(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		parent, child := &hearer{"parent", make(chan string, 1)}, &hearer{"child", make(chan string, 1)}
+		parentRef, err := rmi.Export(server, testobj.RemoteListener.Of(parent))
+		if err != nil {
+			t.Fatal(err)
+		}
+		childRef, err := rmi.Export(server, testobj.RemoteListener.Of(child))
+		if err == nil {
+			err = rmi.Owned(server, parent, child)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		held, dependent := resolved(t, client, parentRef), resolved(t, client, childRef)
+		settle(time.Second)
+		rmi.Release(held)
+		settle(time.Second)
+		var e *rmi.Error
+		if _, err := dependent.Hear(ctx(t), ""); !errors.As(err, &e) || e.Reason != rmi.Unexported {
+			t.Errorf("a call on what was owned: %v; want ErrNoSuchObject, unexported", err)
+		}
+		if err := rmi.Owned(server, parent, child); !errors.Is(err, rmi.ErrNoSuchObject) {
+			t.Errorf("Owned of what is not exported: %v", err)
+		}
+	})
+}
+
+func TestWaitEndsWithTheLastHolderOfWhatIsNotPinned(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		impl := newService(server)
+		remote := pass(t, server, client, impl)
+		if err := client.Wait(ctx(t)); err != nil {
+			t.Errorf("Wait while nothing is held: %v", err)
+		}
+		if err := remote.Remember(ctx(t), &hearer{"it", make(chan string, 1)}); err != nil {
+			t.Fatal(err)
+		}
+		c, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := client.Wait(c); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Wait while the server holds a callback: %v", err)
+		}
+		waited := make(chan error, 1)
+		go func() { waited <- client.Wait(ctx(t)) }()
+		l, _ := impl.Remembered(ctx(t))
+		rmi.Release(l)
+		if err := <-waited; err != nil {
+			t.Errorf("Wait after the server let go: %v", err)
+		}
+	})
+}
+
+func TestANamedObjectIsFoundInTheProcessThatComesAfter(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, w *world, server, client *rmi.Node, endpoint string) {
+		ref, err := rmi.ExportAs(server, "the listener", testobj.RemoteListener.Of(&hearer{name: "first", free: make(chan string, 9)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rmi.ExportAs(server, "the listener", testobj.RemoteListener.Of(&hearer{name: "other"})); !errors.Is(err, rmi.ErrAlreadyBound) {
+			t.Errorf("another object by the name: %v", err)
+		}
+		remote := resolved(t, client, ref)
+		if got, err := remote.Hear(ctx(t), ""); got != "first" || err != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+		server.Close()
+		next := w.node(rmi.Options{})
+		defer next.Close()
+		if _, err := next.Listen(endpoint); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rmi.ExportAs(next, "the listener", testobj.RemoteListener.Of(&hearer{name: "second", free: make(chan string, 9)})); err != nil {
+			t.Fatal(err)
+		}
+		settle(time.Second)
+		if got, err := remote.Hear(ctx(t), ""); got != "second" || err != nil {
+			t.Errorf("the old stub: %q, %v; want the object by that name in the new process", got, err)
+		}
+	})
+}
+
+func TestADeadServersNamesVanish(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, w *world, server, client *rmi.Node, endpoint string) {
+		reg, err := registry.New(registry.Options{})
+		if err == nil {
+			err = rmi.ServeRegistry(server, reg)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Listen(w.listen()); err != nil {
+			t.Fatal(err)
+		}
+		url := "rmi://" + strings.TrimPrefix(endpoint, "tcp://")
+		if err := rmi.Bind(ctx(t), client, url+"/it", testobj.RemoteListener.Of(&hearer{name: "it", free: make(chan string, 9)})); err != nil {
+			t.Fatal(err)
+		}
+		settle(5 * time.Minute)
+		if names, err := reg.List(ctx(t), ""); len(names) != 1 || err != nil {
+			t.Fatalf("the names are %v, %v", names, err)
+		}
+		client.Close() // without a word
+		settle(70 * time.Second)
+		if names, err := reg.List(ctx(t), ""); len(names) != 0 || err != nil {
+			t.Errorf("after a lease, the names are %v, %v", names, err)
+		}
+	})
+}
+
+func TestNamesComeBackAfterAPartitionLongerThanTheLease(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, w *world, server, client *rmi.Node, endpoint string) {
+		reg, err := registry.New(registry.Options{})
+		if err == nil {
+			err = rmi.ServeRegistry(server, reg)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := client.Listen(w.listen())
+		if err != nil {
+			t.Fatal(err)
+		}
+		url := "rmi://" + strings.TrimPrefix(endpoint, "tcp://")
+		if err := rmi.Bind(ctx(t), client, url+"/it", testobj.RemoteListener.Of(&hearer{name: "it", free: make(chan string, 9)})); err != nil {
+			t.Fatal(err)
+		}
+		w.stall(true, endpoint, at)
+		settle(2 * time.Minute)
+		if names, _ := reg.List(ctx(t), ""); len(names) != 0 {
+			t.Errorf("in the partition, the names are %v", names)
+		}
+		w.stall(false, endpoint, at)
+		settle(time.Minute)
+		if names, _ := reg.List(ctx(t), ""); len(names) != 1 {
+			t.Errorf("after the partition, the names are %v", names)
+		}
+	})
+}
+
+func TestTracedExportsTellWhereTheyCameToBe(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{TraceExports: true}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		impl := &hearer{"it", make(chan string, 1)}
+		ref, err := rmi.Export(server, testobj.RemoteListener.Of(impl))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := server.ExportedAt(impl); !strings.Contains(at, "_test.go:") {
+			t.Errorf("it was exported at %q, want this file", at)
+		}
+		remote := resolved(t, client, ref)
+		if n := pprof.Lookup("rmi.exports").Count(); n != 1 {
+			t.Errorf("the profile of exports has %d", n)
+		}
+		if n := pprof.Lookup("rmi.stubs").Count(); n != 1 {
+			t.Errorf("the profile of stubs has %d", n)
+		}
+		_ = remote.Hear
+		if err := rmi.Unexport(ctx(t), server, impl); err != nil {
+			t.Fatal(err)
+		}
+		if n := pprof.Lookup("rmi.exports").Count(); n != 0 {
+			t.Errorf("after Unexport, the profile of exports has %d", n)
+		}
+	})
+}
