@@ -246,17 +246,17 @@ type lineOf struct {
 }
 
 // Sent implements refs.Line.
-func (l *lineOf) Sent(m refs.Message, id refs.ID, keep any) (ok bool) {
+func (l *lineOf) Sent(m refs.Message, id refs.ID, keep any) (why *refs.Error) {
 	l.c.event(func(*table) {
 		l.c.counts.Sent++
-		ok = l.a.sent(l.line, m, id, keep)
+		why = l.a.sent(l.line, m, id, keep)
 	})
-	return ok
+	return why
 }
 
 // Renumbered implements refs.Line.
-func (l *lineOf) Renumbered(from, to refs.Message) (ok bool) {
-	l.c.event(func(*table) { ok = l.a.renumbered(l.line, from, to) })
+func (l *lineOf) Renumbered(from, to refs.Message, references int) (ok bool) {
+	l.c.event(func(*table) { ok = l.a.renumbered(l.line, from, to, references) })
 	return ok
 }
 

@@ -209,14 +209,11 @@ func (c *Outgoing) send(frame []byte) error {
 		was := c.courier.in
 		c.number = c.link.node.number.Add(1) // what was sent of the old number, if anything, is not this message
 		c.link, c.courier.link, c.courier.in.Call = l, l, c.number
-		if c.courier.pinned && !l.line.Renumbered(was, c.courier.in) {
-			return &Error{Kind: ErrPeerExpired, Err: errAnew}
+		if c.courier.pinned && !l.line.Renumbered(was, c.courier.in, c.courier.references) {
+			return err
 		}
 	}
 }
-
-// errAnew ends what was written for an association that is over.
-var errAnew = errors.New("the association began anew while the message was written")
 
 // unsent lets go of what the arguments kept alive.
 func (c *Outgoing) unsent() {

@@ -44,11 +44,11 @@ type Generation struct {
 // Line is what the collector is told of one connection.
 type Line interface {
 	// Sent tells that a reference to id goes into the message, which is about to be sent: keep is to stay alive until the receiver has
-	// secured it. False: the association has been given up, and the message must not be sent.
-	Sent(m Message, id ID, keep any) bool
-	// Renumbered tells that what was to be sent as one message, on another connection maybe, goes on this one as another. False is as
-	// for Sent.
-	Renumbered(from, to Message) bool
+	// secured it. Where it can not be kept, the error says why, and the message must not be sent.
+	Sent(m Message, id ID, keep any) *Error
+	// Renumbered tells that what was to be sent as one message, with that many references, on another connection maybe, goes on this
+	// one as another. False: they are not all kept alive any more, and the message must not be sent.
+	Renumbered(from, to Message, references int) bool
 	// Unsent tells that the message was not sent.
 	Unsent(m Message)
 	// Arrived tells of a message that the sender wants acknowledged, as soon as it is there. False: this connection is lost for both
@@ -126,8 +126,8 @@ func (keepAll) Withdrawn(ObjectID, Reason)                      {}
 func (keepAll) Left(ProcessID)                                  {}
 func (keepAll) Replaced(ProcessID)                              {}
 func (keepAll) Close()                                          {}
-func (keepAll) Sent(Message, ID, any) bool                      { return true }
-func (keepAll) Renumbered(Message, Message) bool                { return true }
+func (keepAll) Sent(Message, ID, any) *Error                    { return nil }
+func (keepAll) Renumbered(Message, Message, int) bool           { return true }
 func (keepAll) Unsent(Message)                                  {}
 func (keepAll) Arrived(Message) bool                            { return true }
 func (keepAll) Received(Message, ID, uint64)                    {}

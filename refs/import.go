@@ -274,6 +274,8 @@ type courier struct {
 	link   *link // where the message goes or comes from; nil: nowhere yet
 	in     Message
 	pinned bool // it is to be acknowledged, for the sake of the references in it
+
+	references int // that were written into it
 }
 
 // Export implements wire.Objects: the record for v, a stub or an object of this process, which is exported if it is not yet.
@@ -342,10 +344,11 @@ func (c *courier) sent(id ID, keep any) error {
 	if c.link == nil || id.Object.WellKnown() {
 		return nil
 	}
-	if !c.link.line.Sent(c.in, id, keep) {
-		return &Error{Kind: ErrPeerExpired, NotRun: true, Err: errAnew}
+	if why := c.link.line.Sent(c.in, id, keep); why != nil {
+		return why
 	}
 	c.pinned = true
+	c.references++
 	return nil
 }
 
