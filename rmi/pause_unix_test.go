@@ -3,6 +3,8 @@
 package rmi_test
 
 import (
+	"context"
+	"errors"
 	"runtime"
 	"syscall"
 	"testing"
@@ -98,4 +100,54 @@ func TestAHolderThatWasStoppedPastItsLeaseGoesOnWithWhatSurvivedAndIsToldOfTheRe
 	}, func() string { return "the error says that the object's lease had expired, rather than " + a.Error })
 	eventually(t, 5*time.Second, func() bool { return owner.Stats().Held == 2 }, func() string { return "the two others are held again" })
 	runtime.KeepAlive(rooted)
+}
+
+func TestAnOwnerThatWasStoppedPastTheLeaseKeepsWhatIsHeld(t *testing.T) {
+	leak.Check(t)
+	owner := startParty(t, "-", partyLease)
+	holder := tcpWorld(t).node(rmi.Options{Lease: partyLease})
+	it, err := hold(ctx(t), holder, owner.ask("make", "it").Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := it.Hear(ctx(t), ""); err != nil {
+		t.Fatal(err)
+	}
+	owner.ask("drop", "it")
+	if s := owner.ask("stats").Stats; s.Held != 1 {
+		t.Fatalf("the owner has %+v, want one object held", s)
+	}
+	given := make(chan error, 1)
+	go func() { given <- rmi.Monitor(ctx(t), it) }()
+	owner.stop()
+	if err := <-given; err == nil {
+		t.Error("the stopped owner was not given up")
+	}
+	owner.tell("stats") // collects garbage as soon as it goes on
+	owner.goOn()
+	freed := owner.answer().Unreferenced
+	err = hearing(t, func() error {
+		freed = append(freed, owner.ask("stats").Unreferenced...)
+		c, cancel := context.WithTimeout(ctx(t), partyLease)
+		defer cancel()
+		_, err := it.Hear(c, "")
+		return err
+	})
+	if err != nil {
+		t.Errorf("the object that was held all the time: %v", err)
+	}
+	if len(freed) > 0 {
+		t.Errorf("%q: nobody held it any more, though only the owner was away", freed)
+	}
+}
+
+// hearing calls the object until it answers or ends in an error that is not about connections.
+func hearing(t *testing.T, hear func() error) error {
+	t.Helper()
+	var err error
+	eventually(t, 15*time.Second, func() bool {
+		err = hear()
+		return err == nil || !errors.Is(err, rmi.ErrUnreachable) && !errors.Is(err, rmi.ErrPeerExpired) && !errors.Is(err, context.DeadlineExceeded)
+	}, func() string { return "an answer rather than " + err.Error() })
+	return err
 }
