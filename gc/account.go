@@ -68,7 +68,11 @@ func (c *Collector) Holders(id refs.ObjectID) (out []Holder) {
 			return
 		}
 		for _, h := range x.holders {
-			out = append(out, Holder{h.by.peer, t.now - h.since, h.via.Method(), h.via.Call})
+			one := Holder{Process: h.by.peer, For: t.now - h.since}
+			if h.via != nil {
+				one.Method, one.Call = h.via.message.Method(), h.via.message.Call
+			}
+			out = append(out, one)
 		}
 	})
 	slices.SortFunc(out, func(a, b Holder) int { return int(min(1, max(-1, b.For-a.For))) })

@@ -28,6 +28,13 @@ func TestMain(m *testing.M) {
 		serveProcess()
 		return
 	}
+	if at := os.Getenv(partyEnv); at != "" {
+		if err := partyProcess(at); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -157,7 +164,7 @@ func TestEveryCallReturnsInTimeAndSaysWhetherItMayHaveRunWhenTheServerIsKilled(t
 const shortLease = 2 * time.Second
 
 // lend has a process hold an object of this one; free tells when it does not any more.
-func lend(t *testing.T, ref string) (remote testobj.Service, client *rmi.Node, free chan string) {
+func lend(t *testing.T, ref string) (client *rmi.Node, free chan string) {
 	t.Helper()
 	client = tcpWorld(t).node(rmi.Options{Lease: shortLease})
 	remote, err := rmi.Resolve(ctx(t), client, testobj.RemoteService, ref)
@@ -173,13 +180,13 @@ func lend(t *testing.T, ref string) (remote testobj.Service, client *rmi.Node, f
 			t.Fatal("the argument was not acknowledged")
 		}
 	}
-	return remote, client, free
+	return client, free
 }
 
 func TestAHolderThatIsKilledIsReleasedAfterItsLease(t *testing.T) {
 	leak.Check(t)
 	cmd, ref := startLeasing(t, shortLease)
-	_, client, free := lend(t, ref)
+	client, free := lend(t, ref)
 	if client.Stats().Held != 1 {
 		t.Fatal("the object is not held")
 	}
