@@ -49,7 +49,7 @@ func (p *peer) reconsider() {
 	p.mu.Lock()
 	was := p.wanted
 	p.wanted = n.collector.Wanted(p.id)
-	now := p.wanted
+	now, ended := p.wanted, p.ended
 	dial := now && !p.waits && !p.ended && p.usable() == nil && n.base.Err() == nil && n.redials.Load() < mostRedials
 	pause := time.Duration(0)
 	if dial {
@@ -69,6 +69,9 @@ func (p *peer) reconsider() {
 	if dial {
 		n.usePeer(p.id)
 		n.tasks.run(func() { p.redial(pause) })
+	}
+	if now && ended { // references have arrived since that turned out
+		n.collector.Replaced(p.id)
 	}
 }
 
