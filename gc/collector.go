@@ -133,6 +133,8 @@ func (c *Collector) Close() {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
+	t := c.table // what it keeps alive may be what keeps the node alive, by its cleanups
+	c.table = newTable(t.self, t.host, t.lease, t.quota)
 }
 
 // Connected implements refs.Collector.
