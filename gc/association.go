@@ -57,13 +57,13 @@ func (a *association) carrier() *line {
 }
 
 // connected makes a line of a connection within the generation, which begins with it if it is fresh. Nil: this is not the generation
-// that goes on.
+// that goes on. A peer that has forgotten this process counts from 1 again: where none goes on, any fresh one begins.
 func (a *association) connected(g refs.Generation, c refs.Carrier) *line {
 	generation, seq := g.Number, g.Applied
 	a.touched()
 	switch {
 	case a.open && generation == a.generation:
-	case g.Fresh && generation > a.generation:
+	case g.Fresh && (!a.open || generation > a.generation):
 		a.begin(generation)
 	default:
 		return nil
