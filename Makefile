@@ -4,6 +4,7 @@ FUZZTIME  ?= 5s
 VALUETIME ?= 30s
 SOAKTIME  ?= 10m
 SOAKCOUNT ?= 20
+SIMTIME   ?= 20m
 
 staticcheck = go tool -modfile=tools/go.mod staticcheck
 
@@ -75,7 +76,8 @@ check: ## Do what CI does
 	.ci/run
 
 .PHONY: soak
-soak: ## Repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (10m)
+soak: ## Simulate lifetimes for SIMTIME (20m), repeat the race tests SOAKCOUNT (20) times, fuzz each target for SOAKTIME (10m)
+	go test ./rmi -run TestReferencesSurvive -simulate $(SIMTIME) -timeout=0
 	go test -race -count=$(SOAKCOUNT) -timeout=0 ./...
 	tools/fuzz.sh $(SOAKTIME)
 
