@@ -381,7 +381,7 @@ func (s *simulation) step() {
 		synctest.Wait()
 		alive := s.alive()
 		if len(alive) > 0 {
-			s.callAll(alive[s.rng.IntN(len(alive))])
+			s.callAll(alive[s.rng.IntN(len(alive))], false)
 		}
 	}
 }
@@ -428,8 +428,9 @@ func (s *simulation) check() {
 	}
 }
 
-// callAll calls each token that a process keeps: it is the right one, or says why it is gone.
-func (s *simulation) callAll(p *process) {
+// callAll calls each token that a process keeps: it is the right one, or says why it is gone. again: also those that have said so;
+// what an owner has answered, it may be lost before it has ended the stub.
+func (s *simulation) callAll(p *process, again bool) {
 	s.mu.Lock()
 	slots := slices.Clone(p.slots)
 	s.mu.Unlock()
@@ -438,7 +439,7 @@ func (s *simulation) callAll(p *process) {
 		o := s.objects[k.number]
 		quiet := o.owner != p && !s.path(p.place, o.owner.place).quiet.IsZero()
 		s.mu.Unlock()
-		if k.dead || quiet {
+		if k.dead && !again || quiet {
 			continue
 		}
 		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -485,7 +486,7 @@ func (s *simulation) finish() {
 				delete(p.depots, q)
 			}
 		}
-		s.callAll(p)
+		s.callAll(p, true)
 	}
 	if !s.hasFailed() {
 		s.check()
