@@ -54,6 +54,7 @@ type slot struct {
 	since  int64 // when it left where it came from; never: nothing can be said of it
 	sure   int64 // when the owner was found to know; 0: not yet
 	dead   bool  // a call has said why the object is gone
+	lost   bool  // a call has said that there is no way to its owner
 }
 
 // weakSlot is a weak reference that a process keeps.
@@ -96,11 +97,15 @@ func (p *process) keep(number uint64, since int64, t testobj.Token) error {
 	return nil
 }
 
-// pick returns a kept token with what is to be said of it. mu is held.
+// pick returns a kept token, which is to be sent, with what is to be said of it. One token of three is kept in one place only: it is
+// dropped here while it is under way. mu is held.
 func (p *process) pick(number uint64) (since int64, t testobj.Token, err error) {
 	s := p.find(number)
 	if s == nil || p.ended {
 		return 0, nil, errNotKept
+	}
+	if number%3 == 0 {
+		p.remove(func(o *slot) bool { return o.number == number })
 	}
 	if p.doubtful(s) {
 		return never, s.token, nil
@@ -172,12 +177,13 @@ func (p *process) doubtful(s *slot) bool {
 	return p.fault > s.since
 }
 
-// holds returns the ids of the remote objects that the process has stubs of which are not known to be dead. mu is held.
+// holds returns the ids of the remote objects that the process has stubs of which are not known to be dead, and whether there is a
+// way to their owners. mu is held.
 func (p *process) holds() map[rmi.ID]bool {
 	ids := map[rmi.ID]bool{}
 	for _, s := range p.slots {
 		if r, ok := stub.Of(s.token); ok && !s.dead {
-			ids[r.Handle().ID()] = true
+			ids[r.Handle().ID()] = !s.lost
 		}
 	}
 	for _, d := range p.depots {

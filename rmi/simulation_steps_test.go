@@ -70,6 +70,9 @@ func (s *simulation) try(what string, certain bool, f func(context.Context) erro
 	for _, p := range s.paths {
 		certain = certain && p.quiet.IsZero()
 	}
+	for _, w := range s.places {
+		certain = certain && w.endpoint != ""
+	}
 	s.pending.Go(func() {
 		c, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
@@ -123,10 +126,10 @@ func (s *simulation) take() {
 	if k == nil {
 		return
 	}
-	q := s.other(p)
+	q, certain := s.other(p), !p.excused(k)
 	since, t, _ := p.pick(k.number)
 	number, d := k.number, p.at(q)
-	s.try(fmt.Sprintf("process %d passes token %d to process %d", p.place, number, q.place), !p.excused(k), func(c context.Context) error {
+	s.try(fmt.Sprintf("process %d passes token %d to process %d", p.place, number, q.place), certain, func(c context.Context) error {
 		return d.Take(c, number, since, t)
 	})
 }
@@ -144,14 +147,16 @@ func (s *simulation) swap() {
 	var out []uint64
 	certain := true
 	for range 1 + s.rng.IntN(3) {
-		k := p.slots[s.rng.IntN(len(p.slots))]
-		since, t, _ := p.pick(k.number)
-		in = append(in, testobj.Ticket{Number: k.number, Since: since, Token: t})
-		certain = certain && !p.excused(k)
+		if len(p.slots) > 0 {
+			k := p.slots[s.rng.IntN(len(p.slots))]
+			certain = certain && !p.excused(k)
+			since, t, _ := p.pick(k.number)
+			in = append(in, testobj.Ticket{Number: k.number, Since: since, Token: t})
+		}
 		if len(q.slots) > 0 {
-			s := q.slots[s.rng.IntN(len(q.slots))]
-			out = append(out, s.number)
-			certain = certain && !q.excused(s)
+			k := q.slots[s.rng.IntN(len(q.slots))]
+			certain = certain && !q.excused(k)
+			out = append(out, k.number)
 		}
 	}
 	s.try(fmt.Sprintf("process %d swaps tokens with process %d: %v", p.place, q.place, out), certain, func(c context.Context) error {
@@ -194,8 +199,7 @@ func (s *simulation) borrow() {
 		return
 	}
 	q := s.other(p)
-	_, t, _ := p.pick(k.number)
-	number, d := k.number, p.at(q)
+	number, t, d := k.number, k.token, p.at(q)
 	s.try(fmt.Sprintf("process %d lends token %d to process %d", p.place, number, q.place), !p.excused(k), func(c context.Context) error {
 		got, err := d.Borrow(c, t)
 		if err == nil && got != number {
