@@ -98,16 +98,17 @@ func (a *association) end(why *refs.Error) {
 	for id := range a.holds {
 		a.table.objects.clean(a, id)
 	}
-	for k := range a.pins {
-		a.unpin(k)
-	}
 	for _, o := range a.owed {
 		o.void = true
 	}
 	clear(a.owed)
+	for k := range a.pins { // which may settle what is owed
+		a.unpin(k)
+	}
 	for id, e := range a.entries {
 		if e.linger && e.pins == 0 {
 			a.drop(id)
+			e.secured(0)
 			continue
 		}
 		e.lapsed = e.lapsed || e.state == held
