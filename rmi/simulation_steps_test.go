@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing/synctest"
 	"time"
 
@@ -353,7 +354,7 @@ func (s *simulation) forget() {
 // between two. mu is held.
 func (s *simulation) somewhere() (names []string, paths []*path) {
 	a := s.rng.IntN(len(s.places))
-	if b := s.rng.IntN(len(s.places)); b != a {
+	if b := (a + 1 + s.rng.IntN(len(s.places)-1)) % len(s.places); s.rng.IntN(4) > 0 {
 		x, y := s.places[a], s.places[b]
 		return []string{transport.Between(x.name, y.endpoint), transport.Between(y.name, x.endpoint)}, []*path{s.path(a, b)}
 	}
@@ -390,7 +391,7 @@ func (s *simulation) partition() {
 		s.disturb(p)
 	}
 	s.mu.Unlock()
-	d := [...]int{1, 14, 14, 34, 34, 70, 150}[s.rng.IntN(7)]
+	d := [...]int{1, 14, 20, 34, 34, 70, 150}[s.rng.IntN(7)]
 	d = d*500 + s.rng.IntN(d*500)
 	length := time.Duration(d) * time.Millisecond
 	s.tell("%v stall for %v", names, length)
@@ -447,9 +448,11 @@ func (s *simulation) restart() {
 }
 
 func (s *simulation) wait() {
-	limit := []int{10, 100, 100, 1_000, 1_000, 5_000, 5_000, 30_000, 30_000, 150_000}[s.rng.IntN(10)]
+	limit := []int{10, 100, 1_000, 3_000, 3_000, 5_000, 5_000, 10_000, 30_000, 150_000}[s.rng.IntN(10)]
 	d := time.Duration(1+s.rng.IntN(limit)) * time.Millisecond
 	s.tell("%v pass", d)
+	runtime.GC()
 	s.pass(d)
 	synctest.Wait()
+	runtime.GC()
 }

@@ -379,7 +379,7 @@ func (s *simulation) step() {
 	if s.rng.IntN(10) < 7 {
 		synctest.Wait()
 	}
-	if s.rng.IntN(5) == 0 {
+	if s.rng.IntN(8) == 0 {
 		runtime.GC()
 	}
 	s.check()
@@ -400,8 +400,8 @@ var kinds = []struct {
 	{8, (*simulation).make}, {14, (*simulation).take}, {8, (*simulation).swap}, {10, (*simulation).give}, {5, (*simulation).borrow},
 	{12, (*simulation).handOn}, {8, (*simulation).fetch}, {16, (*simulation).drop}, {4, (*simulation).release},
 	{2, (*simulation).unexport}, {3, (*simulation).weaken}, {3, (*simulation).upgrade}, {3, (*simulation).forget},
-	{5, (*simulation).cut}, {5, (*simulation).partition}, {1, (*simulation).crash}, {1, (*simulation).shutdown},
-	{4, (*simulation).restart}, {10, (*simulation).wait},
+	{5, (*simulation).cut}, {6, (*simulation).partition}, {1, (*simulation).crash}, {1, (*simulation).shutdown},
+	{4, (*simulation).restart}, {14, (*simulation).wait},
 }
 
 // check checks what must hold at any time, and notes which holders are known to the owners.
