@@ -41,9 +41,9 @@ func TestReferencesSurviveWhatTheyMustAndNothingElseDoes(t *testing.T) {
 	for _, seed := range keptSeeds(t) {
 		run(seed)
 	}
-	fixed := uint64(70)
+	fixed := uint64(50)
 	if underRace {
-		fixed = 15
+		fixed = 10
 	}
 	for seed := range fixed {
 		run(seed)
