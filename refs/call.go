@@ -386,8 +386,24 @@ func (c *Outgoing) finish() error {
 	e := asError(c.failure)
 	e.Remote, e.NotRun = true, c.flags&wire.ReplyNotStarted != 0
 	c.explain(e)
+	if e.Kind == ErrNoSuchObject && e.NotRun && e.Err == nil { // a cause would be of an argument
+		e.Reason = c.handle.missing(e.Reason)
+	}
 	c.give(e)
 	return c.err
+}
+
+// missing ends a handle of whose object its process says that it is not there, and returns why that is, as far as this process knows
+// better.
+func (h *Handle) missing(why Reason) Reason {
+	if h.id.Object.Fixed() {
+		return why // it may be there later, or in another process
+	}
+	h.node.collector.Missing(h.id, h.local, why)
+	if end := h.end.Load(); end != nil && end.Kind == ErrNoSuchObject {
+		return end.Reason
+	}
+	return why
 }
 
 // explain completes ErrNoSuchMethod: both signatures, where the object has a method of the same name.

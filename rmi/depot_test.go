@@ -163,7 +163,7 @@ func (p *process) excused(s *slot) bool {
 }
 
 // doubtful reports whether the process may have lost its hold on the object: its stub was released, or its owner may have given it
-// up, or it came before the owner was found to know and somebody who was to keep it alive meanwhile may be gone.
+// up, or it came before the owner was found to know and somebody who was to keep it alive meanwhile may be gone, or the owner can not be told.
 func (p *process) doubtful(s *slot) bool {
 	o := p.objects[s.number]
 	switch {
@@ -173,6 +173,8 @@ func (p *process) doubtful(s *slot) bool {
 		return true
 	case s.sure > 0:
 		return p.path(p.place, o.owner.place).expired > s.sure
+	case p.places[o.owner.place].endpoint == "": // there may be no way to it
+		return true
 	}
 	return p.fault > s.since
 }

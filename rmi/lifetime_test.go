@@ -3,6 +3,7 @@ package rmi_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"runtime/pprof"
 	"strings"
 	"testing"
@@ -62,8 +63,10 @@ func TestACollectableExportLivesWhileItIsHeldAnywhere(t *testing.T) {
 		}
 		remote = nil
 		settle(time.Second)
+		<-free // the hook has the object until it returns
 		settle(time.Second)
-		if <-free; server.Stats().Exports != 0 {
+		settle(time.Second)
+		if server.Stats().Exports != 0 {
 			t.Errorf("the server still exports %d objects", server.Stats().Exports)
 		}
 		var e *rmi.Error
@@ -106,6 +109,33 @@ func TestAWeakReferenceHoldsNothingAndIsUpgradedWhileTheObjectLives(t *testing.T
 		if _, err := (rmi.Weak[testobj.Listener]{}).Upgrade(ctx(t)); !errors.Is(err, rmi.ErrNoSuchObject) {
 			t.Errorf("the upgrade of the zero Weak: %v", err)
 		}
+	})
+}
+
+func TestAStubThatIsReleasedWhileItIsUpgradedSaysSo(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, w *world, server, client *rmi.Node, _ string) {
+		impl := &hearer{"it", make(chan string, 2)}
+		ref, err := rmi.ExportCollectable(server, testobj.RemoteListener.Of(impl))
+		if err != nil {
+			t.Fatal(err)
+		}
+		strong := resolved(t, client, ref)
+		weak, err := rmi.WeakOf(client, testobj.RemoteListener, strong)
+		if err != nil {
+			t.Fatal(err)
+		}
+		upgraded := make(chan error)
+		go func() {
+			_, err := weak.Upgrade(ctx(t))
+			upgraded <- err
+		}()
+		synctest.Wait()
+		rmi.Release(strong)
+		if err := <-upgraded; !errors.Is(err, rmi.ErrReleased) {
+			t.Errorf("the upgrade ends in %v, want ErrReleased", err)
+		}
+		runtime.KeepAlive(impl)
 	})
 }
 
@@ -190,6 +220,17 @@ func TestANamedObjectIsFoundInTheProcessThatComesAfter(t *testing.T) {
 		settle(time.Second)
 		if got, err := remote.Hear(ctx(t), ""); got != "second" || err != nil {
 			t.Errorf("the old stub: %q, %v; want the object by that name in the new process", got, err)
+		}
+		weak, err := rmi.WeakOf(client, testobj.RemoteListener, remote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		strong, err := weak.Upgrade(ctx(t))
+		if err != nil {
+			t.Fatalf("a weak reference to it: %v", err)
+		}
+		if got, err := strong.Hear(ctx(t), ""); got != "second" || err != nil {
+			t.Errorf("by a weak reference: %q, %v", got, err)
 		}
 	})
 }

@@ -321,12 +321,14 @@ func (s *simulation) upgrade() {
 	w := p.weak[s.rng.IntN(len(p.weak))]
 	place := s.objects[w.number].owner.place
 	s.try(fmt.Sprintf("process %d upgrades its weak reference to token %d", p.place, w.number), false, func(c context.Context) error {
+		s.mu.Lock()
+		since := s.now // what is released from now on may be this very stub
+		s.mu.Unlock()
 		t, err := w.ref.Upgrade(c)
 		if err != nil {
 			return err
 		}
 		s.mu.Lock()
-		since := s.now
 		if !s.path(p.place, place).quiet.IsZero() {
 			since = never
 		}
