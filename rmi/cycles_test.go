@@ -26,14 +26,7 @@ func collectable(t *testing.T, from, to *rmi.Node, impl testobj.Service) testobj
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := ref.MarshalText()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := rmi.Resolve(ctx(t), to, testobj.RemoteService, string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := resolved(t, to, testobj.RemoteService, ref)
 	time.Sleep(time.Second) // until it is held: the text held nothing
 	synctest.Wait()
 	runtime.KeepAlive(impl)
@@ -116,11 +109,7 @@ func TestACycleThroughThreeProcessesIsFoundAndOneThroughAPinnedObjectIsNone(t *t
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, _ := ref.MarshalText()
-		back, err := rmi.Resolve(ctx(t), c, testobj.RemoteListener, string(text))
-		if err != nil {
-			t.Fatal(err)
-		}
+		back := resolved(t, c, testobj.RemoteListener, ref)
 		third.Remember(ctx(t), back) // c → a, where it is a plain pointer to the first
 		time.Sleep(time.Second)
 		runtime.KeepAlive(home)

@@ -334,25 +334,7 @@ type partyClient struct {
 // startParty starts a process that ends with the test.
 func startParty(t *testing.T, advertise string, lease time.Duration) *partyClient {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), partyEnv+"="+advertise+" "+lease.String())
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stdin.Close()
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
+	cmd, stdin, stdout := startSelf(t, partyEnv+"="+advertise+" "+lease.String())
 	p := &partyClient{t: t, cmd: cmd, stdin: stdin, stdout: stdout.(*os.File), lines: json.NewDecoder(stdout)}
 	var hello [2]string
 	p.read(&hello)

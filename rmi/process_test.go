@@ -66,17 +66,17 @@ func startServer(t *testing.T) (*exec.Cmd, string) {
 	return startLeasing(t, time.Minute)
 }
 
-func startLeasing(t *testing.T, lease time.Duration) (*exec.Cmd, string) {
+// startSelf starts this test program as another process, which TestMain tells by the environment what to be. It ends with the test.
+func startSelf(t *testing.T, env string) (cmd *exec.Cmd, stdin io.WriteCloser, stdout io.ReadCloser) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), serveEnv+"="+lease.String())
+	cmd = exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), env)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
+	if stdout, err = cmd.StdoutPipe(); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
@@ -87,6 +87,12 @@ func startLeasing(t *testing.T, lease time.Duration) (*exec.Cmd, string) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
+	return cmd, stdin, stdout
+}
+
+func startLeasing(t *testing.T, lease time.Duration) (*exec.Cmd, string) {
+	t.Helper()
+	cmd, _, stdout := startSelf(t, serveEnv+"="+lease.String())
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)

@@ -175,11 +175,7 @@ func TestAReferenceCostsNoRoundTripToArrive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, _ := ref.MarshalText()
-		remote, err := rmi.Resolve(ctx(t), between, testobj.RemoteParty, string(text))
-		if err != nil {
-			t.Fatal(err)
-		}
+		remote := resolved(t, between, testobj.RemoteParty, ref)
 		const many = 200    // fewer than are registered at once
 		began := time.Now() // from here on, time passes only where somebody waits: a registration leaves after some ms
 		made, err := remote.Make(ctx(t), many)
