@@ -453,6 +453,7 @@ func (s *simulation) callAll(p *process, again bool) {
 		cancel()
 		s.mu.Lock()
 		s.observe()
+		k.lost = k.lost && err != nil // its owner may have connected meanwhile
 		switch {
 		case err == nil && got != k.number:
 			s.failf("S5: process %d called token %d, and token %d answered", p.place, k.number, got)
