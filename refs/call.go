@@ -50,7 +50,7 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64) *Outgoing {
 	n := h.node
 	c := n.newOutgoing()
 	c.handle, c.face, c.method, c.ctx = h, f, method, ctx
-	if t := n.cfg.Timeout; t > 0 {
+	if t := f.timeout(method, n.cfg.Timeout); t > 0 {
 		if _, bounded := ctx.Deadline(); !bounded {
 			c.ctx, c.cancel = context.WithTimeout(ctx, t)
 		}

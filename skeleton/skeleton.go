@@ -25,8 +25,17 @@ import (
 // the results in order.
 type Call = refs.Incoming
 
-// Method describes a method of a remote interface.
-type Method = refs.Method
+// Method describes a method of a remote interface, Orphan what becomes of its calls that nobody waits for any more.
+type (
+	Method = refs.Method
+	Orphan = refs.Orphan
+)
+
+const (
+	OrphanCancel = refs.OrphanCancel
+	OrphanFinish = refs.OrphanFinish
+	OrphanKeep   = refs.OrphanKeep
+)
 
 // Descriptor is an Interface whose T does not matter.
 type Descriptor = refs.Descriptor
@@ -46,6 +55,10 @@ func ErrorType[E error](path string) Type {
 // Value lets values of the type T, known as path, travel where a parameter, result or field is of an interface type.
 func Value[T any](path string) Type { return refs.ValueType(path, reflect.TypeFor[T]()) }
 
+// Format1ElseRunRmigenAgain is named in every generated file, so that one of a version of rmigen that does not fit this module
+// fails to compile, and says what to do.
+const Format1ElseRunRmigenAgain = 1
+
 // Servant is the part of a descriptor that rmigen writes: what calls methods by their ids. It is an interface rather than a
 // function, so that interfaces may mention each other in their signatures.
 type Servant[T any] interface {
@@ -58,6 +71,8 @@ type Servant[T any] interface {
 // Interface describes the remote interface T. rmigen declares one, RemoteT, for each interface marked //rmi:remote.
 type Interface[T any] struct {
 	Path    string // import path and name: "example.com/bank.Account"
+	Serial  bool   // one call at a time is to run on an object (no effect in this version)
+	Async   bool   // an asynchronous view is wanted (no effect in this version)
 	Methods []Method
 	Stub    func(stub.Ref) T
 	Servant Servant[T]
