@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rmigo/rmigo/internal/wire"
 )
@@ -43,6 +44,8 @@ type Method struct {
 	ID         uint64 // hash of the signature; below 256 is the runtime's
 	Signature  string // "Deposit(int64) (int64, error)", the text that is hashed
 	Idempotent bool   // may be sent again after a failure that leaves it open whether it ran
+
+	Timeout time.Duration // how long a call of it may take, whatever its context says; 0: no bound of its own
 }
 
 // Name returns the method's name.
@@ -66,6 +69,7 @@ type Face struct {
 	Descriptor
 	table   *wire.Table
 	methods map[uint64]*Method
+	timed   bool // some method has a timeout of its own
 }
 
 type faceKey struct {
@@ -95,6 +99,7 @@ func (n *Node) Face(d Descriptor) (*Face, error) {
 			return nil, fmt.Errorf("rmi: %s: method %s has an id that is taken: run rmigen again", d.Name(), m.Name())
 		}
 		f.methods[m.ID] = m
+		f.timed = f.timed || m.Timeout > 0
 	}
 	var err error
 	if f.table, err = wire.NewTable(builtinTypes(), entries(d)); err != nil {
@@ -110,6 +115,17 @@ func entries(d Descriptor) []Type {
 		return d.TypeTable()
 	}
 	return append(d.TypeTable(), d)
+}
+
+// timeout is the method's own; 0: it has none.
+func (f *Face) timeout(method uint64) time.Duration {
+	if !f.timed {
+		return 0
+	}
+	if m := f.methods[method]; m != nil {
+		return m.Timeout
+	}
+	return 0
 }
 
 // methodName returns "bank.Account.Deposit".
