@@ -823,6 +823,7 @@ func (r *remotes) Import(_ wire.Type, got wire.Record) (any, error) {
 }
 
 func (r *remotes) Known(wire.Type, any) (wire.Record, bool) { return wire.Record{}, false }
+func (r *remotes) Exported(any) bool                        { return false }
 func (r *remotes) Home(wire.Record) (any, bool)             { return nil, false }
 
 func checkReference(t *testing.T, b []byte) {

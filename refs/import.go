@@ -329,6 +329,9 @@ func (c *courier) Known(t wire.Type, v any) (wire.Record, bool) {
 	return rec, err == nil
 }
 
+// Exported implements wire.Objects.
+func (c *courier) Exported(v any) bool { return c.node.exports.find(v) != nil }
+
 // Home implements wire.Objects.
 func (c *courier) Home(rec wire.Record) (any, bool) {
 	if rec.Process != c.node.id {
