@@ -46,7 +46,7 @@ type Method struct {
 	Signature  string        // "Deposit(int64) (int64, error)", the text that is hashed
 	Idempotent bool          // may be sent again after a failure that leaves it open whether it ran
 	OneWay     bool          // returns once it is queued
-	Timeout    time.Duration // of calls whose context has no deadline; 0: Options.Timeout
+	Timeout    time.Duration // how long a call of it may take, whatever its context says; 0: no bound of its own
 	Resumable  bool          // may go on elsewhere from its last checkpoint
 	Orphan     Orphan        // what becomes of a running call that nobody waits for any more
 }
@@ -129,14 +129,15 @@ func entries(d Descriptor) []Type {
 	return append(d.TypeTable(), d)
 }
 
-// timeout is the bound of calls of a method whose context has no deadline; otherwise is the node's.
-func (f *Face) timeout(method uint64, otherwise time.Duration) time.Duration {
-	if f.timed {
-		if m := f.methods[method]; m != nil && m.Timeout > 0 {
-			return m.Timeout
-		}
+// timeout is the method's own; 0: it has none.
+func (f *Face) timeout(method uint64) time.Duration {
+	if !f.timed {
+		return 0
 	}
-	return otherwise
+	if m := f.methods[method]; m != nil {
+		return m.Timeout
+	}
+	return 0
 }
 
 // methodName returns "bank.Account.Deposit".

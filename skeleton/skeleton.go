@@ -140,14 +140,29 @@ func (d *Interface[T]) HandleOf(v any) *refs.Handle {
 	return nil
 }
 
-// Serve runs the call on impl. It is the one place that recovers: user code runs below it.
-func (d *Interface[T]) Serve(ctx context.Context, impl any, call *Call) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = call.Panicked(p, debug.Stack())
-		}
-	}()
-	return d.Servant.Dispatch(ctx, impl.(T), call)
+// Serve runs the call on impl, through the node's interceptors. What recovers is here alone: user code runs below it.
+func (d *Interface[T]) Serve(ctx context.Context, impl any, call *Call) error {
+	if call.Intercepted() {
+		return d.intercept(ctx, impl.(T), call)
+	}
+	return d.dispatch(ctx, impl.(T), call)
+}
+
+func (d *Interface[T]) dispatch(ctx context.Context, impl T, call *Call) (err error) {
+	defer recovered(call, &err)
+	return d.Servant.Dispatch(ctx, impl, call)
+}
+
+func (d *Interface[T]) intercept(ctx context.Context, impl T, call *Call) (err error) {
+	defer recovered(call, &err)
+	return call.Intercept(ctx, func(ctx context.Context) error { return d.dispatch(ctx, impl, call) })
+}
+
+// recovered, deferred, makes a panic the call's error.
+func recovered(call *Call, err *error) {
+	if p := recover(); p != nil {
+		*err = call.Panicked(p, debug.Stack())
+	}
 }
 
 // Put writes v as an argument or result: by reference.

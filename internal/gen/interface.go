@@ -275,6 +275,9 @@ func (c *methodCheck) travels(v *types.Var, unnamed, kind string) {
 	for _, pr := range found.problems {
 		c.refuse("%s: %s", where, pr.text(v.Type(), from))
 	}
+	for _, pr := range found.remarks {
+		c.p.note(c.pos, "%s.%s: %s: %s", c.iface.obj.Name(), c.fn.Name(), where, pr.text(v.Type(), from))
+	}
 	c.iface.add(found.reached)
 	c.iface.found = append(c.iface.found, finding{c, where, v.Type(), found.holders})
 }

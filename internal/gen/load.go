@@ -33,6 +33,7 @@ type program struct {
 	exports map[string]string  // import path → file of export data
 	missing map[string]string  // import path → why the go command did not find it
 	gc      types.Importer     // reads exports
+	remotes map[*types.Package][]*types.Named
 	refused Diagnostics
 	notes   Diagnostics
 }
@@ -83,7 +84,7 @@ func load(ctx context.Context, opts Options) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{dir: dir, fset: token.NewFileSet(), sources: map[string]*source{}}
+	p := &program{dir: dir, fset: token.NewFileSet(), sources: map[string]*source{}, remotes: map[*types.Package][]*types.Named{}}
 	p.exports, p.missing = map[string]string{}, map[string]string{}
 	p.gc = importer.ForCompiler(p.fset, "gc", p.openExport)
 	packages, err := p.list(ctx, opts.Packages)

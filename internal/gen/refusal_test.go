@@ -212,13 +212,13 @@ type loop struct { *loop; n int }
 type Doc struct { base; Title string }
 type Pointing struct { *base; Title string }
 type Far struct { Title string; middle }
-type middle struct { base }
+type middle struct { base; lost }
+type lost struct { C chan int }
 type Out struct { base ` + "`cbor:\"-\"`" + `; Title string }
 type Empty struct { loop; Title string }
 type Named struct { b base; Title string }`, []string{
-			"7:2: Account.Put: parameter d: Doc.base: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
-			"7:2: Account.Put: parameter p: Pointing.base: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
-			"7:2: Account.Put: parameter f: Far.middle: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
+			"7:2: Account.Put: parameter p: Pointing.base: an embedded type that is not exported does not travel by pointer, or by its own methods, nor does its field ID: export the type, embed it without the pointer, or give the field a name",
+			"7:2: Account.Put: parameter f: Far.middle.lost.C: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
 		}},
 		{"AnErrorOfAnotherInterfaceIsReturnedAsError", `
 import "context"
