@@ -4,52 +4,51 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/rmi"
-	"github.com/rmigo/rmigo/skeleton"
 )
-
-// reach exports an object in one node and returns its stub in another.
-func reach[T any](t *testing.T, from, to *rmi.Node, d *skeleton.Interface[T], impl T) T {
-	t.Helper()
-	ref, err := rmi.Export(from, d.Of(impl))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := ref.MarshalText()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stub, err := rmi.Resolve(ctx(t), to, d, string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stub
-}
 
 type patient struct{ testobj.Patient }
 
 func (*patient) Briefly(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 func (*patient) Long(ctx context.Context) error    { <-ctx.Done(); return ctx.Err() }
 
-func TestAMethodsOwnTimeoutGoesBeforeTheNodesAndAfterTheCallers(t *testing.T) {
-	leak.Check(t)
-	w := memoryWorld(t)
-	server, _ := w.server(rmi.Options{})
-	remote := reach(t, server, w.node(rmi.Options{Timeout: time.Hour}), testobj.RemotePatient, testobj.Patient(&patient{}))
-	if err := remote.Briefly(context.Background()); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a call without deadline of a method with //rmi:timeout: %v, want that it ended by that", err)
-	}
-	c, cancel := context.WithTimeout(ctx(t), 60*time.Millisecond)
-	defer cancel()
-	start := time.Now()
-	if err := remote.Briefly(c); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) < 60*time.Millisecond {
-		t.Errorf("a call with a deadline of its own ended after %v by %v, want that the deadline held, not //rmi:timeout", time.Since(start), err)
-	}
-	if err := remote.Long(c); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a call of another method: %v", err)
-	}
+func TestAMethodsOwnTimeoutHoldsWhateverTheCallersIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{Timeout: time.Hour})
+		ref, err := rmi.Export(server, testobj.RemotePatient.Of(&patient{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		remote := resolved(t, client, testobj.RemotePatient, ref)
+		for _, c := range []struct {
+			what    string
+			call    func(context.Context) error
+			caller  time.Duration // 0: no deadline
+			expires time.Duration
+		}{
+			{"with //rmi:timeout 30s, without deadline", remote.Briefly, 0, 30 * time.Second},
+			{"with //rmi:timeout 30s and a longer deadline", remote.Briefly, time.Minute, 30 * time.Second},
+			{"with //rmi:timeout 30s and a shorter deadline", remote.Briefly, time.Second, time.Second},
+			{"without a timeout of its own", remote.Long, 0, time.Hour},
+			{"without a timeout of its own, with a deadline", remote.Long, 2 * time.Hour, 2 * time.Hour},
+		} {
+			ctx, cancel := t.Context(), context.CancelFunc(func() {})
+			if c.caller > 0 {
+				ctx, cancel = context.WithTimeout(ctx, c.caller)
+			}
+			start := time.Now()
+			if err := c.call(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != c.expires {
+				t.Errorf("a method %s ended after %v in %v, want a deadline after %v", c.what, time.Since(start), err, c.expires)
+			}
+			cancel()
+		}
+		client.Close()
+		server.Close()
+	})
 }

@@ -8,7 +8,7 @@ import "context"
 type Patient interface {
 	// Briefly has a timeout of its own.
 	//
-	//rmi:timeout 30ms
+	//rmi:timeout 30s
 	Briefly(ctx context.Context) error
 	Long(ctx context.Context) error
 }

@@ -18,7 +18,7 @@ const _ = skeleton.Format1ElseRunRmigenAgain
 var RemotePatient = &skeleton.Interface[Patient]{
 	Path: "github.com/rmigo/rmigo/internal/testobj.Patient",
 	Methods: []skeleton.Method{
-		{ID: patientBriefly, Signature: "Briefly() error", Timeout: 30 * time.Millisecond},
+		{ID: patientBriefly, Signature: "Briefly() error", Timeout: 30 * time.Second},
 		{ID: patientLong, Signature: "Long() error"},
 	},
 	Stub:    func(r stub.Ref) Patient { return patientStub{r} },
