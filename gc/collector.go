@@ -216,6 +216,19 @@ func (c *Collector) Secured(id refs.ID, f func(why refs.Reason)) {
 	})
 }
 
+// Missing implements refs.Collector.
+func (c *Collector) Missing(id refs.ID, local uint64, why refs.Reason) {
+	c.event(func(t *table) {
+		a := t.associations[id.Process]
+		if a == nil {
+			return
+		}
+		if e := a.entries[id.Object]; e != nil && e.local == local {
+			a.kill(id.Object, e.reason(why))
+		}
+	})
+}
+
 // Withdrawn implements refs.Collector.
 func (c *Collector) Withdrawn(id refs.ObjectID, why refs.Reason) {
 	c.event(func(t *table) { t.withdrawn(id, why) })

@@ -604,3 +604,65 @@ func TestManyIdsGoIntoAsManyBatchesAsTheyNeed(t *testing.T) {
 		t.Errorf("%d ids and %d acknowledgements went into batches, want %d each", ids, acks, n)
 	}
 }
+
+func TestWhatIsGoneGoesAheadOfTheAcknowledgementOfWhoHolds(t *testing.T) {
+	leak.Check(t)
+	var f fifo
+	f.applied = 3 // of which the last batches were of objects that are all gone
+	const n = 3000
+	for i := range n {
+		f.queue.gone = append(f.queue.gone, refs.Gone{Object: refs.ObjectID{byte(i), byte(i >> 8)}})
+	}
+	gone := 0
+	for _, b := range f.flush(1) {
+		if gone += len(b.Gone); b.Ack != 0 && gone < n {
+			t.Fatalf("batch %d is acknowledged with %d of %d objects told to be gone", b.Ack, gone, n)
+		}
+	}
+	if gone != n || f.said != 3 {
+		t.Errorf("%d objects are told to be gone, and batch %d is acknowledged; want all, and 3", gone, f.said)
+	}
+}
+
+func TestAQueueForgetsWhatWasCancelled(t *testing.T) {
+	leak.Check(t)
+	var q queue
+	id := func(i int) refs.ObjectID { return refs.ObjectID{byte(i), byte(i >> 8), byte(i >> 16)} }
+	q.hold(id(0), true)
+	for i := range 100_000 {
+		q.hold(id(i+1), true)
+		q.cancel(id(i + 1))
+	}
+	for i := range 10 {
+		q.hold(id(i), i != 5)
+	}
+	if len(q.order) > 100 {
+		t.Errorf("a queue of %d things remembers %d", q.len(), len(q.order))
+	}
+	b := q.take()
+	if len(b.Dirty) != 9 || len(b.Clean) != 1 || b.Clean[0] != id(5) || !q.empty() || q.order != nil {
+		t.Errorf("it gives %v and %v, and has %v left; want nine and one", b.Dirty, b.Clean, q)
+	}
+	q.hold(id(1), true)
+	if q.cancel(id(1)); q.order != nil {
+		t.Error("an empty queue remembers something")
+	}
+}
+
+func TestAHandleEndsWhenItsOwnerSaysThatTheObjectIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		id, _ := o.export(7)
+		a.Imported(id, 5)
+		pump(t, ow, aw)
+		a.Missing(id, 4, refs.Unexported) // of an earlier handle
+		if a.dead(id) != 0 {
+			t.Fatal("a later handle was ended")
+		}
+		a.Missing(id, 5, refs.Unexported)
+		if s := a.Stats(); a.dead(id) != refs.Unexported || s.Holding != 0 {
+			t.Errorf("the handle is dead because %v, and the holder has %+v", a.dead(id), s)
+		}
+	})
+}

@@ -17,19 +17,23 @@ type objects struct {
 type object struct {
 	impl    any
 	holders []holder
-	pins    int
+	pins    int32
 	listed  bool          // somebody held it since it came here
 	gone    chan struct{} // closed when it leaves; nil while nobody waits for that
-
-	to  *association // the last to whom it was sent
-	via refs.Message // and in which message
+	sent    *sending      // the last message that carried it
 }
 
 // holder is an association whose peer holds the object.
 type holder struct {
 	by    *association
 	since time.Duration
-	via   refs.Message // the message that brought it there; zero: another process handed it on
+	via   *sending // the message that brought it there; nil: another process handed it on
+}
+
+// sending is a message that has carried own objects to a peer: the same for all of them.
+type sending struct {
+	to      *association
+	message refs.Message
 }
 
 // lessor is the owner's part of one association: which objects the peer holds, and the messages to it whose references it has not
@@ -57,6 +61,7 @@ func keyOf(m refs.Message) key { return key{m.Call, m.Result} }
 type pin struct {
 	line *line // that the message goes by; nil once that is lost
 	refs []pinned
+	sent *sending // nil until an own object is among them
 }
 
 // pinned is one of them: an own object, or a handle.
@@ -76,7 +81,10 @@ func (o *objects) pin(id refs.ObjectID, impl any, p *pin, by *association, m ref
 		o.m[id] = x
 	}
 	x.pins++
-	x.to, x.via = by, m
+	if p.sent == nil {
+		p.sent = &sending{by, m}
+	}
+	x.sent = p.sent
 	p.refs = append(p.refs, pinned{id: id, object: x})
 }
 
@@ -118,8 +126,8 @@ func (o *objects) keep(a *association, id refs.ObjectID, x *object, now time.Dur
 		return
 	}
 	h := holder{by: a, since: now}
-	if x.to == a {
-		h.via = x.via
+	if x.sent != nil && x.sent.to == a {
+		h.via = x.sent
 	}
 	a.holds[id] = len(x.holders)
 	x.holders = append(x.holders, h)

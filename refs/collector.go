@@ -24,6 +24,8 @@ type Collector interface {
 	// Secured has f called once the object's owner knows that this process holds it (0) or has no such object (why); at once where
 	// that is known.
 	Secured(id ID, f func(why Reason))
+	// Missing tells that the owner has answered a call through the local-th handle with that it has no such object.
+	Missing(id ID, local uint64, why Reason)
 	// Withdrawn tells that an object of this process is exported no longer.
 	Withdrawn(id ObjectID, why Reason)
 	// Left tells that the peer has said that it ends, and has no connection any more; Replaced, that another process answers at all its
@@ -122,6 +124,7 @@ func (keepAll) Wanted(ProcessID) bool                           { return false }
 func (keepAll) Imported(ID, uint64)                             {}
 func (keepAll) Dropped(ID, uint64, bool)                        {}
 func (keepAll) Secured(_ ID, f func(Reason))                    { f(0) }
+func (keepAll) Missing(ID, uint64, Reason)                      {}
 func (keepAll) Withdrawn(ObjectID, Reason)                      {}
 func (keepAll) Left(ProcessID)                                  {}
 func (keepAll) Replaced(ProcessID)                              {}

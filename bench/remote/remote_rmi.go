@@ -10,12 +10,17 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteService describes Service to the runtime: Lookup takes it, and RemoteService.Of(impl) is what Bind takes.
 var RemoteService = &skeleton.Interface[Service]{
 	Path: "github.com/rmigo/rmigo/bench/remote.Service",
 	Methods: []skeleton.Method{
 		{ID: serviceBytes, Signature: "Bytes([]uint8) ([]uint8, error)"},
 		{ID: serviceCallback, Signature: "Callback(github.com/rmigo/rmigo/bench/remote.Listener, int64) (int64, error)"},
+		{ID: serviceMany, Signature: "Many(int) ([]github.com/rmigo/rmigo/bench/remote.Counter, error)"},
 		{ID: serviceNew, Signature: "New() (github.com/rmigo/rmigo/bench/remote.Counter, error)"},
 		{ID: serviceNull, Signature: "Null() error"},
 		{ID: serviceOrder, Signature: "Order(github.com/rmigo/rmigo/bench/payload.Order) (github.com/rmigo/rmigo/bench/payload.Receipt, error)"},
@@ -29,6 +34,7 @@ var RemoteService = &skeleton.Interface[Service]{
 const (
 	serviceBytes    uint64 = 0x16d08b11276e4254
 	serviceCallback uint64 = 0xe045a05038e0e17c
+	serviceMany     uint64 = 0x95a199d1476553a5
 	serviceNew      uint64 = 0x0eea87a25af9106a
 	serviceNull     uint64 = 0x9b9f83addce8d2dc
 	serviceOrder    uint64 = 0x681a1b79a7fcd5bb
@@ -36,6 +42,7 @@ const (
 	serviceTree     uint64 = 0xed42b9b6dcbab3f0
 )
 
+// serviceStub calls Service in another process, serviceSkeleton serves it in this one.
 type (
 	serviceRef      = stub.Ref
 	serviceStub     struct{ serviceRef }
@@ -56,6 +63,14 @@ func (s serviceStub) Callback(ctx context.Context, l Listener, n int64) (result 
 	call.Args.Int64(n)
 	call.Invoke()
 	call.Results.Int64(&result)
+	return result, call.Finish()
+}
+
+func (s serviceStub) Many(ctx context.Context, n int) (result []Counter, err error) {
+	call := s.serviceRef.Call(ctx, serviceMany)
+	call.Args.Int(n)
+	call.Invoke()
+	call.Results.Value(&result)
 	return result, call.Finish()
 }
 
@@ -127,6 +142,15 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 		result, err := impl.Callback(ctx, l, n)
 		call.Results.Int64(result)
 		return err
+	case serviceMany:
+		var n int
+		call.Args.Int(&n)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		result, err := impl.Many(ctx, n)
+		call.Results.Value(result)
+		return err
 	case serviceNew:
 		if err := call.Begin(); err != nil {
 			return err
@@ -184,6 +208,7 @@ var RemoteListener = &skeleton.Interface[Listener]{
 
 const listenerHeard uint64 = 0x5030cb90a1c9efa5
 
+// listenerStub calls Listener in another process, listenerSkeleton serves it in this one.
 type (
 	listenerRef      = stub.Ref
 	listenerStub     struct{ listenerRef }
@@ -227,6 +252,7 @@ var RemoteCounter = &skeleton.Interface[Counter]{
 
 const counterAdd uint64 = 0x26c7bba3fff7fd46
 
+// counterStub calls Counter in another process, counterSkeleton serves it in this one.
 type (
 	counterRef      = stub.Ref
 	counterStub     struct{ counterRef }

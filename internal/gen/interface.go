@@ -22,13 +22,13 @@ type iface struct {
 
 // A method is (ctx, params...) (results..., error): what every method does alike is left out.
 type method struct {
-	fn         *types.Func
-	text       string
-	id         uint64
-	idempotent bool
-	constant   string
-	params     []*types.Var
-	results    []*types.Var
+	fn       *types.Func
+	text     string
+	id       uint64
+	marks    methodMark
+	constant string
+	params   []*types.Var
+	results  []*types.Var
 }
 
 func (m *method) variadic() bool { return m.fn.Signature().Variadic() }
@@ -164,7 +164,13 @@ func (p *program) newMethod(i *iface, fn *types.Func) *method {
 		return nil
 	}
 	sig := fn.Signature()
-	m := &method{fn: fn, idempotent: s != nil && s.idempotent[fn.Pos()]}
+	m := &method{fn: fn}
+	if s != nil {
+		m.marks = s.methods[fn.Pos()]
+	}
+	if m.marks.oneway && sig.Results().Len() > 1 {
+		c.refuse("//rmi:oneway on a method with results: nobody waits for them: write %s, or leave the directive out", c.withoutResults())
+	}
 	m.text, m.id = MethodID(fn)
 	for k := 1; k < sig.Params().Len(); k++ {
 		m.params = append(m.params, sig.Params().At(k))
@@ -243,6 +249,14 @@ func (c *methodCheck) corrected() string {
 	results = append(results, variable("err", types.Universe.Lookup("error").Type(), len(results) > 0 && named(results)))
 	right := types.NewSignatureType(nil, nil, nil, types.NewTuple(params...), types.NewTuple(results...), sig.Variadic())
 	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(pkg)), "func")
+}
+
+// withoutResults is the method with no result but its error.
+func (c *methodCheck) withoutResults() string {
+	sig := c.fn.Signature()
+	err := sig.Results().At(sig.Results().Len() - 1)
+	right := types.NewSignatureType(nil, nil, nil, sig.Params(), types.NewTuple(types.NewParam(token.NoPos, nil, "", err.Type())), sig.Variadic())
+	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(c.iface.obj.Pkg())), "func")
 }
 
 // travels checks one parameter or result and collects the remote interfaces that it leads to.

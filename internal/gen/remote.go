@@ -8,6 +8,7 @@ import (
 const (
 	stubPath     = "github.com/rmigo/rmigo/stub"
 	skeletonPath = "github.com/rmigo/rmigo/skeleton"
+	commandPath  = "github.com/rmigo/rmigo/cmd/rmigen"
 )
 
 // isRemote tells whether t is a remote interface: in the main module by its directive, elsewhere by its descriptor.

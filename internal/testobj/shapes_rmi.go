@@ -9,6 +9,10 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteShaper describes Shaper to the runtime: Lookup takes it, and RemoteShaper.Of(impl) is what Bind takes.
 var RemoteShaper = &skeleton.Interface[Shaper]{
 	Path: "github.com/rmigo/rmigo/internal/testobj.Shaper",
@@ -27,6 +31,7 @@ const (
 	shaperShapes uint64 = 0x24bfd142db8fd964
 )
 
+// shaperStub calls Shaper in another process, shaperSkeleton serves it in this one.
 type (
 	shaperRef      = stub.Ref
 	shaperStub     struct{ shaperRef }

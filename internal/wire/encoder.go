@@ -57,6 +57,9 @@ func (e *Encoder) Reset(c *Codec, t *Table, o Objects, what string, buf []byte) 
 // returns is the caller's.
 func (e *Encoder) Borrow(b Buffers) { e.buffers = b }
 
+// Len is how many bytes of the message are written, until Finish.
+func (e *Encoder) Len() int { return len(e.buf) - e.start }
+
 // Finish completes the array and returns the whole buffer, or Err. The encoder keeps no reference to the buffer.
 func (e *Encoder) Finish() ([]byte, error) {
 	if !e.within() {
