@@ -168,3 +168,22 @@ func TestGeneratedCodeCountsTheFieldsThatAreThere(t *testing.T) {
 			func(d *wire.Decoder, p **Shapes) { wire.GetPointer(d, p, getShapes) })
 	})
 }
+
+func TestWhatGeneratedCodeCannotSeeStaysAtHome(t *testing.T) {
+	leak.Check(t)
+	var e wire.Encoder
+	var d wire.Decoder
+	codec := wire.NewCodec(wire.Limits{})
+	e.Reset(codec, nil, nil, "argument", nil)
+	wire.PutPointer(&e, &Shapes{corner: corner{X: 1, note: "stays"}, Point: Point{note: 2, N: 3}}, putShapes)
+	data, err := e.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got *Shapes
+	d.Reset(codec, nil, nil, "argument", data)
+	wire.GetPointer(&d, &got, getShapes)
+	if err := d.Finish(); err != nil || got.X != 1 || got.note != "" || got.Point.N != 3 || got.Point.note != 0 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
