@@ -88,10 +88,7 @@ func (f *filler) refer(v reflect.Value) {
 
 // message returns what write makes of the arguments of a call.
 func message(t *rapid.T, codec *wire.Codec, write func(*wire.Encoder)) []byte {
-	var e wire.Encoder
-	e.Reset(codec, nil, nil, "argument", nil)
-	write(&e)
-	data, err := e.Finish()
+	data, err := encoded(codec, write)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,12 +101,8 @@ func agree[T any](t *rapid.T, codec *wire.Codec, v T, put func(*wire.Encoder, T)
 	if got := message(t, codec, func(e *wire.Encoder) { put(e, v); put(e, v) }); !bytes.Equal(got, want) {
 		t.Fatalf("generated code writes %x\nreflection %x", got, want)
 	}
-	var d wire.Decoder
 	var one, two T
-	d.Reset(codec, nil, nil, "argument", want)
-	get(&d, &one)
-	get(&d, &two)
-	if err := d.Finish(); err != nil {
+	if err := decoded(codec, want, func(d *wire.Decoder) { get(d, &one); get(d, &two) }); err != nil {
 		t.Fatal(err)
 	}
 	if again := message(t, codec, func(e *wire.Encoder) { e.Value(one); e.Value(two) }); !bytes.Equal(again, want) {
@@ -171,19 +164,82 @@ func TestGeneratedCodeCountsTheFieldsThatAreThere(t *testing.T) {
 
 func TestWhatGeneratedCodeCannotSeeStaysAtHome(t *testing.T) {
 	leak.Check(t)
-	var e wire.Encoder
-	var d wire.Decoder
 	codec := wire.NewCodec(wire.Limits{})
-	e.Reset(codec, nil, nil, "argument", nil)
-	wire.PutPointer(&e, &Shapes{corner: corner{X: 1, note: "stays"}, Point: Point{note: 2, N: 3}}, putShapes)
-	data, err := e.Finish()
+	v := &Shapes{corner: corner{X: 1, note: "stays"}, Point: Point{note: 2, N: 3}}
+	data, err := encoded(codec, func(e *wire.Encoder) { wire.PutPointer(e, v, putShapes) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got *Shapes
-	d.Reset(codec, nil, nil, "argument", data)
-	wire.GetPointer(&d, &got, getShapes)
-	if err := d.Finish(); err != nil || got.X != 1 || got.note != "" || got.Point.N != 3 || got.Point.note != 0 {
+	err = decoded(codec, data, func(d *wire.Decoder) { wire.GetPointer(d, &got, getShapes) })
+	if err != nil || got.X != 1 || got.note != "" || got.Point.N != 3 || got.Point.note != 0 {
 		t.Errorf("got %+v, %v", got, err)
 	}
+}
+
+// What generated code makes of a message, whatever it is, is what reflection makes of it.
+func FuzzGenerated(f *testing.F) {
+	codec := wire.NewCodec(wire.Limits{MessageBytes: 1 << 20, Alloc: 8 << 20})
+	shared := &Shapes{Point: Point{N: 1, Tags: []string{"a"}}, Omit: Omit{N: 2, List: []Tip{{A: 1}}}}
+	shared.Next, shared.Of, shared.Pts = shared, shared, make([]Point, 2)
+	shared.At, shared.Wides = &shared.Pts[0], []*Wide{nil, {A1: 1, C1: &Wide{}}}
+	var deep *Shapes
+	for range 40 {
+		deep = &Shapes{Next: deep, Boxes: []*Box[Point]{{V: Point{Ups: []*Point{{}}}, By: map[string]Point{"x": {}}}}}
+	}
+	full := reflect.New(reflect.TypeFor[Wide]())
+	for i := range full.Elem().NumField() {
+		if v := full.Elem().Field(i); v.Kind() == reflect.String {
+			v.SetString("text")
+		} else if v.Kind() == reflect.Int {
+			v.SetInt(-1)
+		} else if v.Kind() == reflect.Slice {
+			v.SetBytes([]byte{1})
+		}
+	}
+	for _, v := range []*Shapes{nil, {}, shared, deep, {Wide: *full.Interface().(*Wide)}} {
+		data, err := encoded(codec, func(e *wire.Encoder) { e.Value(v) })
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var generated, reflective *Shapes
+		err := decoded(codec, data, func(d *wire.Decoder) { wire.GetPointer(d, &generated, getShapes) })
+		want := decoded(codec, data, func(d *wire.Decoder) { d.Value(&reflective) })
+		if fmt.Sprint(err) != fmt.Sprint(want) {
+			t.Fatalf("generated code says %v, reflection %v", err, want)
+		}
+		if err != nil {
+			return
+		}
+		var all [4][]byte
+		for i, v := range []*Shapes{generated, reflective} {
+			all[2*i], err = encoded(codec, func(e *wire.Encoder) { wire.PutPointer(e, v, putShapes) })
+			all[2*i+1], want = encoded(codec, func(e *wire.Encoder) { e.Value(v) })
+			if fmt.Sprint(err) != fmt.Sprint(want) {
+				t.Fatalf("generated code says %v, reflection %v", err, want)
+			}
+		}
+		for _, other := range all[1:] {
+			if !bytes.Equal(all[0], other) {
+				t.Fatalf("got by generated code, or written by it\n%x\nby reflection\n%x", all[0], other)
+			}
+		}
+	})
+}
+
+func encoded(codec *wire.Codec, write func(*wire.Encoder)) ([]byte, error) {
+	var e wire.Encoder
+	e.Reset(codec, nil, nil, "argument", nil)
+	write(&e)
+	return e.Finish()
+}
+
+func decoded(codec *wire.Codec, data []byte, read func(*wire.Decoder)) error {
+	var d wire.Decoder
+	d.Reset(codec, nil, nil, "argument", data)
+	read(&d)
+	return d.Finish()
 }
