@@ -16,7 +16,7 @@ import (
 //
 // Put and Get write and read an argument or result, Field and Read a field: a Struct, a Pointer to one, a Slice of them, or a slice
 // of Pointers. A Struct is written between the Encoder's BeginStruct and EndStruct. Strings are the encoded names of fields, in
-// their order.
+// their order; a struct that travels as an array begins with Positional instead, and its fields have "".
 type (
 	Encoder     = refs.Encoder     // writes the arguments or results of a call
 	Decoder     = refs.Decoder     // reads them
