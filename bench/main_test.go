@@ -85,6 +85,15 @@ func checkSample(t *testing.T, w plan.Workload, p plan.Peer, s harness.Sample) {
 			t.Errorf("%s, %s: %s is %v", w.Name, p.Name, what, v)
 		}
 	}
+	if w.Shape == plan.Holding {
+		if w.Objects > 1 {
+			positive("owner's memory", s.Held.Owner)
+			positive("holder's memory", s.Held.Holder)
+		}
+		positive("owner's collection", s.Held.OwnerGC)
+		positive("holder's collection", s.Held.HolderGC)
+		return
+	}
 	if w.Rests() {
 		if worker.CanPin && (math.IsNaN(s.ClientRSS) || math.IsNaN(s.ServerRSS)) { // a system that tells
 			t.Errorf("%s, %s: memory is %v and %v", w.Name, p.Name, s.ClientRSS, s.ServerRSS)
@@ -105,7 +114,7 @@ func checkSample(t *testing.T, w plan.Workload, p plan.Peer, s harness.Sample) {
 func TestAQuickRunPrintsRatiosAndWritesResults(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made")
 	var out bytes.Buffer
-	err := run([]string{"-quick", "-workloads", "null-c1,clients-1,idle", "-grown", "0.01", "-peers", "raw,netrpc", "-rounds", "2", "-seconds", "0.01", "-warm", "0.001",
+	err := run([]string{"-quick", "-workloads", "null-c1,clients-1,idle,holding-1000", "-grown", "0.01", "-peers", "raw,netrpc", "-rounds", "2", "-seconds", "0.01", "-warm", "0.001",
 		"-sessions", "10", "-settle", "0.001", "-out", dir, "-commit", "c0ffee", "-date", "2001-02-03"}, &out, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -117,11 +126,14 @@ func TestAQuickRunPrintsRatiosAndWritesResults(t *testing.T) {
 	if !strings.Contains(out.String(), "\ngrowth clients-1 1.000\n") {
 		t.Errorf("got %q, want the growth of clients-1", out.String())
 	}
+	if !regexp.MustCompile(`(?m)^held holding-1000 bytespersecond=.* ownerbytes=[1-9]\d+\.\d holderbytes=[1-9]\d+\.\d ownergcms=`).MatchString(out.String()) {
+		t.Errorf("got %q, want what holding-1000 costs", out.String())
+	}
 	text, err := os.ReadFile(filepath.Join(dir, "RESULTS.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"- commit: c0ffee\n", "- date: 2001-02-03\n", "(results.svg)", "## Growth\n", "## Targets\n"} {
+	for _, want := range []string{"- commit: c0ffee\n", "- date: 2001-02-03\n", "(results.svg)", "## Growth\n", "## References at rest\n", "| holding-1000 |", "## Targets\n"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("RESULTS.md has no %q", want)
 		}
@@ -145,6 +157,7 @@ func TestWorkloadsAreChosenByName(t *testing.T) {
 		"-workloads null-* -pinned=false": "null-c1 null-c16 null-c128",
 		"-workloads mixed,1k-c1":          "1k-c1 mixed",
 		"-growth":                         "objects-1 objects-10000 objects-1000000 clients-1 clients-100 clients-2000",
+		"-workloads holding-*":            "holding-1 holding-1000 holding-100000 holding-1000000",
 		"-quick -growth -workloads mixed": "mixed objects-1 objects-10000 objects-1000000 clients-1 clients-100 clients-2000",
 	} {
 		o, err := parse(strings.Fields(args), io.Discard)

@@ -68,9 +68,33 @@ func (c *Collector) Holders(id refs.ObjectID) (out []Holder) {
 			return
 		}
 		for _, h := range x.holders {
-			out = append(out, Holder{h.by.peer, t.now - h.since, h.via.Method(), h.via.Call})
+			one := Holder{Process: h.by.peer, For: t.now - h.since}
+			if h.via != nil {
+				one.Method, one.Call = h.via.message.Method(), h.via.message.Call
+			}
+			out = append(out, one)
 		}
 	})
 	slices.SortFunc(out, func(a, b Holder) int { return int(min(1, max(-1, b.For-a.For))) })
 	return out
+}
+
+// HeldFor returns the objects of this process that some other process has held for d or longer.
+func (c *Collector) HeldFor(d time.Duration) (out []refs.ObjectID) {
+	c.event(func(t *table) {
+		for id, x := range t.objects.m {
+			if x.heldFor(t.now) >= d && len(x.holders) > 0 {
+				out = append(out, id)
+			}
+		}
+	})
+	return out
+}
+
+// heldFor is for how long some process has held the object; 0 where none does.
+func (x *object) heldFor(now time.Duration) (longest time.Duration) {
+	for _, h := range x.holders {
+		longest = max(longest, now-h.since)
+	}
+	return longest
 }

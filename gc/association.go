@@ -85,8 +85,13 @@ func (a *association) connected(g refs.Generation, c refs.Carrier) *line {
 	return l
 }
 
-// begin begins a generation: what belongs to earlier ones is dropped, and the objects held are registered again.
+// begin begins a generation: what belongs to earlier ones is dropped, and the objects held are registered again. Where it is the peer
+// that gave the earlier one up, because this process was stopped for a lease or could not be reached, it does the same: what it holds
+// here stays until it has had the time.
 func (a *association) begin(generation uint64) {
+	if a.open {
+		a.table.objects.retain(a)
+	}
 	a.end(&refs.Error{Kind: refs.ErrPeerExpired, Err: fmt.Errorf("the association with process %v began anew", a.peer)})
 	a.generation, a.open = generation, true
 	a.table.epochs++
@@ -96,12 +101,14 @@ func (a *association) begin(generation uint64) {
 	}
 }
 
-// end ends the generation, in both roles at once.
+// end ends the generation, in both roles at once; what is former stays.
 func (a *association) end(why *refs.Error) {
 	a.open = false
 	a.fifo = fifo{}
 	for id := range a.holds {
-		a.table.objects.clean(a, id)
+		if _, former := a.former[id]; !former {
+			a.table.objects.clean(a, id)
+		}
 	}
 	for _, o := range a.owed {
 		o.void = true
@@ -188,10 +195,16 @@ func (a *association) asked(l *line, keys []refs.MessageKey) {
 	a.touched()
 }
 
-// sent pins a reference in a message.
-func (a *association) sent(l *line, m refs.Message, id refs.ID, keep any) bool {
+// sent pins a reference in a message, or says why it can not.
+func (a *association) sent(l *line, m refs.Message, id refs.ID, keep any) *refs.Error {
 	if !a.open || l.generation != a.generation {
-		return false
+		return &refs.Error{Kind: refs.ErrUnreachable, NotRun: true,
+			Err: fmt.Errorf("the association with process %v began anew while the message was written", a.peer)}
+	}
+	t := a.table
+	if a.pinned >= t.quota {
+		return &refs.Error{Kind: refs.ErrLimit, NotRun: true,
+			Err: fmt.Errorf("process %v has not acknowledged %d references that were sent to it (Limits.HeldPerPeer)", a.peer, a.pinned)}
 	}
 	k := keyOf(m)
 	p := a.pins[k]
@@ -205,10 +218,10 @@ func (a *association) sent(l *line, m refs.Message, id refs.ID, keep any) bool {
 		a.pins[k] = p
 		a.touched()
 	}
-	t := a.table
+	a.pinned++
 	if id.Process == t.self {
 		t.objects.pin(id.Object, keep, p, a, m)
-		return true
+		return nil
 	}
 	owner := t.associate(id.Process)
 	e := owner.entries[id.Object]
@@ -216,7 +229,7 @@ func (a *association) sent(l *line, m refs.Message, id refs.ID, keep any) bool {
 		e.pins++
 	}
 	p.refs = append(p.refs, pinned{id: id.Object, handle: keep, owner: owner, entry: e})
-	return true
+	return nil
 }
 
 // unpin lets go of what a message kept alive.
@@ -226,6 +239,7 @@ func (a *association) unpin(k key) {
 		return
 	}
 	delete(a.pins, k)
+	a.pinned -= len(p.refs)
 	a.touched()
 	for _, r := range p.refs {
 		switch {
@@ -237,21 +251,21 @@ func (a *association) unpin(k key) {
 	}
 }
 
-// renumbered moves the pins of what was to be sent as one message to another one on the given line.
-func (a *association) renumbered(l *line, from, to refs.Message) bool {
-	if !a.open || l.generation != a.generation {
+// renumbered moves the pins of what was to be sent as one message to another one on the given line. The peer may have been asked for
+// it meanwhile, and have let go of it: then there are fewer than there were references.
+func (a *association) renumbered(l *line, from, to refs.Message, references int) bool {
+	p := a.pins[keyOf(from)]
+	if !a.open || l.generation != a.generation || p == nil || len(p.refs) != references {
 		return false
 	}
-	if p := a.pins[keyOf(from)]; p != nil {
-		delete(a.pins, keyOf(from))
-		a.pins[keyOf(to)] = p
-		if p.line = nil; l.live {
-			p.line = l
-		} else if a.carrier() != nil {
-			a.ask(keyOf(to))
-		}
-		a.touched()
+	delete(a.pins, keyOf(from))
+	a.pins[keyOf(to)] = p
+	if p.line = nil; l.live {
+		p.line = l
+	} else if a.carrier() != nil {
+		a.ask(keyOf(to))
 	}
+	a.touched()
 	return true
 }
 
@@ -480,6 +494,7 @@ func (a *association) clean(id refs.ObjectID, e *entry) {
 
 // expire gives the peer up, in both roles: nothing was heard from it for a lease.
 func (a *association) expire() {
+	a.table.objects.lapse(a)
 	why := &refs.Error{Kind: refs.ErrPeerExpired, Err: fmt.Errorf("nothing was heard from process %v for a lease", a.peer)}
 	a.end(why)
 	a.table.later(func() { a.table.host.Expired(a.peer, why) })
@@ -487,6 +502,7 @@ func (a *association) expire() {
 
 // left ends everything with a peer that has ended.
 func (a *association) left() {
+	a.table.objects.lapse(a)
 	why := &refs.Error{Kind: refs.ErrUnreachable, Err: fmt.Errorf("process %v has ended", a.peer)}
 	a.end(why)
 	a.killAll(refs.Ended)

@@ -216,6 +216,19 @@ func (c *Collector) Secured(id refs.ID, f func(why refs.Reason)) {
 	})
 }
 
+// Missing implements refs.Collector.
+func (c *Collector) Missing(id refs.ID, local uint64, why refs.Reason) {
+	c.event(func(t *table) {
+		a := t.associations[id.Process]
+		if a == nil {
+			return
+		}
+		if e := a.entries[id.Object]; e != nil && e.local == local {
+			a.kill(id.Object, e.reason(why))
+		}
+	})
+}
+
 // Withdrawn implements refs.Collector.
 func (c *Collector) Withdrawn(id refs.ObjectID, why refs.Reason) {
 	c.event(func(t *table) { t.withdrawn(id, why) })
@@ -246,17 +259,17 @@ type lineOf struct {
 }
 
 // Sent implements refs.Line.
-func (l *lineOf) Sent(m refs.Message, id refs.ID, keep any) (ok bool) {
+func (l *lineOf) Sent(m refs.Message, id refs.ID, keep any) (why *refs.Error) {
 	l.c.event(func(*table) {
 		l.c.counts.Sent++
-		ok = l.a.sent(l.line, m, id, keep)
+		why = l.a.sent(l.line, m, id, keep)
 	})
-	return ok
+	return why
 }
 
 // Renumbered implements refs.Line.
-func (l *lineOf) Renumbered(from, to refs.Message) (ok bool) {
-	l.c.event(func(*table) { ok = l.a.renumbered(l.line, from, to) })
+func (l *lineOf) Renumbered(from, to refs.Message, references int) (ok bool) {
+	l.c.event(func(*table) { ok = l.a.renumbered(l.line, from, to, references) })
 	return ok
 }
 

@@ -2,6 +2,7 @@ package gc
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/rmigo/rmigo/refs"
 )
@@ -15,6 +16,7 @@ type fifo struct {
 	made    uint64       // number of the last batch made
 	unacked []refs.Batch // by number, without a gap, the last being made
 	applied uint64       // the last batch of the peer's that was applied
+	said    uint64       // the one that is acknowledged in what was made last
 	ackDue  bool         // the peer does not know that yet
 }
 
@@ -29,19 +31,38 @@ type queue struct {
 }
 
 func (q *queue) hold(id refs.ObjectID, dirty bool) {
-	if _, there := q.holds[id]; !there {
-		if q.holds == nil {
-			q.holds = map[refs.ObjectID]bool{}
-		}
-		q.order = append(q.order, id)
+	_, there := q.holds[id]
+	if q.holds == nil {
+		q.holds = map[refs.ObjectID]bool{}
 	}
 	q.holds[id] = dirty
+	if !there {
+		q.order = append(q.order, id)
+		q.tidy()
+	}
+}
+
+// tidy forgets where things stood that were cancelled, once they are most of what there is, and those that were queued again since.
+func (q *queue) tidy() {
+	if len(q.order) < 64 || len(q.order) < 2*len(q.holds) {
+		return
+	}
+	standing := make(map[refs.ObjectID]bool, len(q.holds))
+	q.order = slices.DeleteFunc(q.order, func(id refs.ObjectID) bool {
+		_, there := q.holds[id]
+		gone := !there || standing[id]
+		standing[id] = true
+		return gone
+	})
 }
 
 // cancel takes back what is queued about the object; it reports whether there was anything.
 func (q *queue) cancel(id refs.ObjectID) bool {
 	_, there := q.holds[id]
 	delete(q.holds, id)
+	if len(q.holds) == 0 {
+		q.order = nil
+	}
 	return there
 }
 
@@ -56,12 +77,16 @@ func (q *queue) len() int { return len(q.holds) + len(q.gone) + len(q.acks) + le
 func (f *fifo) idle() bool { return f.queue.empty() && len(f.unacked) == 0 }
 
 // flush makes batches of what is queued, to be sent in this order: acknowledgements last, since they stand for what comes before
-// them. Where nothing is queued but an acknowledgement of batches is due, that is one of number 0.
+// them. A batch that leaves objects that are gone to later ones acknowledges nothing new: what it acknowledged might be the DIRTY for
+// one of those. Where nothing is queued but an acknowledgement of batches is due, that is one of number 0.
 func (f *fifo) flush(generation uint64) (out []refs.Batch) {
 	for !f.queue.empty() {
 		f.made++
 		b := f.queue.take()
-		b.Generation, b.Seq, b.Ack = generation, f.made, f.applied
+		if len(f.queue.gone) == 0 {
+			f.said = f.applied
+		}
+		b.Generation, b.Seq, b.Ack = generation, f.made, f.said
 		f.unacked = append(f.unacked, b)
 		out = append(out, b)
 	}

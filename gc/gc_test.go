@@ -1,6 +1,7 @@
 package gc
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -56,6 +57,13 @@ func (p *process) Unreferenced(id refs.ObjectID, _ any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.free = append(p.free, id)
+}
+
+// freed is what nobody holds any more.
+func (p *process) freed() []refs.ObjectID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.free)
 }
 
 // givenUp is how many peers were, and dead why the handle of an object is.
@@ -153,7 +161,7 @@ func deliver(t *testing.T, from, to *wire) {
 // carry sends a reference in a message, whose arrival and end are for the test.
 func carry(t *testing.T, from, to *wire, m refs.Message, id refs.ID, keep any) {
 	t.Helper()
-	if !from.line.Sent(m, id, keep) || !to.line.Arrived(m) {
+	if from.line.Sent(m, id, keep) != nil || !to.line.Arrived(m) {
 		t.Fatal("the message was refused")
 	}
 }
@@ -188,8 +196,8 @@ func TestASenderPinsUntilTheReceiverIsListed(t *testing.T) {
 		a.Dropped(id, 1, false)
 		time.Sleep(Linger + 10*time.Millisecond)
 		pump(t, ow, aw)
-		if s := o.Stats(); s.Held != 0 || len(o.free) != 1 {
-			t.Errorf("after the drop the owner has %+v and told %v", s, o.free)
+		if s := o.Stats(); s.Held != 0 || len(o.freed()) != 1 {
+			t.Errorf("after the drop the owner has %+v and told %v", s, o.freed())
 		}
 	})
 }
@@ -435,8 +443,124 @@ func TestALeaseEndsBothRolesAndTheNextGenerationBeginsWithWhatIsHeld(t *testing.
 		if a.dead(dies) != refs.LeaseExpired || a.dead(lives) != 0 {
 			t.Errorf("dead are %v and %v; want the one that did not survive, with its lease expired", a.dead(dies), a.dead(lives))
 		}
-		if ow.line.Sent(refs.Message{Call: 5}, lives, "x") {
+		if ow.line.Sent(refs.Message{Call: 5}, lives, "x") == nil {
 			t.Error("a message of the old generation took a reference")
+		}
+	})
+}
+
+func TestAPeerThatGaveThisProcessUpIsLeftALeaseToSayWhatItHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		stays, _ := o.export(7)
+		goes, _ := o.export(8)
+		comes, impl := o.export(9)
+		a.Imported(stays, 1)
+		a.Imported(goes, 2)
+		m := refs.Message{Call: 1, Result: true}
+		carry(t, ow, aw, m, comes, impl)
+		pump(t, ow, aw)
+		a.Imported(comes, 3) // of the message, while the next generation begins
+		a.Dropped(goes, 2, true)
+
+		ow, aw = connect(t, o, a, refs.Generation{Number: 2, Fresh: true})
+		if s := o.Stats(); s.Held != 3 || s.Pins != 0 || len(o.freed()) != 0 {
+			t.Fatalf("before the peer has said what it holds, the owner has %+v and freed %v", s, o.freed())
+		}
+		pump(t, ow, aw)
+		if s := o.Stats(); s.Held != 3 {
+			t.Fatalf("while the peer may say more, the owner has %+v", s)
+		}
+		time.Sleep(time.Minute - time.Minute/8)
+		synctest.Wait()
+		if len(o.freed()) != 0 {
+			t.Fatalf("within the lease %v is free", o.freed())
+		}
+		time.Sleep(2 * time.Minute / 8)
+		synctest.Wait()
+		if s := o.Stats(); s.Held != 2 || len(o.freed()) != 1 || o.freed()[0] != goes.Object || len(o.Holders(comes.Object)) != 1 {
+			t.Errorf("a lease later the owner has %+v, and freed %v; want two that are held", s, o.freed())
+		}
+		a.Dropped(comes, 3, true)
+		pump(t, ow, aw)
+		if s := o.Stats(); s.Held != 1 || len(o.freed()) != 2 {
+			t.Errorf("after a drop the owner has %+v, and freed %v", s, o.freed())
+		}
+	})
+}
+
+func TestWhatNobodyHeldIsNotFreedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		id, impl := o.export(7)
+		carry(t, ow, aw, refs.Message{Call: 1, Result: true}, id, impl) // and is lost
+		connect(t, o, a, refs.Generation{Number: 2, Fresh: true})
+		o.Left(a.id)
+		if s := o.Stats(); s.Held != 0 || len(o.freed()) != 0 {
+			t.Errorf("after its end the owner has %+v, and freed %v; want nothing held and nothing told: no peer ever had it", s, o.freed())
+		}
+	})
+}
+
+func TestAMessageGoesOnAsAnotherOnlyWithAllItsReferences(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		x, ximpl := o.export(7)
+		y, yimpl := o.export(8)
+		kept, _ := o.export(9)
+		a.Imported(kept, 1) // or the association would be over with the connection
+		pump(t, ow, aw)
+		first, second := refs.Message{Call: 1}, refs.Message{Call: 2}
+		if why := ow.line.Sent(first, x, ximpl); why != nil {
+			t.Fatal(why)
+		}
+		ow.line.Lost()
+		aw.line.Lost()
+		old := ow
+		ow, aw = connect(t, o, a, refs.Generation{Number: 1})
+		if !ow.line.Renumbered(first, second, 1) {
+			t.Fatal("at once, nothing can have been let go of")
+		}
+		if why := old.line.Sent(first, y, yimpl); why != nil {
+			t.Fatal(why)
+		}
+		pump(t, ow, aw) // the peer says that it has no message 1
+		if s := o.Stats(); s.Held != 2 || s.Pins != 1 {
+			t.Fatalf("the owner has %+v, want the pin of the second message", s)
+		}
+		if ow.line.Renumbered(first, refs.Message{Call: 3}, 1) {
+			t.Error("a message whose pins are gone went on as another one")
+		}
+		if why := old.line.Sent(first, x, ximpl); why != nil {
+			t.Fatal(why)
+		}
+		if ow.line.Renumbered(first, refs.Message{Call: 3}, 2) {
+			t.Error("a message with one of its two references pinned went on as another one")
+		}
+	})
+}
+
+func TestAPeerThatAcknowledgesNothingIsSentNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a, c := newProcess(t, 1, Options{Quota: 3}), newProcess(t, 2, Options{}), newProcess(t, 3, Options{})
+		ow, _ := connect(t, o, a, fresh)
+		id, impl := o.export(7)
+		foreign, _ := c.export(8)
+		for n, id := range []refs.ID{id, foreign, id} {
+			if why := ow.line.Sent(refs.Message{Call: uint64(n)}, id, impl); why != nil {
+				t.Fatal(why)
+			}
+		}
+		why := ow.line.Sent(refs.Message{Call: 4}, id, impl)
+		if why == nil || why.Kind != refs.ErrLimit || !why.NotRun {
+			t.Errorf("the fourth reference is refused with %v, want a limit", why)
+		}
+		ow.line.Unsent(refs.Message{Call: 1})
+		if why := ow.line.Sent(refs.Message{Call: 5}, id, impl); why != nil {
+			t.Errorf("after one was let go of: %v", why)
 		}
 	})
 }
@@ -479,4 +603,66 @@ func TestManyIdsGoIntoAsManyBatchesAsTheyNeed(t *testing.T) {
 	if ids != n || acks != n {
 		t.Errorf("%d ids and %d acknowledgements went into batches, want %d each", ids, acks, n)
 	}
+}
+
+func TestWhatIsGoneGoesAheadOfTheAcknowledgementOfWhoHolds(t *testing.T) {
+	leak.Check(t)
+	var f fifo
+	f.applied = 3 // of which the last batches were of objects that are all gone
+	const n = 3000
+	for i := range n {
+		f.queue.gone = append(f.queue.gone, refs.Gone{Object: refs.ObjectID{byte(i), byte(i >> 8)}})
+	}
+	gone := 0
+	for _, b := range f.flush(1) {
+		if gone += len(b.Gone); b.Ack != 0 && gone < n {
+			t.Fatalf("batch %d is acknowledged with %d of %d objects told to be gone", b.Ack, gone, n)
+		}
+	}
+	if gone != n || f.said != 3 {
+		t.Errorf("%d objects are told to be gone, and batch %d is acknowledged; want all, and 3", gone, f.said)
+	}
+}
+
+func TestAQueueForgetsWhatWasCancelled(t *testing.T) {
+	leak.Check(t)
+	var q queue
+	id := func(i int) refs.ObjectID { return refs.ObjectID{byte(i), byte(i >> 8), byte(i >> 16)} }
+	q.hold(id(0), true)
+	for i := range 100_000 {
+		q.hold(id(i+1), true)
+		q.cancel(id(i + 1))
+	}
+	for i := range 10 {
+		q.hold(id(i), i != 5)
+	}
+	if len(q.order) > 100 {
+		t.Errorf("a queue of %d things remembers %d", q.len(), len(q.order))
+	}
+	b := q.take()
+	if len(b.Dirty) != 9 || len(b.Clean) != 1 || b.Clean[0] != id(5) || !q.empty() || q.order != nil {
+		t.Errorf("it gives %v and %v, and has %v left; want nine and one", b.Dirty, b.Clean, q)
+	}
+	q.hold(id(1), true)
+	if q.cancel(id(1)); q.order != nil {
+		t.Error("an empty queue remembers something")
+	}
+}
+
+func TestAHandleEndsWhenItsOwnerSaysThatTheObjectIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		id, _ := o.export(7)
+		a.Imported(id, 5)
+		pump(t, ow, aw)
+		a.Missing(id, 4, refs.Unexported) // of an earlier handle
+		if a.dead(id) != 0 {
+			t.Fatal("a later handle was ended")
+		}
+		a.Missing(id, 5, refs.Unexported)
+		if s := a.Stats(); a.dead(id) != refs.Unexported || s.Holding != 0 {
+			t.Errorf("the handle is dead because %v, and the holder has %+v", a.dead(id), s)
+		}
+	})
 }

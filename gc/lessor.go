@@ -17,26 +17,36 @@ type objects struct {
 type object struct {
 	impl    any
 	holders []holder
-	pins    int
+	pins    int32
 	listed  bool          // somebody held it since it came here
 	gone    chan struct{} // closed when it leaves; nil while nobody waits for that
-
-	to  *association // the last to whom it was sent
-	via refs.Message // and in which message
+	sent    *sending      // the last message that carried it
 }
 
 // holder is an association whose peer holds the object.
 type holder struct {
 	by    *association
 	since time.Duration
-	via   refs.Message // the message that brought it there; zero: another process handed it on
+	via   *sending // the message that brought it there; nil: another process handed it on
+}
+
+// sending is a message that has carried own objects to a peer: the same for all of them.
+type sending struct {
+	to      *association
+	message refs.Message
 }
 
 // lessor is the owner's part of one association: which objects the peer holds, and the messages to it whose references it has not
 // secured.
 type lessor struct {
-	holds map[refs.ObjectID]int // the place of the peer among the object's holders
-	pins  map[key]*pin
+	holds  map[refs.ObjectID]int // the place of the peer among the object's holders
+	pins   map[key]*pin
+	pinned int // references in pins
+
+	// What the peer held, or may have received, in an earlier generation that only the peer has ended: it may be about to say that it
+	// still holds it. It is kept like what is held, until due by the lease clock.
+	former map[refs.ObjectID]struct{}
+	due    time.Duration
 }
 
 // key names a message within one direction of an association.
@@ -51,6 +61,7 @@ func keyOf(m refs.Message) key { return key{m.Call, m.Result} }
 type pin struct {
 	line *line // that the message goes by; nil once that is lost
 	refs []pinned
+	sent *sending // nil until an own object is among them
 }
 
 // pinned is one of them: an own object, or a handle.
@@ -70,7 +81,10 @@ func (o *objects) pin(id refs.ObjectID, impl any, p *pin, by *association, m ref
 		o.m[id] = x
 	}
 	x.pins++
-	x.to, x.via = by, m
+	if p.sent == nil {
+		p.sent = &sending{by, m}
+	}
+	x.sent = p.sent
 	p.refs = append(p.refs, pinned{id: id, object: x})
 }
 
@@ -96,21 +110,53 @@ func (o *objects) release(id refs.ObjectID, x *object) {
 
 // dirty makes the peer a holder of the object.
 func (o *objects) dirty(a *association, id refs.ObjectID, impl any, now time.Duration) {
-	if _, held := a.holds[id]; held {
-		return
-	}
 	x := o.m[id]
 	if x == nil {
 		x = &object{impl: impl}
 		o.m[id] = x
 	}
+	delete(a.former, id)
+	o.keep(a, id, x, now)
+	x.listed = true
+}
+
+// keep adds the peer to the object's holders.
+func (o *objects) keep(a *association, id refs.ObjectID, x *object, now time.Duration) {
+	if _, held := a.holds[id]; held {
+		return
+	}
 	h := holder{by: a, since: now}
-	if x.to == a {
-		h.via = x.via
+	if x.sent != nil && x.sent.to == a {
+		h.via = x.sent
 	}
 	a.holds[id] = len(x.holders)
 	x.holders = append(x.holders, h)
-	x.listed = true
+}
+
+// retain makes all that the peer holds, or may have received, former: a lease is left to it to say what it holds.
+func (o *objects) retain(a *association) {
+	t := a.table
+	for _, p := range a.pins {
+		for _, r := range p.refs {
+			if r.object != nil && o.m[r.id] == r.object {
+				o.keep(a, r.id, r.object, t.now)
+			}
+		}
+	}
+	a.former = make(map[refs.ObjectID]struct{}, len(a.holds))
+	for id := range a.holds {
+		a.former[id] = struct{}{}
+	}
+	a.due = t.clock.now + t.lease
+}
+
+// lapse ends the holding of what is former still.
+func (o *objects) lapse(a *association) {
+	for id := range a.former {
+		o.clean(a, id)
+	}
+	a.former = nil
+	a.touched()
 }
 
 // clean takes the peer out of the object's holders.
@@ -120,6 +166,7 @@ func (o *objects) clean(a *association, id refs.ObjectID) {
 		return
 	}
 	delete(a.holds, id)
+	delete(a.former, id)
 	x := o.m[id]
 	last := len(x.holders) - 1
 	if at < last {

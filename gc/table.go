@@ -150,6 +150,9 @@ func (t *table) tick(heard func(*association) time.Duration) {
 		if a.open && t.clock.expired(a.heard) {
 			a.expire()
 		}
+		if len(a.former) > 0 && t.clock.now >= a.due {
+			t.objects.lapse(a)
+		}
 		if late {
 			for _, l := range a.lines {
 				l.carrier.Ping()

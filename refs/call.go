@@ -209,14 +209,11 @@ func (c *Outgoing) send(frame []byte) error {
 		was := c.courier.in
 		c.number = c.link.node.number.Add(1) // what was sent of the old number, if anything, is not this message
 		c.link, c.courier.link, c.courier.in.Call = l, l, c.number
-		if c.courier.pinned && !l.line.Renumbered(was, c.courier.in) {
-			return &Error{Kind: ErrPeerExpired, Err: errAnew}
+		if c.courier.pinned && !l.line.Renumbered(was, c.courier.in, c.courier.references) {
+			return err
 		}
 	}
 }
-
-// errAnew ends what was written for an association that is over.
-var errAnew = errors.New("the association began anew while the message was written")
 
 // unsent lets go of what the arguments kept alive.
 func (c *Outgoing) unsent() {
@@ -389,8 +386,24 @@ func (c *Outgoing) finish() error {
 	e := asError(c.failure)
 	e.Remote, e.NotRun = true, c.flags&wire.ReplyNotStarted != 0
 	c.explain(e)
+	if e.Kind == ErrNoSuchObject && e.NotRun && e.Err == nil { // a cause would be of an argument
+		e.Reason = c.handle.missing(e.Reason)
+	}
 	c.give(e)
 	return c.err
+}
+
+// missing ends a handle of whose object its process says that it is not there, and returns why that is, as far as this process knows
+// better.
+func (h *Handle) missing(why Reason) Reason {
+	if h.id.Object.Fixed() {
+		return why // it may be there later, or in another process
+	}
+	h.node.collector.Missing(h.id, h.local, why)
+	if end := h.end.Load(); end != nil && end.Kind == ErrNoSuchObject {
+		return end.Reason
+	}
+	return why
 }
 
 // explain completes ErrNoSuchMethod: both signatures, where the object has a method of the same name.

@@ -24,6 +24,8 @@ type Collector interface {
 	// Secured has f called once the object's owner knows that this process holds it (0) or has no such object (why); at once where
 	// that is known.
 	Secured(id ID, f func(why Reason))
+	// Missing tells that the owner has answered a call through the local-th handle with that it has no such object.
+	Missing(id ID, local uint64, why Reason)
 	// Withdrawn tells that an object of this process is exported no longer.
 	Withdrawn(id ObjectID, why Reason)
 	// Left tells that the peer has said that it ends, and has no connection any more; Replaced, that another process answers at all its
@@ -44,11 +46,11 @@ type Generation struct {
 // Line is what the collector is told of one connection.
 type Line interface {
 	// Sent tells that a reference to id goes into the message, which is about to be sent: keep is to stay alive until the receiver has
-	// secured it. False: the association has been given up, and the message must not be sent.
-	Sent(m Message, id ID, keep any) bool
-	// Renumbered tells that what was to be sent as one message, on another connection maybe, goes on this one as another. False is as
-	// for Sent.
-	Renumbered(from, to Message) bool
+	// secured it. Where it can not be kept, the error says why, and the message must not be sent.
+	Sent(m Message, id ID, keep any) *Error
+	// Renumbered tells that what was to be sent as one message, with that many references, on another connection maybe, goes on this
+	// one as another. False: they are not all kept alive any more, and the message must not be sent.
+	Renumbered(from, to Message, references int) bool
 	// Unsent tells that the message was not sent.
 	Unsent(m Message)
 	// Arrived tells of a message that the sender wants acknowledged, as soon as it is there. False: this connection is lost for both
@@ -122,12 +124,13 @@ func (keepAll) Wanted(ProcessID) bool                           { return false }
 func (keepAll) Imported(ID, uint64)                             {}
 func (keepAll) Dropped(ID, uint64, bool)                        {}
 func (keepAll) Secured(_ ID, f func(Reason))                    { f(0) }
+func (keepAll) Missing(ID, uint64, Reason)                      {}
 func (keepAll) Withdrawn(ObjectID, Reason)                      {}
 func (keepAll) Left(ProcessID)                                  {}
 func (keepAll) Replaced(ProcessID)                              {}
 func (keepAll) Close()                                          {}
-func (keepAll) Sent(Message, ID, any) bool                      { return true }
-func (keepAll) Renumbered(Message, Message) bool                { return true }
+func (keepAll) Sent(Message, ID, any) *Error                    { return nil }
+func (keepAll) Renumbered(Message, Message, int) bool           { return true }
 func (keepAll) Unsent(Message)                                  {}
 func (keepAll) Arrived(Message) bool                            { return true }
 func (keepAll) Received(Message, ID, uint64)                    {}

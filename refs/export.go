@@ -27,6 +27,7 @@ type exports struct {
 	mu     sync.RWMutex
 	byID   map[ObjectID]*export
 	byImpl map[implKey]*export
+	owned  map[*export][]*export // end with the key, or when nobody holds it any more
 	graves graves
 }
 
@@ -43,14 +44,17 @@ type export struct {
 	pinned  any // the object, where it was exported for good
 	faces   []*Face
 	table   *wire.Table // of all its interfaces: two of them may share a method
-	owned   []*export   // end with it, or when nobody holds it any more
 	options atomic.Pointer[ExportOptions]
 
 	active atomic.Int64
-	gone   atomic.Bool
-	floor  int64         // Unexport waits until active is no more than this; set before gone
-	idle   chan struct{} // closed then; made before gone is set
-	once   sync.Once
+	ending atomic.Pointer[ending] // once it is withdrawn
+}
+
+// ending is what the calls that are under way when an object is withdrawn end with.
+type ending struct {
+	floor int64         // Unexport waits until active is no more than this
+	idle  chan struct{} // closed then
+	once  sync.Once
 }
 
 // object returns the implementation; nil where it is garbage. The table's mu is held.
@@ -243,16 +247,10 @@ func (e *export) face(method uint64) *Face {
 }
 
 func (e *export) release() {
-	if e.active.Add(-1) <= e.floorIfGone() {
-		e.once.Do(func() { close(e.idle) })
+	active := e.active.Add(-1)
+	if end := e.ending.Load(); end != nil && active <= end.floor {
+		end.once.Do(func() { close(end.idle) })
 	}
-}
-
-func (e *export) floorIfGone() int64 {
-	if e.gone.Load() {
-		return e.floor
-	}
-	return -1
 }
 
 // interfaces returns the names of the object's interfaces, in the order in which they were exported.
@@ -326,7 +324,7 @@ func (n *Node) Unexport(ctx context.Context, impl any) error {
 		return nil
 	}
 	select {
-	case <-e.idle:
+	case <-e.ending.Load().idle:
 		return nil
 	case <-ctx.Done():
 		n.cancelCalls(e, &Error{Op: "unexport", Kind: ErrNoSuchObject, Reason: Unexported})
@@ -339,11 +337,9 @@ func (n *Node) withdraw(e *export, floor int64) bool {
 	t := &n.exports
 	t.mu.Lock()
 	there := t.byID[e.id] == e
-	owned := e.owned
-	e.owned = nil
+	owned := t.disown(e)
 	if there {
-		e.floor, e.idle = floor, make(chan struct{})
-		e.gone.Store(true)
+		e.ending.Store(&ending{floor: floor, idle: make(chan struct{})})
 		t.drop(e, Unexported)
 	}
 	t.mu.Unlock()
@@ -357,10 +353,18 @@ func (n *Node) withdraw(e *export, floor int64) bool {
 	return there
 }
 
+// disown returns what the export owns, which it does no longer. mu is held.
+func (t *exports) disown(e *export) []*export {
+	owned := t.owned[e]
+	delete(t.owned, e)
+	return owned
+}
+
 // drop forgets the export. mu is held.
 func (t *exports) drop(e *export, why Reason) {
 	delete(t.byID, e.id)
 	delete(t.byImpl, e.key)
+	delete(t.owned, e)
 	e.pinned = nil
 	t.graves.bury(e.id, why)
 }
@@ -382,7 +386,10 @@ func (n *Node) Own(parent, child any) error {
 	if n.exports.byID[p.id] != p {
 		return &Error{Op: "own", Kind: ErrNoSuchObject, Reason: Unexported, NotRun: true}
 	}
-	p.owned = append(p.owned, c)
+	if n.exports.owned == nil {
+		n.exports.owned = map[*export][]*export{}
+	}
+	n.exports.owned[p] = append(n.exports.owned[p], c)
 	return nil
 }
 
@@ -394,8 +401,7 @@ func (h host) Unreferenced(id ObjectID, impl any) {
 		return
 	}
 	n.exports.mu.Lock()
-	owned := e.owned
-	e.owned = nil
+	owned := n.exports.disown(e)
 	n.exports.mu.Unlock()
 	for _, child := range owned {
 		n.withdraw(child, 0)
@@ -456,6 +462,17 @@ func (n *Node) IsPinned(id ObjectID) bool {
 	defer n.exports.mu.RUnlock()
 	e := n.exports.byID[id]
 	return e != nil && e.pinned != nil
+}
+
+// Idle returns an object that lives only while somebody holds it and runs no call; nil otherwise.
+func (n *Node) Idle(id ObjectID) any {
+	n.exports.mu.RLock()
+	defer n.exports.mu.RUnlock()
+	e := n.exports.byID[id]
+	if e == nil || e.pinned != nil || e.active.Load() > 0 {
+		return nil
+	}
+	return e.object()
 }
 
 // Exports returns how many objects the node exports.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unique"
 	"weak"
 
 	"github.com/rmigo/rmigo/internal/wire"
@@ -87,7 +88,7 @@ func (h *Handle) learn(names []string) {
 	defer h.mu.Unlock()
 	for _, name := range names {
 		if len(h.interfaces) < maxInterfaces && isWord(name) && !slices.Contains(h.interfaces, name) {
-			h.interfaces = append(h.interfaces, name)
+			h.interfaces = append(h.interfaces, unique.Make(name).Value()) // one string for all handles, not a part of this reference's
 		}
 	}
 }
@@ -186,10 +187,10 @@ func (t *imports) forget(id ID, local uint64) bool {
 // dropped is what a handle's cleanup needs. It holds pointers, so that it is never allocated together with small objects that
 // live longer.
 type dropped struct {
-	node *Node
-	peer *peer
-	id   ID
-	gen  uint64
+	node   *Node
+	peer   *peer
+	object ObjectID // of the peer, or of the node where that is nil
+	gen    uint64
 }
 
 // handle returns the canonical handle of the object that r names; keep is the object where it is one of this process.
@@ -207,7 +208,7 @@ func (n *Node) handle(r Ref, keep any) *Handle {
 		t.gen++
 		h = &Handle{id: r.id, node: n, peer: p, local: t.gen, keep: keep}
 		t.m[r.id] = importEntry{weak.Make(h), t.gen}
-		runtime.AddCleanup(h, (*dropped).run, &dropped{n, p, r.id, t.gen})
+		runtime.AddCleanup(h, (*dropped).run, &dropped{n, p, r.id.Object, t.gen})
 	}
 	t.mu.Unlock()
 	if fresh && p != nil && !r.id.Object.WellKnown() {
@@ -225,11 +226,15 @@ func (n *Node) handle(r Ref, keep any) *Handle {
 
 // run is the cleanup: it may only lock, delete and enqueue.
 func (d *dropped) run() {
-	d.node.imports.forget(d.id, d.gen)
-	if d.peer != nil && !d.id.Object.WellKnown() { // also of a handle that was released: a message may have met it after that
-		d.node.collector.Dropped(d.id, d.gen, false)
+	id := ID{d.node.id, d.object}
+	if d.peer != nil {
+		id.Process = d.peer.id
 	}
-	d.node.traces.remove(stubKey{d.id, d.gen})
+	d.node.imports.forget(id, d.gen)
+	if d.peer != nil && !id.Object.WellKnown() { // also of a handle that was released: a message may have met it after that
+		d.node.collector.Dropped(id, d.gen, false)
+	}
+	d.node.traces.remove(stubKey{id, d.gen})
 	if d.peer != nil {
 		d.node.releasePeer(d.peer)
 	}
@@ -269,6 +274,8 @@ type courier struct {
 	link   *link // where the message goes or comes from; nil: nowhere yet
 	in     Message
 	pinned bool // it is to be acknowledged, for the sake of the references in it
+
+	references int // that were written into it
 }
 
 // Export implements wire.Objects: the record for v, a stub or an object of this process, which is exported if it is not yet.
@@ -337,10 +344,11 @@ func (c *courier) sent(id ID, keep any) error {
 	if c.link == nil || id.Object.WellKnown() {
 		return nil
 	}
-	if !c.link.line.Sent(c.in, id, keep) {
-		return &Error{Kind: ErrPeerExpired, NotRun: true, Err: errAnew}
+	if why := c.link.line.Sent(c.in, id, keep); why != nil {
+		return why
 	}
 	c.pinned = true
+	c.references++
 	return nil
 }
 

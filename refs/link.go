@@ -106,7 +106,7 @@ func (n *Node) startLink(p *peer, e established) (*link, error) {
 	if l.line = n.collector.Connected(p.id, e.generation, l); l.line == nil {
 		l.line = keepAll{}
 		close(l.ready)
-		err := &Error{Op: "connect", Kind: ErrPeerExpired, NotRun: true, Err: errStale}
+		err := &Error{Op: "connect", Kind: ErrUnreachable, NotRun: true, Err: errStale}
 		l.fail(err)
 		return nil, err
 	}

@@ -35,6 +35,10 @@ type Options struct {
 	// profiles.
 	TraceExports bool
 
+	// Inspect has the node tell whoever asks to which remote objects its own ones refer, for SuspectedCycles. It reads them by
+	// reflection when it is asked, as package inspect describes: what changes without a mutex of its own should be an inspect.Referrer.
+	Inspect bool
+
 	// Timeout bounds calls whose context has no deadline. Zero: no bound; a dead peer still ends them.
 	Timeout time.Duration
 

@@ -26,6 +26,9 @@ type ObjectID [16]byte
 // RegistryObject is the well-known id of a process's registry.
 func RegistryObject() ObjectID { return ObjectID{15: 1} }
 
+// InspectorObject is the well-known id of a process's inspector.
+func InspectorObject() ObjectID { return ObjectID{15: 2} }
+
 // WellKnown reports whether the id is one of the fixed ones, which are valid under any incarnation of a process.
 func (o ObjectID) WellKnown() bool {
 	return o[15] != 0 && [15]byte(o[:15]) == [15]byte{}
@@ -84,6 +87,12 @@ type Ref struct {
 
 // ID returns the identity of the object.
 func (r Ref) ID() ID { return r.id }
+
+// Beside returns a reference to another object of the same process, one with the interface face.
+func (r Ref) Beside(id ObjectID, face string) Ref {
+	r.id.Object, r.interfaces = id, face
+	return r
+}
 
 // IsZero reports whether r refers to nothing.
 func (r Ref) IsZero() bool { return r == Ref{} }

@@ -88,10 +88,16 @@ func (h *Handle) Secure(ctx context.Context) error {
 	err := &Error{Op: "hold", Ref: h.Ref(), NotRun: true}
 	select {
 	case err.Reason = <-told:
-		if err.Reason == 0 {
+		end := h.end.Load() // it may have been released meanwhile
+		switch {
+		case end != nil:
+			err = asError(end)
+			err.Op, err.Ref = "hold", h.Ref()
+		case err.Reason == 0:
 			return nil
+		default:
+			err.Kind = ErrNoSuchObject
 		}
-		err.Kind = ErrNoSuchObject
 	case <-h.node.base.Done():
 		err.Kind = ErrNodeClosed
 	case <-ctx.Done():

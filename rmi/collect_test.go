@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/internal/transport"
@@ -166,6 +167,35 @@ func TestAReleasedStubSaysSo(t *testing.T) {
 			t.Errorf("%d objects are held after the release", h)
 		}
 		client.Close()
+		server.Close()
+	})
+}
+
+func TestAClosedNodeKeepsNothingAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		kept := func() weak.Pointer[hearer] {
+			h := &hearer{"it", make(chan string, 1)}
+			if err := pass(t, server, client, newService(server)).Remember(ctx(t), h); err != nil {
+				t.Fatal(err)
+			}
+			return weak.Make(h)
+		}()
+		settle(time.Second)
+		if kept.Value() == nil {
+			t.Fatal("an object that is held was collected")
+		}
+		client.Close()
+		for range 50 {
+			if settle(time.Second); kept.Value() == nil {
+				break
+			}
+		}
+		if kept.Value() != nil {
+			t.Error("an object that was held when its node was closed is still there")
+		}
 		server.Close()
 	})
 }

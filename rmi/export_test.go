@@ -5,6 +5,3 @@ func LinksOf(n *Node) int { return n.refs.Links() }
 
 // BulksOf returns how many of them have a second one for what is large.
 func BulksOf(n *Node) int { return n.refs.Bulks() }
-
-// HoldersOf is Holders by reference.
-func (n *Node) HoldersOf(r Ref) []Holder { return n.collector.Holders(r.ID().Object) }

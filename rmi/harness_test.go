@@ -17,6 +17,7 @@ import (
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/rmi"
+	"github.com/rmigo/rmigo/skeleton"
 	"github.com/rmigo/rmigo/stub"
 )
 
@@ -99,15 +100,21 @@ func pass(t *testing.T, from, to *rmi.Node, impl testobj.Service) testobj.Servic
 	if err != nil {
 		t.Fatal(err)
 	}
+	return resolved(t, to, testobj.RemoteService, ref)
+}
+
+// resolved is the stub of what a reference names, by way of its text.
+func resolved[T any](t *testing.T, n *rmi.Node, d *skeleton.Interface[T], ref rmi.Ref) T {
+	t.Helper()
 	text, err := ref.MarshalText()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := rmi.Resolve(ctx(t), to, testobj.RemoteService, string(text))
+	v, err := rmi.Resolve(ctx(t), n, d, string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return v
 }
 
 // ctx ends with the test, and long before the test's own time limit.

@@ -72,11 +72,23 @@ func (w Weak[T]) Upgrade(ctx context.Context) (T, error) {
 		return v, err
 	}
 	if s, ok := stub.Of(v); ok {
-		if err := s.Handle().Secure(ctx); err != nil {
+		if err := w.confirm(ctx, s.Handle()); err != nil {
 			return zero, err
 		}
 	}
 	return v, nil
+}
+
+// confirm waits until the object is held. A named one is there for good, in whatever process: it is asked.
+func (w Weak[T]) confirm(ctx context.Context, h *refs.Handle) error {
+	if !h.ID().Object.Named() {
+		return h.Secure(ctx)
+	}
+	f, err := w.node.refs.Face(w.face)
+	if err == nil {
+		_, err = h.Interfaces(ctx, f)
+	}
+	return err
 }
 
 // Stats is what a node has, and did since it was made.

@@ -3,6 +3,7 @@ package rmi_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"runtime/pprof"
 	"strings"
 	"testing"
@@ -27,20 +28,6 @@ func pair(t *testing.T, o rmi.Options, f func(t *testing.T, w *world, server, cl
 	})
 }
 
-// resolved is the stub of what a reference names.
-func resolved(t *testing.T, n *rmi.Node, r rmi.Ref) testobj.Listener {
-	t.Helper()
-	text, err := r.MarshalText()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := rmi.Resolve(ctx(t), n, testobj.RemoteListener, string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
 func TestACollectableExportLivesWhileItIsHeldAnywhere(t *testing.T) {
 	leak.Check(t)
 	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
@@ -50,7 +37,7 @@ func TestACollectableExportLivesWhileItIsHeldAnywhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		remote := resolved(t, client, ref)
+		remote := resolved(t, client, testobj.RemoteListener, ref)
 		settle(time.Second)
 		if holders := server.Holders(impl); len(holders) != 1 || holders[0].Process != client.ID() {
 			t.Errorf("the holders are %+v, want the client", holders)
@@ -62,12 +49,14 @@ func TestACollectableExportLivesWhileItIsHeldAnywhere(t *testing.T) {
 		}
 		remote = nil
 		settle(time.Second)
+		<-free // the hook has the object until it returns
 		settle(time.Second)
-		if <-free; server.Stats().Exports != 0 {
+		settle(time.Second)
+		if server.Stats().Exports != 0 {
 			t.Errorf("the server still exports %d objects", server.Stats().Exports)
 		}
 		var e *rmi.Error
-		if _, err := resolved(t, client, ref).Hear(ctx(t), ""); !errors.As(err, &e) || e.Kind != rmi.ErrNoSuchObject || e.Reason != rmi.Collected {
+		if _, err := resolved(t, client, testobj.RemoteListener, ref).Hear(ctx(t), ""); !errors.As(err, &e) || e.Kind != rmi.ErrNoSuchObject || e.Reason != rmi.Collected {
 			t.Errorf("a call on the object that was collected: %v", err)
 		}
 	})
@@ -81,7 +70,7 @@ func TestAWeakReferenceHoldsNothingAndIsUpgradedWhileTheObjectLives(t *testing.T
 		if err != nil {
 			t.Fatal(err)
 		}
-		weak, err := rmi.WeakOf(client, testobj.RemoteListener, resolved(t, client, ref))
+		weak, err := rmi.WeakOf(client, testobj.RemoteListener, resolved(t, client, testobj.RemoteListener, ref))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,6 +98,33 @@ func TestAWeakReferenceHoldsNothingAndIsUpgradedWhileTheObjectLives(t *testing.T
 	})
 }
 
+func TestAStubThatIsReleasedWhileItIsUpgradedSaysSo(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, w *world, server, client *rmi.Node, _ string) {
+		impl := &hearer{"it", make(chan string, 2)}
+		ref, err := rmi.ExportCollectable(server, testobj.RemoteListener.Of(impl))
+		if err != nil {
+			t.Fatal(err)
+		}
+		strong := resolved(t, client, testobj.RemoteListener, ref)
+		weak, err := rmi.WeakOf(client, testobj.RemoteListener, strong)
+		if err != nil {
+			t.Fatal(err)
+		}
+		upgraded := make(chan error)
+		go func() {
+			_, err := weak.Upgrade(ctx(t))
+			upgraded <- err
+		}()
+		synctest.Wait()
+		rmi.Release(strong)
+		if err := <-upgraded; !errors.Is(err, rmi.ErrReleased) {
+			t.Errorf("the upgrade ends in %v, want ErrReleased", err)
+		}
+		runtime.KeepAlive(impl)
+	})
+}
+
 func TestWhatIsOwnedEndsWithItsOwner(t *testing.T) {
 	leak.Check(t)
 	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
@@ -124,7 +140,7 @@ func TestWhatIsOwnedEndsWithItsOwner(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		held, dependent := resolved(t, client, parentRef), resolved(t, client, childRef)
+		held, dependent := resolved(t, client, testobj.RemoteListener, parentRef), resolved(t, client, testobj.RemoteListener, childRef)
 		settle(time.Second)
 		rmi.Release(held)
 		settle(time.Second)
@@ -174,7 +190,7 @@ func TestANamedObjectIsFoundInTheProcessThatComesAfter(t *testing.T) {
 		if _, err := rmi.ExportAs(server, "the listener", testobj.RemoteListener.Of(&hearer{name: "other"})); !errors.Is(err, rmi.ErrAlreadyBound) {
 			t.Errorf("another object by the name: %v", err)
 		}
-		remote := resolved(t, client, ref)
+		remote := resolved(t, client, testobj.RemoteListener, ref)
 		if got, err := remote.Hear(ctx(t), ""); got != "first" || err != nil {
 			t.Fatalf("%q, %v", got, err)
 		}
@@ -191,19 +207,37 @@ func TestANamedObjectIsFoundInTheProcessThatComesAfter(t *testing.T) {
 		if got, err := remote.Hear(ctx(t), ""); got != "second" || err != nil {
 			t.Errorf("the old stub: %q, %v; want the object by that name in the new process", got, err)
 		}
+		weak, err := rmi.WeakOf(client, testobj.RemoteListener, remote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		strong, err := weak.Upgrade(ctx(t))
+		if err != nil {
+			t.Fatalf("a weak reference to it: %v", err)
+		}
+		if got, err := strong.Hear(ctx(t), ""); got != "second" || err != nil {
+			t.Errorf("by a weak reference: %q, %v", got, err)
+		}
 	})
+}
+
+// servesRegistry gives a node a registry.
+func servesRegistry(t *testing.T, n *rmi.Node) registry.Registry {
+	t.Helper()
+	reg, err := registry.New(registry.Options{})
+	if err == nil {
+		err = rmi.ServeRegistry(n, reg)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reg
 }
 
 func TestADeadServersNamesVanish(t *testing.T) {
 	leak.Check(t)
 	pair(t, rmi.Options{}, func(t *testing.T, w *world, server, client *rmi.Node, endpoint string) {
-		reg, err := registry.New(registry.Options{})
-		if err == nil {
-			err = rmi.ServeRegistry(server, reg)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		reg := servesRegistry(t, server)
 		if _, err := client.Listen(w.listen()); err != nil {
 			t.Fatal(err)
 		}
@@ -226,13 +260,7 @@ func TestADeadServersNamesVanish(t *testing.T) {
 func TestNamesComeBackAfterAPartitionLongerThanTheLease(t *testing.T) {
 	leak.Check(t)
 	pair(t, rmi.Options{}, func(t *testing.T, w *world, server, client *rmi.Node, endpoint string) {
-		reg, err := registry.New(registry.Options{})
-		if err == nil {
-			err = rmi.ServeRegistry(server, reg)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		reg := servesRegistry(t, server)
 		at, err := client.Listen(w.listen())
 		if err != nil {
 			t.Fatal(err)
@@ -265,7 +293,7 @@ func TestTracedExportsTellWhereTheyCameToBe(t *testing.T) {
 		if at := server.ExportedAt(impl); !strings.Contains(at, "_test.go:") {
 			t.Errorf("it was exported at %q, want this file", at)
 		}
-		remote := resolved(t, client, ref)
+		remote := resolved(t, client, testobj.RemoteListener, ref)
 		if n := pprof.Lookup("rmi.exports").Count(); n != 1 {
 			t.Errorf("the profile of exports has %d", n)
 		}

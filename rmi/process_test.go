@@ -28,6 +28,13 @@ func TestMain(m *testing.M) {
 		serveProcess()
 		return
 	}
+	if at := os.Getenv(partyEnv); at != "" {
+		if err := partyProcess(at); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -59,17 +66,17 @@ func startServer(t *testing.T) (*exec.Cmd, string) {
 	return startLeasing(t, time.Minute)
 }
 
-func startLeasing(t *testing.T, lease time.Duration) (*exec.Cmd, string) {
+// startSelf starts this test program as another process, which TestMain tells by the environment what to be. It ends with the test.
+func startSelf(t *testing.T, env string) (cmd *exec.Cmd, stdin io.WriteCloser, stdout io.ReadCloser) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), serveEnv+"="+lease.String())
+	cmd = exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), env)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
+	if stdout, err = cmd.StdoutPipe(); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
@@ -80,6 +87,12 @@ func startLeasing(t *testing.T, lease time.Duration) (*exec.Cmd, string) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
+	return cmd, stdin, stdout
+}
+
+func startLeasing(t *testing.T, lease time.Duration) (*exec.Cmd, string) {
+	t.Helper()
+	cmd, _, stdout := startSelf(t, serveEnv+"="+lease.String())
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +170,7 @@ func TestEveryCallReturnsInTimeAndSaysWhetherItMayHaveRunWhenTheServerIsKilled(t
 const shortLease = 2 * time.Second
 
 // lend has a process hold an object of this one; free tells when it does not any more.
-func lend(t *testing.T, ref string) (remote testobj.Service, client *rmi.Node, free chan string) {
+func lend(t *testing.T, ref string) (client *rmi.Node, free chan string) {
 	t.Helper()
 	client = tcpWorld(t).node(rmi.Options{Lease: shortLease})
 	remote, err := rmi.Resolve(ctx(t), client, testobj.RemoteService, ref)
@@ -173,13 +186,13 @@ func lend(t *testing.T, ref string) (remote testobj.Service, client *rmi.Node, f
 			t.Fatal("the argument was not acknowledged")
 		}
 	}
-	return remote, client, free
+	return client, free
 }
 
 func TestAHolderThatIsKilledIsReleasedAfterItsLease(t *testing.T) {
 	leak.Check(t)
 	cmd, ref := startLeasing(t, shortLease)
-	_, client, free := lend(t, ref)
+	client, free := lend(t, ref)
 	if client.Stats().Held != 1 {
 		t.Fatal("the object is not held")
 	}

@@ -5,7 +5,6 @@ package rmi_test
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -51,33 +50,5 @@ func TestAStoppedServerDelaysNoCallBeyondItsDeadlineAndServesOnWhenContinued(t *
 	}
 	if sum, err := remote.Add(ctx(t), 2, 3); sum != 5 || err != nil {
 		t.Errorf("a call after the server went on: %d, %v; want the same connection to serve it", sum, err)
-	}
-}
-
-func TestAHolderThatWasStoppedBeyondItsLeaseGoesOnOrIsToldWhy(t *testing.T) {
-	leak.Check(t)
-	cmd, ref := startLeasing(t, shortLease)
-	remote, _, free := lend(t, ref)
-	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-free:
-	case <-ctx(t).Done():
-		t.Error("the stopped process still holds the object")
-	}
-	runtime.GC() // else the object is still there, and is held again
-	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	if sum, err := remote.Add(ctx(t), 2, 3); sum != 5 || err != nil {
-		t.Errorf("a call by the old stub, after the process went on: %d, %v", sum, err)
-	}
-	if l, err := remote.Remembered(ctx(t)); err == nil {
-		if _, err = l.Hear(ctx(t), ""); !errors.Is(err, rmi.ErrNoSuchObject) {
-			t.Errorf("what it held and lost: %v; want ErrNoSuchObject", err)
-		}
-	} else if !errors.Is(err, rmi.ErrNoSuchObject) {
-		t.Errorf("what it held and lost: %v; want ErrNoSuchObject", err)
 	}
 }

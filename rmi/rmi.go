@@ -35,6 +35,7 @@ import (
 	"net"
 
 	"github.com/rmigo/rmigo/gc"
+	"github.com/rmigo/rmigo/inspect"
 	"github.com/rmigo/rmigo/refs"
 	"github.com/rmigo/rmigo/registry"
 	"github.com/rmigo/rmigo/stub"
@@ -124,6 +125,7 @@ type Node struct {
 	refs      *refs.Node
 	collector *gc.Collector
 	keeper    *registry.Keeper
+	inspector inspect.Inspector // nil unless Options.Inspect
 }
 
 // NewNode makes a node. It validates the options and does no I/O. The node listens nowhere until Listen: it can call, be
@@ -139,6 +141,12 @@ func NewNode(o Options) (*Node, error) {
 	}
 	n.refs = inner
 	n.keeper = registry.NewKeeper(inner, inner.Logger(), n.locate)
+	if o.Inspect {
+		if err := n.serveInspector(); err != nil {
+			n.Close()
+			return nil, err
+		}
+	}
 	return n, nil
 }
 

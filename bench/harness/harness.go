@@ -53,6 +53,14 @@ type Sample struct {
 	ServerAllocs float64
 	ClientRSS    float64 // bytes; of Idle and Burst, a session's share
 	ServerRSS    float64
+	Held         Held // of Holding
+}
+
+// Held is what references cost.
+type Held struct {
+	Traffic           float64 // bytes a second between the two processes, both directions
+	Owner, Holder     float64 // live bytes of each reference on either side
+	OwnerGC, HolderGC float64 // seconds of a garbage collection, from start to end
 }
 
 // Key names a cell of the results.
@@ -177,9 +185,12 @@ func (r *runner) cell(w plan.Workload, p plan.Peer) (Sample, error) {
 		defer pr.end()
 	}
 	var s Sample
-	if w.Shape == plan.Growth {
+	switch w.Shape {
+	case plan.Growth:
 		s, err = r.grown(w, p, pr)
-	} else {
+	case plan.Holding:
+		s, err = r.held(w, pr)
+	default:
 		s, err = r.load(w, p, pr, r.Measure)
 	}
 	if err != nil && p.Java { // it may be in any state
@@ -313,4 +324,46 @@ func (r *runner) grown(w plan.Workload, p plan.Peer, pr pair) (Sample, error) {
 		return Sample{}, err
 	}
 	return r.load(w, p, pr, r.Grown)
+}
+
+// held measures what references cost that are held and not used. What the first of them brings in is not theirs.
+func (r *runner) held(w plan.Workload, pr pair) (Sample, error) {
+	none := math.NaN()
+	s := Sample{Rate: none, P50: none, P99: none, Large: none, CPU: none, ClientAllocs: none, ServerAllocs: none, ClientRSS: none, ServerRSS: none}
+	hold := func(n int) (owner, holder worker.Collection, err error) {
+		if _, err = pr.client.ask(time.Duration(n)*50*time.Microsecond, fmt.Sprint("hold ", n)); err != nil {
+			return owner, holder, err
+		}
+		c, err := pr.client.ask(0, "collect")
+		if err != nil {
+			return owner, holder, err
+		}
+		o, err := pr.server.ask(0, "collect")
+		return o.Collection, c.Collection, err
+	}
+	firstOwner, firstHolder, err := hold(1)
+	if err != nil {
+		return s, err
+	}
+	if _, _, err := hold(w.Objects); err != nil {
+		return s, err
+	}
+	traffic, err := pr.client.ask(r.Settle, fmt.Sprint("traffic ", r.Settle.Milliseconds()))
+	if err != nil {
+		return s, err
+	}
+	owner, holder, err := hold(w.Objects) // what served to bring them is gone by now
+	if err != nil {
+		return s, err
+	}
+	more := float64(w.Objects - 1)
+	s.Held = Held{
+		Traffic: float64(traffic.Bytes) / r.Settle.Seconds(),
+		Owner:   float64(owner.Live-firstOwner.Live) / more, Holder: float64(holder.Live-firstHolder.Live) / more,
+		OwnerGC: owner.Took.Seconds(), HolderGC: holder.Took.Seconds(),
+	}
+	if w.Objects == 1 {
+		s.Held.Owner, s.Held.Holder = none, none
+	}
+	return s, nil
 }

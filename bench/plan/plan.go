@@ -21,7 +21,8 @@ const Ours = "rmigo"
 type Shape int
 
 // The shapes: callers who call again and again; the same beside saturating large calls; sessions of one call each; sessions that
-// do nothing; sessions that do nothing after a burst of large calls; callers of a server that has much else to look after.
+// do nothing; sessions that do nothing after a burst of large calls; callers of a server that has much else to look after; a client
+// that holds references and does nothing.
 const (
 	Calls Shape = iota
 	Mixed
@@ -29,6 +30,7 @@ const (
 	Idle
 	Burst
 	Growth
+	Holding
 )
 
 // A Workload is one row of the results.
@@ -39,7 +41,7 @@ type Workload struct {
 	Callers int
 	Pinned  bool // client and server share one core
 	Quick   bool // is part of the quick run
-	Objects int  // of Growth: that the server exports, the one that is called included
+	Objects int  // of Growth: that the server exports, the one that is called included; of Holding: that the client holds, likewise
 	Clients int  // of Growth: further ones, connected and idle, in a process of their own
 }
 
@@ -59,6 +61,8 @@ func (w Workload) Kind() string {
 	switch {
 	case w.Shape == Calls:
 		return string(w.Op)
+	case w.Shape == Holding:
+		return "holding"
 	case w.Shape == Growth && w.Clients == 0:
 		return "objects"
 	case w.Shape == Growth:
@@ -68,13 +72,13 @@ func (w Workload) Kind() string {
 }
 
 // Alone says that ours is measured without peers: what it is compared with is itself.
-func (w Workload) Alone() bool { return w.Shape == Growth }
+func (w Workload) Alone() bool { return w.Shape == Growth || w.Shape == Holding }
 
 // Rests says that sessions are measured when they have been left alone for a while.
 func (w Workload) Rests() bool { return w.Shape == Idle || w.Shape == Burst }
 
 // Long says that a measurement takes so long that there are fewer of them.
-func (w Workload) Long() bool { return w.Rests() || w.Shape == Growth }
+func (w Workload) Long() bool { return w.Rests() || w.Alone() }
 
 // MixedCallers is how many small calls run at a time beside the large ones.
 const MixedCallers = 4
@@ -117,7 +121,7 @@ func Workloads() []Workload {
 		Workload{Name: "connect", Shape: Connect, Callers: 1, Quick: true},
 		Workload{Name: "idle", Shape: Idle, Quick: true},
 		Workload{Name: "burst", Shape: Burst})
-	return append(all, growth()...)
+	return append(append(all, growth()...), holding()...)
 }
 
 // growth returns the workloads of Growth: those of a kind follow each other, the one that the others are compared with first. The
@@ -129,6 +133,15 @@ func growth() []Workload {
 	}
 	for _, n := range []int{1, 100, 2_000} {
 		all = append(all, Workload{Name: fmt.Sprintf("clients-%d", n), Shape: Growth, Op: peer.Null, Callers: GrowthCallers, Objects: 1, Clients: n})
+	}
+	return all
+}
+
+// holding returns the workloads of Holding.
+func holding() []Workload {
+	var all []Workload
+	for _, n := range []int{1, 1_000, 100_000, 1_000_000} {
+		all = append(all, Workload{Name: fmt.Sprintf("holding-%d", n), Shape: Holding, Objects: n})
 	}
 	return all
 }
@@ -206,6 +219,8 @@ func About(w Workload) string {
 		return "sessions between two processes, each called once and then left alone: resident memory of each, a side"
 	case Burst:
 		return fmt.Sprintf("%d sessions as in idle, each of which has then echoed 1 MiB %d times and been left alone", BurstSessions, BurstCalls)
+	case Holding:
+		return "a client holds so many references to objects of a server, each of which lives for that alone; both do nothing"
 	case Growth:
 		return map[string]string{
 			"objects": "null, on one session of a server that exports so many objects",

@@ -28,6 +28,14 @@ func (*Object) Callback(ctx context.Context, l Listener, n int64) (int64, error)
 
 func (*Object) New(context.Context) (Counter, error) { return new(Count), nil }
 
+func (*Object) Many(_ context.Context, n int) ([]Counter, error) {
+	all := make([]Counter, n)
+	for i := range all {
+		all[i] = new(Count)
+	}
+	return all, nil
+}
+
 // Successor is a Listener that answers with the next number.
 type Successor struct{ _ byte }
 

@@ -2,8 +2,8 @@
 //
 //	ref, err := rmi.Export(node, remote.RemoteService.Of(remote.Object{}))
 //
-// It asks of the runtime what the services of the other peers ask of theirs, and two things that only remote objects can do:
-// Callback and New.
+// It asks of the runtime what the services of the other peers ask of theirs, and what only remote objects can do:
+// Callback, New and Many.
 package remote
 
 import (
@@ -25,6 +25,7 @@ type Service interface {
 	Tree(ctx context.Context, n *payload.Node) (*payload.Node, error)
 	Callback(ctx context.Context, l Listener, n int64) (int64, error) // what l.Heard makes of n
 	New(ctx context.Context) (Counter, error)                         // a counter of its own
+	Many(ctx context.Context, n int) ([]Counter, error)               // so many of them
 }
 
 // Listener is called while a call is under way.

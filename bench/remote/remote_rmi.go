@@ -16,6 +16,7 @@ var RemoteService = &skeleton.Interface[Service]{
 	Methods: []skeleton.Method{
 		{ID: serviceBytes, Signature: "Bytes([]uint8) ([]uint8, error)"},
 		{ID: serviceCallback, Signature: "Callback(github.com/rmigo/rmigo/bench/remote.Listener, int64) (int64, error)"},
+		{ID: serviceMany, Signature: "Many(int) ([]github.com/rmigo/rmigo/bench/remote.Counter, error)"},
 		{ID: serviceNew, Signature: "New() (github.com/rmigo/rmigo/bench/remote.Counter, error)"},
 		{ID: serviceNull, Signature: "Null() error"},
 		{ID: serviceOrder, Signature: "Order(github.com/rmigo/rmigo/bench/payload.Order) (github.com/rmigo/rmigo/bench/payload.Receipt, error)"},
@@ -29,6 +30,7 @@ var RemoteService = &skeleton.Interface[Service]{
 const (
 	serviceBytes    uint64 = 0x16d08b11276e4254
 	serviceCallback uint64 = 0xe045a05038e0e17c
+	serviceMany     uint64 = 0x95a199d1476553a5
 	serviceNew      uint64 = 0x0eea87a25af9106a
 	serviceNull     uint64 = 0x9b9f83addce8d2dc
 	serviceOrder    uint64 = 0x681a1b79a7fcd5bb
@@ -56,6 +58,14 @@ func (s serviceStub) Callback(ctx context.Context, l Listener, n int64) (result 
 	call.Args.Int64(n)
 	call.Invoke()
 	call.Results.Int64(&result)
+	return result, call.Finish()
+}
+
+func (s serviceStub) Many(ctx context.Context, n int) (result []Counter, err error) {
+	call := s.serviceRef.Call(ctx, serviceMany)
+	call.Args.Int(n)
+	call.Invoke()
+	call.Results.Value(&result)
 	return result, call.Finish()
 }
 
@@ -126,6 +136,15 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 		}
 		result, err := impl.Callback(ctx, l, n)
 		call.Results.Int64(result)
+		return err
+	case serviceMany:
+		var n int
+		call.Args.Int(&n)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		result, err := impl.Many(ctx, n)
+		call.Results.Value(result)
 		return err
 	case serviceNew:
 		if err := call.Begin(); err != nil {

@@ -36,6 +36,8 @@ func microseconds(seconds float64) string {
 	return digits(us)
 }
 
+func milliseconds(seconds float64) string { return digits(seconds * 1e3) }
+
 func mebibytes(bytes float64) string { return digits(bytes / (1 << 20)) }
 
 func kibibytes(bytes float64) string { return digits(bytes / (1 << 10)) }

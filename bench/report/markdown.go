@@ -37,6 +37,7 @@ func (r Report) WriteMarkdown(out io.Writer) error {
 		r.writePairs(w, plan.Workload.Rests, clientRSS, serverRSS, kibibytes, true)
 	}
 	r.writeGrowth(w)
+	r.writeHolding(w)
 	r.writeTargets(w)
 	r.writeOmissions(w)
 	return w.Flush()
@@ -49,9 +50,10 @@ func (w *page) head(title, text string) { fmt.Fprintf(w, "\n## %s\n\n%s\n", titl
 
 func (w *page) row(cells []string) { fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | ")) }
 
-func isMixed(w plan.Workload) bool  { return w.Shape == plan.Mixed }
-func isGrowth(w plan.Workload) bool { return w.Shape == plan.Growth }
-func isLoad(w plan.Workload) bool   { return !w.Rests() && !isGrowth(w) }
+func isMixed(w plan.Workload) bool   { return w.Shape == plan.Mixed }
+func isGrowth(w plan.Workload) bool  { return w.Shape == plan.Growth }
+func isHolding(w plan.Workload) bool { return w.Shape == plan.Holding }
+func isLoad(w plan.Workload) bool    { return !w.Rests() && !w.Alone() }
 
 func (r Report) has(kind func(plan.Workload) bool) bool {
 	return slices.ContainsFunc(r.Workloads, kind)
@@ -94,7 +96,7 @@ func (r Report) writeHead(w *page) {
 func (r Report) rounds() string {
 	text := fmt.Sprintf("%d, each measurement %v, all in %.0f minutes", r.Results.Rounds, r.Measure, r.Results.Took.Minutes())
 	if r.Few < r.Results.Rounds {
-		text += fmt.Sprintf("; %d rounds of idle, burst and growth", r.Few)
+		text += fmt.Sprintf("; %d rounds of idle, burst, growth and holding", r.Few)
 	}
 	return text
 }

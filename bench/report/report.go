@@ -33,7 +33,7 @@ type Report struct {
 	Sessions  int           // of Idle
 	Settle    time.Duration // of Idle and Burst
 	Grown     time.Duration // a measurement of Growth
-	Few       int           // rounds of those three
+	Few       int           // rounds of those and of Holding
 	NoJava    string        // why Java's peers are left out, if they are
 	Chart     string        // file name of the chart, relative to the Markdown
 }
@@ -111,6 +111,7 @@ func (r Report) quotient(a, b harness.Key) (Stat, bool) {
 //	ratio WORKLOAD PEER VALUE
 //
 //	growth WORKLOAD VALUE
+//	held WORKLOAD bytespersecond=… ownerbytes=… holderbytes=… ownergcms=… holdergcms=…
 //
 // What was not measured is left out. Of idle and burst, the memory is a session's.
 func (r Report) WriteLines(out io.Writer) error {
@@ -131,6 +132,7 @@ func (r Report) WriteLines(out io.Writer) error {
 		if s, ok := r.Growth(load); ok {
 			fmt.Fprintf(w, "growth %s %.3f\n", load.Name, s.Median)
 		}
+		r.writeHeld(w, load)
 	}
 	return w.Flush()
 }

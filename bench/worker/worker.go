@@ -10,6 +10,7 @@
 //	trim                       the same, when garbage has been collected and memory given back
 //	profile FILE               {} when it has begun to profile the processor
 //	profiled                   {} when the profile is in its file
+//	collect                    {"live":…,"took":…} of a garbage collection
 //	heap FILE                  {} when the file has a profile of what is allocated; FILE is escaped as in a URL
 //
 // To a server:
@@ -23,6 +24,8 @@
 //	run MS                     {"calls":…,"seconds":…,"p50":…,"p99":…,"large":…,"usage":{…}} of the load, for so long
 //	close                      {} when the load and the idle sessions have ended
 //	idle ADDR,ADDR… N          {} when N clients have each called each of these servers; their sessions stay
+//	hold N                     {} when the client holds N objects of the server, the service included
+//	traffic MS                 {"bytes":…} that have passed between the two in so long, of what is held
 //	burst N                    {} when each session of the last idle has echoed 1 MiB N times
 //
 // LOAD is a kind of call of package peer, or one of:
@@ -84,6 +87,8 @@ type Result struct {
 type Answer struct {
 	Usage
 	Result
+	Collection
+	Bytes int64    `json:"bytes,omitempty"`
 	Addrs []string `json:"addrs,omitempty"`
 	Error string   `json:"error,omitempty"`
 }
@@ -178,10 +183,12 @@ func call(name, addr string, in io.Reader, out io.Writer) error {
 	c := &client{peer: p, addr: addr}
 	defer c.close()
 	return commands{
-		"open":  func(n []int, load string) (any, error) { return struct{}{}, c.open(load, n[0], millis(n[1])) },
-		"run":   func(n []int, _ string) (any, error) { return c.run(millis(n[0])) },
-		"idle":  func(n []int, addrs string) (any, error) { return struct{}{}, c.idle(strings.Split(addrs, ","), n[0]) },
-		"burst": func(n []int, _ string) (any, error) { return struct{}{}, c.burst(n[0]) },
+		"open":    func(n []int, load string) (any, error) { return struct{}{}, c.open(load, n[0], millis(n[1])) },
+		"run":     func(n []int, _ string) (any, error) { return c.run(millis(n[0])) },
+		"idle":    func(n []int, addrs string) (any, error) { return struct{}{}, c.idle(strings.Split(addrs, ","), n[0]) },
+		"hold":    func(n []int, _ string) (any, error) { return struct{}{}, c.hold(n[0]) },
+		"traffic": func(n []int, _ string) (any, error) { return c.traffic(millis(n[0])) },
+		"burst":   func(n []int, _ string) (any, error) { return struct{}{}, c.burst(n[0]) },
 		"close": func([]int, string) (any, error) {
 			c.close()
 			return struct{}{}, nil
@@ -200,7 +207,7 @@ func arguments(name string) (word bool, numbers int) {
 		return true, 0
 	case "idle":
 		return true, 1
-	case "run", "burst", "export", "more":
+	case "run", "burst", "export", "more", "hold", "traffic":
 		return false, 1
 	}
 	return false, 0
@@ -209,6 +216,7 @@ func arguments(name string) (word bool, numbers int) {
 // obey greets, and carries out commands until in ends.
 func (c commands) obey(hello Hello, in io.Reader, out io.Writer) error {
 	c["usage"] = func([]int, string) (any, error) { return usage(), nil }
+	c["collect"] = func([]int, string) (any, error) { return collect(), nil }
 	c["trim"] = func([]int, string) (any, error) { return trim(), nil }
 	var p profiler
 	defer p.stop()
@@ -254,11 +262,12 @@ func (c commands) carryOut(words []string) (any, error) {
 	return c[name](numbers, word)
 }
 
-// client is a process that calls: it has at most one load, and idle sessions.
+// client is a process that calls: it has at most one load, and idle sessions, and what it holds.
 type client struct {
-	peer peer.Peer
-	addr string
-	load load
+	peer    peer.Peer
+	addr    string
+	load    load
+	holding *peer.Holding
 	idlers
 }
 
@@ -302,6 +311,10 @@ func (c *client) close() {
 	if c.load != nil {
 		c.load.close()
 		c.load = nil
+	}
+	if c.holding != nil {
+		c.holding.Close()
+		c.holding = nil
 	}
 	c.idlers.close()
 }

@@ -239,6 +239,8 @@ func (got ran) want(t *testing.T, want ran) {
 
 func normal(text string) string {
 	for _, r := range []struct{ pattern, with string }{
+		{`#[0-9a-f]{6}@`, "#OBJECT@"},
+		{`held for [0-9.]+s`, "held for TIME"},
 		{`rmi-ref:[0-9a-f]{32}/[0-9a-f]{32}`, "rmi-ref:PROCESS/OBJECT"},
 		{`(127\.0\.0\.1(:|%3A))[0-9]+`, "${1}PORT"},
 		{`\b[0-9a-f]{8}\b`, "PROCESS_"}, // as long as an id, which keeps columns in line

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rmigo/rmigo/registry"
 	"github.com/rmigo/rmigo/rmi"
+	"github.com/rmigo/rmigo/stub"
 )
 
 // binding is what a name is bound to, as it is printed. Process is the start of the process's id.
@@ -53,12 +54,18 @@ endpoints at which that may be reached.`,
 	})
 }
 
-// lookup asks for one name.
-func (c *client) lookup(ctx context.Context, reg registry.Registry, name string) (binding, rmi.Ref, error) {
+// object asks for the object of one name.
+func (c *client) object(ctx context.Context, reg registry.Registry, name string) (stub.Object, error) {
 	obj, err := reg.Lookup(ctx, name)
 	if errors.Is(err, rmi.ErrNotBound) {
-		return binding{}, rmi.Ref{}, c.notBound(name)
+		return nil, c.notBound(name)
 	}
+	return obj, err
+}
+
+// lookup asks for one name, and says what it is bound to.
+func (c *client) lookup(ctx context.Context, reg registry.Registry, name string) (binding, rmi.Ref, error) {
+	obj, err := c.object(ctx, reg, name)
 	if err != nil {
 		return binding{}, rmi.Ref{}, err
 	}

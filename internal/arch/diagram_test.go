@@ -9,6 +9,8 @@ type edge struct{ from, to, reason string }
 var edges = []edge{
 	// entry
 	{"cmd/registry", "rmi", "the daemon and its subcommands are users of the public API"},
+	{"cmd/registry", "inspect", "it prints the cycles that an inspector suspects"},
+	{"cmd/registry", "stub", "what a name is bound to is an object of any type"},
 	{"cmd/registry", "registry", "it serves the registry's implementation and calls its interface"},
 	{"cmd/rmigen", "internal/gen", "the command is flags around the generator"},
 	{"examples/...", "rmi", "what a user imports"},
@@ -19,6 +21,7 @@ var edges = []edge{
 	// facade
 	{"rmi", "registry", "Bind and Lookup speak to a registry, and keep bindings alive"},
 	{"rmi", "gc", "a node is given its collector"},
+	{"rmi", "inspect", "a node answers what its objects refer to"},
 	{"rmi", "skeleton", "Export and Lookup take an interface's descriptor"},
 	{"rmi", "stub", "a remote object without a type is a stub"},
 	{"rmi", "refs", "Node wraps the node of the remote reference layer"},
@@ -26,6 +29,8 @@ var edges = []edge{
 	// services
 	{"registry", "stub", "its signatures carry objects of any type"},
 	{"registry", "refs", "bindings fail with the sentinels of remote references"},
+	{"inspect", "refs", "what refers to an object, and to which, is told by references"},
+	{"inspect", "stub", "what an object refers to are stubs"},
 	{"gc", "refs", "it implements the collector that the remote reference layer asks for"},
 
 	// serving and calling
@@ -60,6 +65,7 @@ var linked = []edge{
 	{"rmi", "rmi", "the public API"},
 	{"rmi", "registry", "the registry's interface and its embedded implementation"},
 	{"rmi", "gc", "the collector"},
+	{"rmi", "inspect", "the inspector"},
 	{"rmi", "skeleton", "dispatch"},
 	{"rmi", "stub", "calls"},
 	{"rmi", "refs", "the remote reference layer"},

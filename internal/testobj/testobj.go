@@ -64,6 +64,14 @@ type Listener interface {
 	Hear(ctx context.Context, text string) (string, error)
 }
 
+// Party is what a process has for others in tests of references that travel.
+//
+//rmi:remote
+type Party interface {
+	Make(ctx context.Context, n int) ([]Listener, error)               // n new objects
+	Pass(ctx context.Context, l Listener, name string, hops int) error // on to the next process, so many times
+}
+
 // Spare is an interface that the tests' objects do not have.
 //
 //rmi:remote

@@ -365,6 +365,75 @@ func (listenerSkeleton) Dispatch(ctx context.Context, impl Listener, call *skele
 	return call.NoSuchMethod()
 }
 
+// RemoteParty describes Party to the runtime: Lookup takes it, and RemoteParty.Of(impl) is what Bind takes.
+var RemoteParty = &skeleton.Interface[Party]{
+	Path: "github.com/rmigo/rmigo/internal/testobj.Party",
+	Methods: []skeleton.Method{
+		{ID: partyMake, Signature: "Make(int) ([]github.com/rmigo/rmigo/internal/testobj.Listener, error)"},
+		{ID: partyPass, Signature: "Pass(github.com/rmigo/rmigo/internal/testobj.Listener, string, int) error"},
+	},
+	Stub:    func(r stub.Ref) Party { return partyStub{r} },
+	Servant: partySkeleton{},
+}
+
+const (
+	partyMake uint64 = 0x275c159d8ac2721d
+	partyPass uint64 = 0xe2d725b8d276e5b2
+)
+
+type (
+	partyRef      = stub.Ref
+	partyStub     struct{ partyRef }
+	partySkeleton struct{}
+)
+
+func (s partyStub) Make(ctx context.Context, n int) (result []Listener, err error) {
+	call := s.partyRef.Call(ctx, partyMake)
+	call.Args.Int(n)
+	call.Invoke()
+	call.Results.Value(&result)
+	return result, call.Finish()
+}
+
+func (s partyStub) Pass(ctx context.Context, l Listener, name string, hops int) error {
+	call := s.partyRef.Call(ctx, partyPass)
+	RemoteListener.Put(&call.Args, l)
+	call.Args.String(name)
+	call.Args.Int(hops)
+	call.Invoke()
+	return call.Finish()
+}
+
+func (partySkeleton) Types() []skeleton.Type {
+	return append(testobjErrors(), RemoteListener)
+}
+
+func (partySkeleton) Dispatch(ctx context.Context, impl Party, call *skeleton.Call) error {
+	switch call.Method {
+	case partyMake:
+		var n int
+		call.Args.Int(&n)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		result, err := impl.Make(ctx, n)
+		call.Results.Value(result)
+		return err
+	case partyPass:
+		var l Listener
+		var name string
+		var hops int
+		RemoteListener.Get(&call.Args, &l)
+		call.Args.String(&name)
+		call.Args.Int(&hops)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		return impl.Pass(ctx, l, name, hops)
+	}
+	return call.NoSuchMethod()
+}
+
 // RemoteSpare describes Spare to the runtime: Lookup takes it, and RemoteSpare.Of(impl) is what Bind takes.
 var RemoteSpare = &skeleton.Interface[Spare]{
 	Path: "github.com/rmigo/rmigo/internal/testobj.Spare",

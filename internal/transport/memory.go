@@ -24,7 +24,7 @@ type Memory struct {
 	mu        sync.Mutex
 	listeners map[string]*memoryListener // by endpoint
 	links     map[*memoryLink]struct{}   // those with an end that is not closed
-	stalled   map[string]bool            // endpoints to which new links are stalled from the start
+	stalled   map[string]bool            // places at which new links are stalled from the start
 	ports     int                        // given out for port 0 and to diallers
 }
 
@@ -47,48 +47,72 @@ func (m *Memory) Dial(context.Context, string) (net.Conn, error) { return nil, e
 func (m *Memory) Listen(string) (net.Listener, error) { return nil, errNoConn }
 
 // Sessions is the Transport.
-func (m *Memory) Sessions() Transport { return memorySessions{m} }
+func (m *Memory) Sessions() Transport { return memorySessions{m: m} }
 
-// Cut breaks every connection that was dialled to one of endpoints, as a reset does: bytes under way are lost, both ends
-// die. No endpoints: all connections.
-func (m *Memory) Cut(endpoints ...string) {
-	for _, link := range m.dialled(endpoints) {
+// Host is the Network of one process of several whose connections are to be told apart: those that it dials are also at the place
+// name, and at Between(name, endpoint).
+func (m *Memory) Host(name string) *MemoryHost { return &MemoryHost{m, name} }
+
+// MemoryHost is a Memory as one process sees it.
+type MemoryHost struct {
+	*Memory
+	name string
+}
+
+// Sessions is the Transport.
+func (h *MemoryHost) Sessions() Transport { return memorySessions{h.Memory, h.name} }
+
+// Between is the place of the connections that a host dials to an endpoint.
+func Between(host, endpoint string) string { return host + " to " + endpoint }
+
+// Cut breaks every connection at one of the places, as a reset does: bytes under way are lost, both ends die. A place is an
+// endpoint that connections are dialled to, or what Host says. No places: all connections.
+func (m *Memory) Cut(places ...string) {
+	for _, link := range m.at(places) {
 		link.cut()
 		m.forget(link)
 	}
 }
 
-// Stall stops all bytes on connections to endpoints, those that exist and those dialled later: they stay open and nothing
-// arrives, not even that the other side closed. No endpoints: all at which someone listens now or that are connected.
-func (m *Memory) Stall(endpoints ...string) { m.setStalled(endpoints, true) }
+// Stall stops all bytes on connections at the places, those that exist and those dialled later: they stay open and nothing
+// arrives, not even that the other side closed. No places: all endpoints at which someone listens now or that are connected.
+func (m *Memory) Stall(places ...string) { m.setStalled(places, true) }
 
-// Resume ends Stall: what was sent meanwhile arrives. No endpoints: all.
-func (m *Memory) Resume(endpoints ...string) { m.setStalled(endpoints, false) }
+// Resume ends Stall: what was sent meanwhile arrives, but for connections that are stalled for another place of theirs. No places:
+// all.
+func (m *Memory) Resume(places ...string) { m.setStalled(places, false) }
 
-func (m *Memory) setStalled(endpoints []string, stalled bool) {
-	m.setStalledFromNowOn(endpoints, stalled)
-	for _, link := range m.dialled(endpoints) {
-		link.setStalled(stalled)
+func (m *Memory) setStalled(places []string, stalled bool) {
+	m.setStalledFromNowOn(places, stalled)
+	for _, link := range m.at(places) {
+		link.setStalled(stalled || m.stalls(link))
 		m.forget(link)
 	}
 }
 
-func (m *Memory) setStalledFromNowOn(endpoints []string, stalled bool) {
+func (m *Memory) setStalledFromNowOn(places []string, stalled bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(endpoints) == 0 {
-		endpoints = slices.AppendSeq(slices.Collect(maps.Keys(m.listeners)), maps.Keys(m.stalled))
+	if len(places) == 0 {
+		places = slices.AppendSeq(slices.Collect(maps.Keys(m.listeners)), maps.Keys(m.stalled))
 	}
-	for _, endpoint := range endpoints {
-		m.stalled[endpoint] = stalled
+	for _, place := range places {
+		m.stalled[place] = stalled
 	}
 }
 
-func (m *Memory) dialled(endpoints []string) (links []*memoryLink) {
+// stalls reports whether one of the link's places is stalled.
+func (m *Memory) stalls(link *memoryLink) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(link.places, func(place string) bool { return m.stalled[place] })
+}
+
+func (m *Memory) at(places []string) (links []*memoryLink) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for link := range m.links {
-		if len(endpoints) == 0 || slices.Contains(endpoints, link.endpoint) {
+		if len(places) == 0 || slices.ContainsFunc(places, func(p string) bool { return slices.Contains(link.places, p) }) {
 			links = append(links, link)
 		}
 	}
@@ -104,7 +128,10 @@ func (m *Memory) forget(link *memoryLink) {
 	}
 }
 
-type memorySessions struct{ m *Memory }
+type memorySessions struct {
+	m    *Memory
+	host string // who dials; "": one whose connections are not told apart
+}
 
 func (s memorySessions) Dial(ctx context.Context, endpoint string, hi Greeting) (Conn, error) {
 	if ctx.Err() != nil {
@@ -114,7 +141,7 @@ func (s memorySessions) Dial(ctx context.Context, endpoint string, hi Greeting) 
 	if err != nil {
 		return nil, err
 	}
-	dialler, err := s.m.connect(place)
+	dialler, err := s.m.connect(s.host, place)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +152,7 @@ func (s memorySessions) Dial(ctx context.Context, endpoint string, hi Greeting) 
 }
 
 // connect puts a new link into the queue of the listener at place and returns the dialler's end.
-func (m *Memory) connect(place Endpoint) (*memoryEnd, error) {
+func (m *Memory) connect(host string, place Endpoint) (*memoryEnd, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	endpoint := place.String()
@@ -135,7 +162,10 @@ func (m *Memory) connect(place Endpoint) (*memoryEnd, error) {
 	}
 	m.ports++
 	link := newMemoryLink(m, place, memoryAddr("dialler:"+strconv.Itoa(m.ports)))
-	link.stalled = m.stalled[endpoint]
+	if host != "" {
+		link.places = append(link.places, host, Between(host, endpoint))
+	}
+	link.stalled = slices.ContainsFunc(link.places, func(place string) bool { return m.stalled[place] })
 	m.links[link] = struct{}{}
 	listener.queue = append(listener.queue, link.ends[1])
 	listener.changed.Signal()

@@ -272,3 +272,34 @@ func TestInMemoryNobodyListeningIsARefusal(t *testing.T) {
 		t.Errorf("got %v, want the address in it", err)
 	}
 }
+
+func TestInABubbleConnectionsAreToldApartByWhoDialled(t *testing.T) {
+	leak.Check(t)
+	bubble(t, func(t *testing.T, memory *transport.Memory, _ place) {
+		x, atX := place{memory.Host("x").Sessions(), "tcp://a:1"}.sessions(t)
+		y, atY := place{memory.Host("y").Sessions(), "tcp://b:1"}.sessions(t)
+		toX, fromX := open(t, x, atX)
+		toY, fromY := open(t, y, atY)
+		memory.Stall(transport.Between("x", "tcp://a:1"), transport.Between("x", "tcp://b:1"))
+		carry(t, toY, fromY, "y is not stalled")
+		memory.Stall("x")
+		memory.Resume(transport.Between("x", "tcp://a:1"))
+		_, err := io.WriteString(toX, "late")
+		must(t, err)
+		must(t, fromX.SetReadDeadline(time.Now().Add(time.Second)))
+		_, err = fromX.Read(make([]byte, 10))
+		wantError(t, err, os.ErrDeadlineExceeded, "all that x dialled is stalled still")
+		memory.Resume("x")
+		must(t, fromX.SetReadDeadline(time.Time{}))
+		got := make([]byte, 10)
+		n, err := fromX.Read(got)
+		if must(t, err); string(got[:n]) != "late" {
+			t.Errorf("got %q after the stall", got[:n])
+		}
+		memory.Cut("y")
+		<-y.Done()
+		if err := x.Err(); err != nil {
+			t.Errorf("x was cut, too: %v", err)
+		}
+	})
+}

@@ -15,9 +15,9 @@ import (
 // Whatever one end does is noted at once where it did it, and becomes visible to the other end by settling. While the link
 // is stalled nothing settles. So a stall is not a second state of everything, but settling put off.
 type memoryLink struct {
-	memory   *Memory
-	endpoint string
-	ends     [2]*memoryEnd // the dialler's, the acceptor's
+	memory *Memory
+	places []string      // the endpoint, and what the dialler's host adds to it; fixed before the link is in use
+	ends   [2]*memoryEnd // the dialler's, the acceptor's
 
 	mu      sync.Mutex
 	changed *sync.Cond // anything but the bytes of a stream
@@ -26,7 +26,7 @@ type memoryLink struct {
 }
 
 func newMemoryLink(m *Memory, place Endpoint, dialler memoryAddr) *memoryLink {
-	link := &memoryLink{memory: m, endpoint: place.String(), streams: map[*memoryPair]struct{}{}}
+	link := &memoryLink{memory: m, places: []string{place.String()}, streams: map[*memoryPair]struct{}{}}
 	link.changed = sync.NewCond(&link.mu)
 	acceptor := memoryAddr(place.Address)
 	link.ends = [2]*memoryEnd{
