@@ -118,8 +118,8 @@ func (b *boss) run(ctx context.Context, n *rmi.Node) error {
 }
 `)
 	got := vetted(t, dir)
-	if len(got) != 2 || got[0].Pos.Line != 22 || got[1].Pos.Line != 27 || got[0].Check != "lock" || got[1].Check != "lock" {
-		t.Errorf("got %v, want two calls under a lock, in lines 22 and 27", got)
+	if len(got) != 2 || got[0].Pos.Line != 23 || got[1].Pos.Line != 28 || got[0].Check != "lock" || got[1].Check != "lock" {
+		t.Errorf("got %v, want two calls under a lock, in lines 23 and 28", got)
 	}
 }
 
