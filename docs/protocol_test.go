@@ -71,6 +71,7 @@ func checks() map[string]any {
 		"call-extended": call(wire.CallHeader{
 			Depth: 2, Number: 7, Slot: 3<<32 | 5, Timeout: time.Second, Object: accountID(), Method: deposit,
 		}, extensions()),
+		"call-metadata":        hexCheck(checkMetadata),
 		"reply":                reply(wire.ReplyHeader{Flags: wire.ReplyResults}, 500, nil),
 		"reply-error":          reply(wire.ReplyHeader{Flags: wire.ReplyResults | wire.ReplyError, Slot: 1}, 500, errNoFunds),
 		"reply-no-such-object": hexCheck(checkRefusal),
@@ -410,7 +411,10 @@ func call(h wire.CallHeader, extensions map[string]bool) hexCheck {
 		wellformed(t, b[body:])
 
 		got, args, err := wire.ParseCall(alone(t, b, wire.CallFrame))
-		if err != nil || got != h || !bytes.Equal(args, b[body:]) {
+		if extensions != nil {
+			h.Extensions = b[wire.CallHeaderBytes:body]
+		}
+		if err != nil || !reflect.DeepEqual(got, h) || !bytes.Equal(args, b[body:]) {
 			t.Errorf("it is read as\n%+v, % x, %v\nwant\n%+v", got, args, err, h)
 		}
 		var d wire.Decoder
@@ -420,6 +424,16 @@ func call(h wire.CallHeader, extensions map[string]bool) hexCheck {
 		if err := d.Finish(); err != nil || cents != 250 {
 			t.Errorf("the argument is read as %d, %v", cents, err)
 		}
+	}
+}
+
+func checkMetadata(t *testing.T, b []byte) {
+	want := wire.Metadata{Own: map[string]string{"lang": "de"}, Chain: map[string]string{"trace": "4bf9", "user": "ada"}}
+	h := wire.CallHeader{Number: 8, Object: accountID(), Method: deposit, Extensions: wire.AppendMetadata(nil, want)}
+	call(h, nil)(t, b)
+	wellformed(t, h.Extensions)
+	if got, err := wire.ReadMetadata(h.Extensions, 100); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("the metadata is read as %+v, %v; want %+v", got, err, want)
 	}
 }
 
@@ -809,6 +823,7 @@ func (r *remotes) Import(_ wire.Type, got wire.Record) (any, error) {
 }
 
 func (r *remotes) Known(wire.Type, any) (wire.Record, bool) { return wire.Record{}, false }
+func (r *remotes) Exported(any) bool                        { return false }
 func (r *remotes) Home(wire.Record) (any, bool)             { return nil, false }
 
 func checkReference(t *testing.T, b []byte) {

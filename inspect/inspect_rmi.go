@@ -11,6 +11,10 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteInspector describes Inspector to the runtime: Lookup takes it, and RemoteInspector.Of(impl) is what Bind takes.
 var RemoteInspector = &skeleton.Interface[Inspector]{
 	Path: "github.com/rmigo/rmigo/inspect.Inspector",
@@ -27,12 +31,16 @@ const (
 	inspectorSuspectedCycles uint64 = 0x559e487ada1a9155
 )
 
+// inspectorStub calls Inspector in another process, inspectorSkeleton serves it in this one.
 type (
 	inspectorRef      = stub.Ref
 	inspectorStub     struct{ inspectorRef }
 	inspectorSkeleton struct{}
 )
 
+// Object tells of an object what it is and to which remote objects it refers, unless it is exported for good, runs a call, or has
+// not been held by another process for the time given: then it is zero. An error beside what was found tells what could not be
+// looked at.
 func (s inspectorStub) Object(ctx context.Context, id refs.ObjectID, held time.Duration) (result Object, err error) {
 	call := s.inspectorRef.Call(ctx, inspectorObject)
 	call.Args.Value(id)
@@ -42,6 +50,8 @@ func (s inspectorStub) Object(ctx context.Context, id refs.ObjectID, held time.D
 	return result, call.Finish()
 }
 
+// SuspectedCycles returns the cycles through objects of this process, asking the other processes on the way. An error beside
+// them tells what could not be looked at: processes that can not be asked, objects whose mutexes are held.
 func (s inspectorStub) SuspectedCycles(ctx context.Context, held time.Duration) (result []Cycle, err error) {
 	call := s.inspectorRef.Call(ctx, inspectorSuspectedCycles)
 	call.Args.Int64(int64(held))

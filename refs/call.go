@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/internal/wire"
 )
 
@@ -23,6 +25,9 @@ type Outgoing struct {
 	method  uint64
 	ctx     context.Context
 	cancel  context.CancelFunc // of the default timeout, if it applies
+	chain   []Interceptor
+	in      *callContext // that it is made in; nil: none
+	pairs   map[string]pair
 	depth   uint16
 	number  uint64
 	slot    uint64
@@ -38,6 +43,9 @@ type Outgoing struct {
 
 	failure error // what the method, or the runtime over there, returned
 
+	settled  bool // override is what the call came to
+	override error
+
 	args   []byte // memory for small arguments
 	copied []byte // memory for small replies
 }
@@ -45,38 +53,87 @@ type Outgoing struct {
 var errNoResults = errors.New("the call returned no results")
 
 // Call begins a call of the method on the object, connecting to its process if there is no connection. Failures are kept for
-// Finish; until then, all else does nothing.
-func (h *Handle) Call(ctx context.Context, f *Face, method uint64) *Outgoing {
+// Finish; until then, all else does nothing. via is how the call is made; nil: as the node's options say.
+func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies) *Outgoing {
 	n := h.node
 	c := n.newOutgoing()
-	c.handle, c.face, c.method, c.ctx = h, f, method, ctx
-	if t := n.cfg.Timeout; t > 0 {
-		if _, bounded := ctx.Deadline(); !bounded {
-			c.ctx, c.cancel = context.WithTimeout(ctx, t)
-		}
+	c.handle, c.face, c.method, c.ctx, c.chain = h, f, method, ctx, n.cfg.Outbound
+	c.in, c.pairs = scopeOf(ctx)
+	if via != nil {
+		c.chain = via.chain
 	}
-	if in := incomingFrom(ctx); in != nil {
-		if int(in.depth) >= n.cfg.MaxCallDepth {
-			c.give(&Error{Kind: ErrLimit, NotRun: true,
-				Err: fmt.Errorf("the chain of calls is nested more than %d deep (Options.MaxCallDepth)", n.cfg.MaxCallDepth)})
-			return c
-		}
-		c.depth = in.depth + 1
-	}
-	var err error
-	if end := h.end.Load(); end != nil {
-		c.give(asError(end))
+	c.bound(via)
+	c.courier = courier{node: n, in: Message{face: f, method: method}}
+	if len(c.chain) > 0 {
+		c.courier.later, c.courier.link = true, h.live()
+		c.courier.guess.sameHost = c.courier.link == nil && h.onlyHere()
+	} else if e := c.begin(); e != nil {
+		c.give(e)
 		return c
 	}
-	if c.link, err = h.connect(c.ctx); err != nil {
-		c.give(asError(err))
-		return c
-	}
-	c.number = n.number.Add(1)
-	c.courier = courier{node: n, link: c.link, in: Message{Call: c.number, face: f, method: method}}
 	c.Args.Reset(n.codec, f.table, &c.courier, "argument", c.args[:wire.CallHeaderBytes])
 	c.Args.Borrow(&n.buffers)
 	return c
+}
+
+// bound gives the call the time that it may take.
+func (c *Outgoing) bound(via *Policies) {
+	t := c.face.timeout(c.method)
+	if via != nil && via.timeout > 0 {
+		t = via.timeout
+	}
+	if t == 0 {
+		if t = c.handle.node.cfg.Timeout; t == 0 {
+			return
+		}
+		if _, bounded := c.ctx.Deadline(); bounded {
+			return
+		}
+	}
+	c.ctx, c.cancel = context.WithTimeout(c.ctx, t)
+}
+
+// begin finds a link for the call, and gives it a number.
+func (c *Outgoing) begin() *Error {
+	h, n := c.handle, c.handle.node
+	if in := c.in; in != nil {
+		if int(in.depth) >= n.cfg.MaxCallDepth {
+			return &Error{Kind: ErrLimit, NotRun: true,
+				Err: fmt.Errorf("the chain of calls is nested more than %d deep (Options.MaxCallDepth)", n.cfg.MaxCallDepth)}
+		}
+		c.depth = in.depth + 1
+	}
+	if end := h.end.Load(); end != nil {
+		return asError(end)
+	}
+	var err error
+	if c.link, err = h.connect(c.ctx); err != nil {
+		return asError(err)
+	}
+	c.number = n.number.Add(1)
+	c.courier.link, c.courier.in.Call = c.link, c.number
+	return nil
+}
+
+// live returns the link that a call would take now, or nil.
+func (h *Handle) live() *link {
+	if h.Local() {
+		return nil
+	}
+	if via := h.via.Load(); via != nil {
+		if l := via.usable(); l != nil {
+			return l
+		}
+	}
+	return h.peer.usable()
+}
+
+// onlyHere reports whether the object's process, if it can be reached at all, is on this host.
+func (h *Handle) onlyHere() bool {
+	return !h.Local() && !slices.ContainsFunc(h.peer.candidates(), func(s string) bool {
+		e, err := transport.ParseEndpoint(s)
+		return err == nil && !onlyHere(e)
+	})
 }
 
 // newOutgoing returns a call to be filled in; drop takes it back.
@@ -95,6 +152,7 @@ func (c *Outgoing) drop() {
 	}
 	c.handle, c.face, c.ctx, c.cancel, c.depth, c.link, c.err = nil, nil, nil, nil, 0, nil, nil
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
+	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
 	c.courier = courier{}
 	c.Args.Err, c.Results.Err = nil, nil
 	if cap(c.args) > smallMessage {
@@ -117,7 +175,9 @@ func asError(err error) *Error {
 		copied := *e
 		return &copied
 	}
-	return &Error{Err: err}
+	e = &Error{Err: err}
+	errors.As(err, &e.Kind)
+	return e
 }
 
 // give ends the call with an error of the runtime.
@@ -134,10 +194,8 @@ func (h *Handle) connect(ctx context.Context) (*link, error) {
 	if h.Local() {
 		return nil, &Error{Kind: ErrNoSuchMethod, NotRun: true, Err: errors.New("a reference to an object of this process has no stub: Narrow gives the object itself")}
 	}
-	if via := h.via.Load(); via != nil {
-		if l := via.usable(); l != nil {
-			return l, nil
-		}
+	if l := h.live(); l != nil {
+		return l, nil
 	}
 	l, err := h.peer.connect(ctx)
 	if err == nil || !h.id.Object.Fixed() {
@@ -163,17 +221,30 @@ func (c *Outgoing) Invoke() {
 		return
 	}
 	frame, err := c.Args.Finish()
+	var unfit *Error
 	if err != nil {
 		c.unsent()
 		kind, reason := codecKind(err)
 		if kind == ErrUnmarshal {
 			kind = ErrMarshal
 		}
-		c.give(&Error{Kind: kind, Reason: reason, NotRun: true, Err: err})
-		return
+		unfit = &Error{Kind: kind, Reason: reason, NotRun: true, Err: err}
+	} else {
+		c.args = frame[:0]
 	}
-	c.args = frame[:0]
-	if err = c.send(frame); err != nil {
+	switch {
+	case len(c.chain) > 0:
+		c.intercepted(frame, unfit)
+	case unfit != nil:
+		c.give(unfit)
+	default:
+		c.exchange(frame)
+	}
+}
+
+// exchange sends the arguments, which frame has behind the room for a header, and sees to the outcome.
+func (c *Outgoing) exchange(frame []byte) {
+	if err := c.send(frame); err != nil {
 		c.unsent()
 		e := asError(err)
 		e.NotRun = true
@@ -190,6 +261,33 @@ func (c *Outgoing) Invoke() {
 		<-c.done // the outcome came first
 	}
 	c.outcome()
+}
+
+// again makes the call ready to be sent once more.
+func (c *Outgoing) again() {
+	if c.flags&wire.ReplyPinned != 0 {
+		c.link.line.Done(c.courier.in)
+	}
+	if c.frame != nil {
+		c.handle.node.buffers.Put(c.frame)
+	}
+	c.err, c.flags, c.body, c.frame, c.broke, c.failure = nil, 0, nil, nil, nil, nil
+	c.courier.in.Result, c.courier.pinned, c.courier.references = false, false, 0
+}
+
+// hold has what the arguments refer to kept alive for the message that is about to be sent.
+func (c *Outgoing) hold() *Error {
+	if len(c.courier.held) > 0 && c.courier.guess.sameHost && !c.link.vantage.sameHost {
+		return &Error{Kind: ErrUnreachable, NotRun: true, Err: errors.New(
+			"the process is on another host than its endpoints had it, and the references among the arguments would mean nothing there")}
+	}
+	for _, ref := range c.courier.held {
+		if why := c.courier.pin(ref.id, ref.keep); why != nil {
+			c.unsent()
+			return asError(why)
+		}
+	}
+	return nil
 }
 
 // send queues the frame on the link, or, where that turns out to end before it took anything of the frame, on a new one.
@@ -228,6 +326,13 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	if c.ctx.Err() != nil {
 		return false, &Error{Err: contextError(c.ctx)}
 	}
+	var extensions []byte
+	if c.pairs != nil {
+		var e *Error
+		if extensions, e = carried(c.pairs, l.node.cfg.Limits.MetadataBytes); e != nil {
+			return false, e
+		}
+	}
 	var left time.Duration
 	if deadline, ok := c.ctx.Deadline(); ok {
 		if left = time.Until(deadline); left <= 0 {
@@ -237,16 +342,19 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	if body := len(frame) - wire.CallHeaderBytes; body > l.peerLimit {
 		return false, &Error{Kind: ErrLimit, Err: fmt.Errorf("the arguments take %d bytes, the peer takes at most %d (its Limits.MessageBytes)", body, l.peerLimit)}
 	}
+	if extensions != nil {
+		frame = slices.Concat(frame[:wire.CallHeaderBytes], extensions, frame[wire.CallHeaderBytes:])
+	}
 	var waiting int
 	if c.slot, waiting, err = l.waiting.add(c); err != nil {
 		return true, err
 	}
 	wire.AppendCallHeader(frame[:0], wire.CallHeader{Pinned: c.courier.pinned, Depth: c.depth, Number: c.number, Slot: c.slot, Timeout: left,
-		Object: c.handle.id.Object, Method: c.method})
+		Object: c.handle.id.Object, Method: c.method, Extensions: extensions})
 	if err = wire.FinishFrame(frame); err == nil {
 		l.touch()
 		if b := l.wide(frame); b != nil {
-			c.sendWide(b, frame)
+			c.sendWide(b, frame, extensions != nil)
 			return false, nil
 		}
 		err = l.out.send(c.ctx.Done(), frame, false, waiting > 1)
@@ -268,10 +376,17 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	return gaveWay, err
 }
 
-// sendWide has the frame sent by the bulk session, which may take a while. The frame belongs to that.
-func (c *Outgoing) sendWide(b *bulk, frame []byte) {
+// sendWide has the frame sent by the bulk session, which may take a while. The frame belongs to that; one that is not the call's
+// alone, or may be wanted again, is copied.
+func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
 	n, done := c.link.node, c.ctx.Done()
-	c.args = nil
+	switch {
+	case apart:
+	case len(c.chain) > 0:
+		frame = append(n.buffers.Get(len(frame))[:0], frame...)
+	default:
+		c.args = nil
+	}
 	n.tasks.run(func() { // ends with the link at the latest
 		b.send(done, frame)
 		n.buffers.Put(frame)
@@ -377,6 +492,14 @@ func (c *Outgoing) finish() error {
 			c.unreadable(bad)
 		}
 	}
+	if c.settled && (c.override != nil || c.err == nil) {
+		return c.override
+	}
+	return c.failed()
+}
+
+// failed returns the error of the call as far as it is known before the results are read.
+func (c *Outgoing) failed() error {
 	switch {
 	case c.err != nil:
 		return c.err
@@ -434,7 +557,7 @@ func (h *Handle) Interfaces(ctx context.Context, f *Face) ([]string, error) {
 		}
 		return h.node.exports.interfaces(e), nil
 	}
-	c := h.Call(ctx, f, methodInterfaces)
+	c := h.Call(ctx, f, methodInterfaces, h.node.direct)
 	c.Invoke()
 	var names []string
 	c.Results.Value(&names)

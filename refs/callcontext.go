@@ -18,6 +18,7 @@ type callContext struct {
 	depth    uint16
 	deadline time.Time              // zero: none
 	export   atomic.Pointer[export] // the object called, once it is found
+	pairs    map[string]pair        // the metadata that came with the call
 
 	mu     sync.Mutex
 	inner  context.Context // nil until it is wanted
@@ -31,7 +32,7 @@ type incomingKey struct{}
 
 // incomingFrom returns the call that ctx belongs to, or nil.
 func incomingFrom(ctx context.Context) *callContext {
-	c, _ := ctx.Value(incomingKey{}).(*callContext)
+	c, _ := scopeOf(ctx)
 	return c
 }
 

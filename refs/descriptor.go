@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rmigo/rmigo/internal/wire"
 )
@@ -38,12 +39,26 @@ func ErrorType(path string, typ reflect.Type) Type { return wire.ErrorType{Path:
 // ValueType is the entry by which an interface-typed value may hold values of the type, known as path.
 func ValueType(path string, typ reflect.Type) Type { return wire.ValueType{Path: path, Type: typ} }
 
-// Method is a method of a remote interface.
+// Method is a method of a remote interface. Of what its directives say, only Timeout has an effect in this version; the rest is
+// there for those who ask what an interface is like.
 type Method struct {
-	ID         uint64 // hash of the signature; below 256 is the runtime's
-	Signature  string // "Deposit(int64) (int64, error)", the text that is hashed
-	Idempotent bool   // may be sent again after a failure that leaves it open whether it ran
+	ID         uint64        // hash of the signature; below 256 is the runtime's
+	Signature  string        // "Deposit(int64) (int64, error)", the text that is hashed
+	Idempotent bool          // may be sent again after a failure that leaves it open whether it ran
+	OneWay     bool          // returns once it is queued
+	Timeout    time.Duration // how long a call of it may take, whatever its context says; 0: no bound of its own
+	Resumable  bool          // may go on elsewhere from its last checkpoint
+	Orphan     Orphan        // what becomes of a running call that nobody waits for any more
 }
+
+// Orphan says what becomes of a running call whose caller has died or given up.
+type Orphan uint8
+
+const (
+	OrphanCancel Orphan = iota // its context is cancelled
+	OrphanFinish               // it runs on, its result is dropped
+	OrphanKeep                 // it runs on, its result is kept
+)
 
 // Name returns the method's name.
 func (m *Method) Name() string {
@@ -66,6 +81,7 @@ type Face struct {
 	Descriptor
 	table   *wire.Table
 	methods map[uint64]*Method
+	timed   bool // some method has a timeout of its own
 }
 
 type faceKey struct {
@@ -95,6 +111,7 @@ func (n *Node) Face(d Descriptor) (*Face, error) {
 			return nil, fmt.Errorf("rmi: %s: method %s has an id that is taken: run rmigen again", d.Name(), m.Name())
 		}
 		f.methods[m.ID] = m
+		f.timed = f.timed || m.Timeout > 0
 	}
 	var err error
 	if f.table, err = wire.NewTable(builtinTypes(), entries(d)); err != nil {
@@ -110,6 +127,17 @@ func entries(d Descriptor) []Type {
 		return d.TypeTable()
 	}
 	return append(d.TypeTable(), d)
+}
+
+// timeout is the method's own; 0: it has none.
+func (f *Face) timeout(method uint64) time.Duration {
+	if !f.timed {
+		return 0
+	}
+	if m := f.methods[method]; m != nil {
+		return m.Timeout
+	}
+	return 0
 }
 
 // methodName returns "bank.Account.Deposit".

@@ -276,6 +276,16 @@ type courier struct {
 	pinned bool // it is to be acknowledged, for the sake of the references in it
 
 	references int // that were written into it
+
+	later bool    // what is written is kept alive only when the message is sent, and by that it is held until then
+	held  []held  // what has been written, then
+	guess vantage // of who will receive it, where there is no link yet
+}
+
+// held is an object that a message refers to.
+type held struct {
+	id   ID
+	keep any
 }
 
 // Export implements wire.Objects: the record for v, a stub or an object of this process, which is exported if it is not yet.
@@ -319,6 +329,9 @@ func (c *courier) Known(t wire.Type, v any) (wire.Record, bool) {
 	return rec, err == nil
 }
 
+// Exported implements wire.Objects.
+func (c *courier) Exported(v any) bool { return c.node.exports.find(v) != nil }
+
 // Home implements wire.Objects.
 func (c *courier) Home(rec wire.Record) (any, bool) {
 	if rec.Process != c.node.id {
@@ -333,17 +346,34 @@ func (c *courier) own(e *export, impl any) (wire.Record, error) {
 }
 
 func (c *courier) vantage() *vantage {
-	if c.link == nil {
-		return nil
+	switch {
+	case c.link != nil:
+		return &c.link.vantage
+	case c.later:
+		return &c.guess
 	}
-	return &c.link.vantage
+	return nil
 }
 
 // sent has what the record stands for kept alive until the message is acknowledged.
 func (c *courier) sent(id ID, keep any) error {
-	if c.link == nil || id.Object.WellKnown() {
+	switch {
+	case id.Object.WellKnown():
+		return nil
+	case c.later:
+		c.held = append(c.held, held{id, keep})
+		return nil
+	case c.link == nil:
 		return nil
 	}
+	if why := c.pin(id, keep); why != nil {
+		return why
+	}
+	return nil
+}
+
+// pin tells the collector of a reference in the message.
+func (c *courier) pin(id ID, keep any) *Error {
 	if why := c.link.line.Sent(c.in, id, keep); why != nil {
 		return why
 	}

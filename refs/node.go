@@ -26,6 +26,7 @@ type Node struct {
 	secret       [32]byte // peer tokens derive from it
 	cfg          config
 	codec        *wire.Codec
+	direct       *Policies // of the runtime's own calls: none
 	collector    Collector
 	faces        faces
 	exports      exports
@@ -72,7 +73,7 @@ func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		id: newID(), cfg: cfg, codec: wire.NewCodec(cfg.Limits.codec()), collector: keepAll{},
+		id: newID(), cfg: cfg, codec: wire.NewCodec(cfg.Limits.codec()), direct: &Policies{}, collector: keepAll{},
 		exports:   exports{byID: map[ObjectID]*export{}, byImpl: map[implKey]*export{}},
 		imports:   imports{m: map[ID]importEntry{}},
 		pending:   transport.NewPending(cfg.Limits.PendingHandshakes),

@@ -2,9 +2,11 @@ package refs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/rmigo/rmigo/internal/transport"
@@ -39,7 +41,8 @@ type Options struct {
 	// reflection when it is asked, as package inspect describes: what changes without a mutex of its own should be an inspect.Referrer.
 	Inspect bool
 
-	// Timeout bounds calls whose context has no deadline. Zero: no bound; a dead peer still ends them.
+	// Timeout bounds calls whose context has no deadline, of methods that have no //rmi:timeout. Zero: no bound; a dead peer still
+	// ends them.
 	Timeout time.Duration
 
 	// MaxCalls bounds how many calls run at once in this node, counting those that start a chain; calls made by running
@@ -57,6 +60,10 @@ type Options struct {
 	// ErrUnmarshal with a *FilterError where it rejects one. Values themselves are decided by limits and type tables; a filter
 	// narrows them. An object may have a filter of its own, which is asked first. Nil: all is allowed that those allow.
 	Filter Filter
+
+	// Outbound and Inbound stand around the calls that this node makes and serves, the first of each outermost. Nil: nothing does, and
+	// it costs nothing.
+	Outbound, Inbound []Interceptor
 
 	// Logger receives what happens: connections at Debug, refusals at Warn, methods that panic or end their goroutine, and lost
 	// bindings, at Error.
@@ -91,6 +98,7 @@ type Limits struct {
 	PendingHandshakes int   // connections that have not said who they are; beyond it the oldest is closed. Zero: 1,024
 	Connections       int   // connections in all; beyond it new ones are refused with ErrOverloaded. Zero: 16,384
 	IdleConnections   int   // connections dialled, idle, and not needed to keep references; beyond it the longest idle is closed. Zero: 1,024
+	MetadataBytes     int   // keys and values of one call's metadata, sent or received; at most 65,536. Zero: 8,192
 	HeldPerPeer       int   // objects of this node that one peer may hold; its references to more are ErrNoSuchObject with the reason Quota. Zero: 1,000,000
 }
 
@@ -138,6 +146,7 @@ func (o Options) freeze() (config, error) {
 		"Limits.PendingBytes": l.PendingBytes, "Limits.CallsPerPeer": int64(l.CallsPerPeer),
 		"Limits.PendingHandshakes": int64(l.PendingHandshakes), "Limits.IdleConnections": int64(l.IdleConnections),
 		"Limits.Connections": int64(l.Connections), "Limits.HeldPerPeer": int64(l.HeldPerPeer),
+		"Limits.MetadataBytes": int64(l.MetadataBytes),
 	} {
 		if n < 0 {
 			return config{}, fmt.Errorf("rmi: Options.%s is negative (%d): leave it zero for the default", name, n)
@@ -149,6 +158,13 @@ func (o Options) freeze() (config, error) {
 	if l.MessageBytes > 1<<30 {
 		return config{}, fmt.Errorf("rmi: Options.Limits.MessageBytes is %d: a message has at most 1 GiB", l.MessageBytes)
 	}
+	if l.MetadataBytes > 1<<16 {
+		return config{}, fmt.Errorf("rmi: Options.Limits.MetadataBytes is %d: a call carries at most 65536", l.MetadataBytes)
+	}
+	if slices.ContainsFunc(slices.Concat(o.Outbound, o.Inbound), func(i Interceptor) bool { return i == nil }) {
+		return config{}, errors.New("rmi: Options.Outbound or Options.Inbound has a nil interceptor")
+	}
+	o.Outbound, o.Inbound = slices.Clone(o.Outbound), slices.Clone(o.Inbound)
 	for _, e := range o.Advertise {
 		if err := checkAdvertised(e); err != nil {
 			return config{}, fmt.Errorf("rmi: Options.Advertise: %w", err)
@@ -196,6 +212,7 @@ func defaults(o *Options) {
 	setDefault(&l.PendingHandshakes, 1024)
 	setDefault(&l.Connections, 16<<10)
 	setDefault(&l.IdleConnections, 1024)
+	setDefault(&l.MetadataBytes, 8<<10)
 	setDefault(&l.HeldPerPeer, 1_000_000)
 }
 

@@ -186,6 +186,15 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		return nil // the connection is over, and so is the call
 	}
 	in.ctx = &callContext{link: l, number: h.Number, depth: h.Depth}
+	tooMuch := false
+	if h.Extensions != nil {
+		m, err := wire.ReadMetadata(h.Extensions, n.cfg.Limits.MetadataBytes)
+		if tooMuch = errors.Is(err, wire.ErrMetadata); err != nil && !tooMuch {
+			in.drop()
+			return err
+		}
+		in.ctx.pairs = arrived(m)
+	}
 	if h.Timeout > 0 {
 		in.ctx.deadline = now.Add(h.Timeout)
 	}
@@ -199,7 +208,11 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		n.rootCalls.Add(1)
 	}
 	n.pendingBytes.Add(in.size)
-	if refusal := in.admit(count); refusal != nil {
+	refusal := in.admit(count)
+	if refusal == nil && tooMuch {
+		refusal = &Error{Kind: ErrLimit, Err: tooMuchMetadata(n.cfg.Limits.MetadataBytes)}
+	}
+	if refusal != nil {
 		l.out.post(in.refusal(refusal))
 		in.done()
 		in.drop()
@@ -396,6 +409,9 @@ type panicked struct{ text string }
 
 func (p *panicked) Error() string { return p.text }
 
+// Is makes a panic ErrPanic to interceptors.
+func (p *panicked) Is(target error) bool { return target == ErrPanic }
+
 // answer builds the reply frame, in in.reply.
 func (in *Incoming) answer(err error) []byte {
 	if !in.begun || err != nil && in.panicked(err) != nil {
@@ -445,7 +461,7 @@ func (in *Incoming) refusal(e *Error) []byte {
 	if !in.begun {
 		flags |= wire.ReplyNotStarted
 	}
-	frame := wire.AppendError(in.node.codec, in.node.runtimeTable, nil, in.reply[:wire.ReplyHeaderBytes], e)
+	frame := wire.AppendError(in.node.codec, in.table(), nil, in.reply[:wire.ReplyHeaderBytes], e)
 	return in.finishReply(frame, flags)
 }
 
@@ -484,6 +500,11 @@ func Caller(ctx context.Context) Peer {
 	if c == nil {
 		return Peer{}
 	}
-	l := c.link
+	return c.caller()
+}
+
+func (c *callContext) caller() Peer { return peerAt(c.link) }
+
+func peerAt(l *link) Peer {
 	return Peer{Process: l.peer.id, Address: l.session.RemoteAddr().String(), SameHost: l.vantage.sameHost}
 }

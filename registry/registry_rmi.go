@@ -10,6 +10,10 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteRegistry describes Registry to the runtime: Lookup takes it, and RemoteRegistry.Of(impl) is what Bind takes.
 var RemoteRegistry = &skeleton.Interface[Registry]{
 	Path: "github.com/rmigo/rmigo/registry.Registry",
@@ -36,12 +40,14 @@ const (
 	registryWithdraw uint64 = 0x16d9b99332b97c05
 )
 
+// registryStub calls Registry in another process, registrySkeleton serves it in this one.
 type (
 	registryRef      = stub.Ref
 	registryStub     struct{ registryRef }
 	registrySkeleton struct{}
 )
 
+// Bind puts obj under a name that is free, or has that object already; ErrAlreadyBound otherwise.
 func (s registryStub) Bind(ctx context.Context, name string, obj stub.Object) error {
 	call := s.registryRef.Call(ctx, registryBind)
 	call.Args.String(name)
@@ -50,6 +56,7 @@ func (s registryStub) Bind(ctx context.Context, name string, obj stub.Object) er
 	return call.Finish()
 }
 
+// List returns the names that start with prefix, sorted.
 func (s registryStub) List(ctx context.Context, prefix string) (result []string, err error) {
 	call := s.registryRef.Call(ctx, registryList)
 	call.Args.String(prefix)
@@ -58,6 +65,7 @@ func (s registryStub) List(ctx context.Context, prefix string) (result []string,
 	return result, call.Finish()
 }
 
+// Lookup returns the object under the name; ErrNotBound if there is none.
 func (s registryStub) Lookup(ctx context.Context, name string) (result stub.Object, err error) {
 	call := s.registryRef.Call(ctx, registryLookup)
 	call.Args.String(name)
@@ -66,6 +74,7 @@ func (s registryStub) Lookup(ctx context.Context, name string) (result stub.Obje
 	return result, call.Finish()
 }
 
+// Rebind puts obj under the name, whatever is there.
 func (s registryStub) Rebind(ctx context.Context, name string, obj stub.Object) error {
 	call := s.registryRef.Call(ctx, registryRebind)
 	call.Args.String(name)
@@ -74,6 +83,8 @@ func (s registryStub) Rebind(ctx context.Context, name string, obj stub.Object) 
 	return call.Finish()
 }
 
+// Restore puts obj under a name that it was bound to before this registry forgot it, so long ago. A binding made since
+// then by somebody else stays: ErrAlreadyBound.
 func (s registryStub) Restore(ctx context.Context, name string, obj stub.Object, age time.Duration) error {
 	call := s.registryRef.Call(ctx, registryRestore)
 	call.Args.String(name)
@@ -83,6 +94,7 @@ func (s registryStub) Restore(ctx context.Context, name string, obj stub.Object,
 	return call.Finish()
 }
 
+// Unbind frees the name; ErrNotBound if it is free.
 func (s registryStub) Unbind(ctx context.Context, name string) error {
 	call := s.registryRef.Call(ctx, registryUnbind)
 	call.Args.String(name)
@@ -90,6 +102,7 @@ func (s registryStub) Unbind(ctx context.Context, name string) error {
 	return call.Finish()
 }
 
+// Withdraw frees the name if it still leads to obj; ErrNotBound if it is free, or leads elsewhere by now.
 func (s registryStub) Withdraw(ctx context.Context, name string, obj stub.Object) error {
 	call := s.registryRef.Call(ctx, registryWithdraw)
 	call.Args.String(name)

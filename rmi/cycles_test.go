@@ -33,8 +33,8 @@ func collectable(t *testing.T, from, to *rmi.Node, impl testobj.Service) testobj
 	return s
 }
 
-// found are the cycles that the node suspects, objects' names left out.
-func found(t *testing.T, n *rmi.Node, held time.Duration) string {
+// suspects are the cycles that the node suspects, objects' names left out.
+func suspects(t *testing.T, n *rmi.Node, held time.Duration) string {
 	t.Helper()
 	cycles, err := n.SuspectedCycles(ctx(t), held)
 	if err != nil {
@@ -58,16 +58,16 @@ func TestObjectsThatKeepEachOtherAliveAreFoundWithTheirPath(t *testing.T) {
 			t.Fatal(err)
 		}
 		settle(10 * time.Minute)
-		if got := found(t, a, 11*time.Minute); got != "" {
+		if got := suspects(t, a, 11*time.Minute); got != "" {
 			t.Errorf("of what is held for less than eleven minutes, found\n%s", got)
 		}
 		settle(time.Hour)
 		want := "*rmi_test.service, held for 1h10m1s: kept is the next\n*rmi_test.member, held for 1h10m0s: room is the first"
-		if got := found(t, a, time.Hour); got != want {
+		if got := suspects(t, a, time.Hour); got != want {
 			t.Errorf("found\n%s\nwant\n%s", got, want)
 		}
 		want = "*rmi_test.member, held for 1h10m0s: room is the next\n*rmi_test.service, held for 1h10m1s: kept is the first"
-		if got := found(t, b, time.Hour); got != want {
+		if got := suspects(t, b, time.Hour); got != want {
 			t.Errorf("the other process found\n%s\nwant\n%s", got, want)
 		}
 		there, err := rmi.Inspect(b, remote)
@@ -84,7 +84,7 @@ func TestObjectsThatKeepEachOtherAliveAreFoundWithTheirPath(t *testing.T) {
 			t.Fatal(err)
 		}
 		settle(time.Second)
-		if got := found(t, a, time.Hour); got != "" {
+		if got := suspects(t, a, time.Hour); got != "" {
 			t.Errorf("once the cycle is open, found\n%s", got)
 		}
 		a.Close()
@@ -117,13 +117,13 @@ func TestACycleThroughThreeProcessesIsFoundAndOneThroughAPinnedObjectIsNone(t *t
 		want := "*rmi_test.member, held for 1h0m1s: room.kept is the next\n" +
 			"*rmi_test.member, held for 1h0m1s: room is the next\n" +
 			"*rmi_test.service, held for 1h0m2s: kept is the first"
-		if got := found(t, a, 30*time.Minute); got != want {
+		if got := suspects(t, a, 30*time.Minute); got != want {
 			t.Errorf("found\n%s\nwant\n%s", got, want)
 		}
 		if _, err := rmi.Export(c, testobj.RemoteService.Of(third)); err != nil {
 			t.Fatal(err)
 		}
-		if got := found(t, a, 30*time.Minute); got != "" {
+		if got := suspects(t, a, 30*time.Minute); got != "" {
 			t.Errorf("though the third is exported for good, found\n%s", got)
 		}
 		a.Close()

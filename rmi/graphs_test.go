@@ -101,6 +101,28 @@ func TestRemoteObjectsTravelByReferenceAnywhereInAGraph(t *testing.T) {
 	})
 }
 
+func TestAnExportedObjectIsRefusedWhereItWouldBeCopied(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	n := w.node(rmi.Options{})
+	type named struct {
+		Name string
+		listener
+	}
+	type house struct{ Ears []*named }
+	ear := &named{Name: "left"}
+	if _, err := rmi.Marshal(n, house{[]*named{ear}}); err != nil {
+		t.Errorf("before it is exported: %v", err)
+	}
+	if _, err := rmi.Export(n, testobj.RemoteListener.Of(ear)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := rmi.Marshal(n, house{[]*named{ear}})
+	if !errors.Is(err, rmi.ErrMarshal) || !strings.Contains(err.Error(), "house.Ears[0]: this *rmi_test.named is an exported object") {
+		t.Errorf("got %v, want ErrMarshal with the path", err)
+	}
+}
+
 func TestWhatTheTableDoesNotNameIsRefusedWithTheRemedy(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		_, _, remote, _ := w.graphed(rmi.Options{}, rmi.Options{}, skeleton.ExportOptions{})

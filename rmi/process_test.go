@@ -41,15 +41,17 @@ func TestMain(m *testing.M) {
 func serveProcess() {
 	lease, err := time.ParseDuration(os.Getenv(serveEnv))
 	var n *rmi.Node
+	impl := &tracer{}
 	if err == nil {
-		n, err = rmi.NewNode(rmi.Options{Lease: lease})
+		n, err = rmi.NewNode(rmi.Options{Lease: lease, Inbound: []rmi.Interceptor{impl.intercept}})
 	}
 	if err == nil {
 		_, err = n.Listen("tcp://127.0.0.1:0")
 	}
 	var ref rmi.Ref
 	if err == nil {
-		ref, err = rmi.Export(n, testobj.RemoteService.Of(newService(n)))
+		impl.service = newService(n)
+		ref, err = rmi.Export(n, testobj.RemoteService.Of(impl))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -62,6 +62,10 @@ type (
 	Verdict       = refs.Verdict       // what a Filter says: Allow, Reject or Undecided
 	ExportOptions = refs.ExportOptions // what holds for one exported object
 	Holder        = gc.Holder          // a process that holds an object
+
+	Interceptor = refs.Interceptor // stands around calls: Options.Outbound and Options.Inbound
+	Call        = refs.Call        // one call, as an Interceptor sees it
+	Metadata    = refs.Metadata    // what goes along with a call beside its arguments
 )
 
 // What a Filter says.
@@ -118,6 +122,24 @@ func CodeOf(err error) string { return refs.CodeOf(err) }
 
 // Caller returns, inside a method, who calls; a zero Peer where the call is an ordinary local one.
 func Caller(ctx context.Context) Peer { return refs.Caller(ctx) }
+
+// WithMetadata returns a context with the pairs of m beside those of ctx, in place of those that have the same keys; an empty value
+// takes a pair away. Calls made with the context carry the pairs of m, up to Limits.MetadataBytes: ErrLimit beyond. They go no
+// further than the method called, unless Propagate asks for that. In an Interceptor it is how metadata is rewritten: next takes the
+// context.
+func WithMetadata(ctx context.Context, m Metadata) context.Context {
+	return refs.WithMetadata(ctx, m)
+}
+
+// Propagate returns a context whose pairs of these keys, all of its pairs where none is named, go along with calls made with it and
+// with all calls that are made on behalf of those, in whatever process. Either side of a call may ask for it: who makes it, with the
+// context of WithMetadata, or who serves it, with the method's.
+func Propagate(ctx context.Context, keys ...string) context.Context {
+	return refs.Propagate(ctx, keys...)
+}
+
+// MetadataFrom returns the metadata of ctx: inside a method what came with the call, and what WithMetadata has added since. Nil: none.
+func MetadataFrom(ctx context.Context) Metadata { return refs.MetadataFrom(ctx) }
 
 // Node is one process's part of the object space. Several may live in one process; they share nothing. Its methods may be
 // called concurrently.

@@ -25,8 +25,17 @@ import (
 // the results in order.
 type Call = refs.Incoming
 
-// Method describes a method of a remote interface.
-type Method = refs.Method
+// Method describes a method of a remote interface, Orphan what becomes of its calls that nobody waits for any more.
+type (
+	Method = refs.Method
+	Orphan = refs.Orphan
+)
+
+const (
+	OrphanCancel = refs.OrphanCancel
+	OrphanFinish = refs.OrphanFinish
+	OrphanKeep   = refs.OrphanKeep
+)
 
 // Descriptor is an Interface whose T does not matter.
 type Descriptor = refs.Descriptor
@@ -46,6 +55,10 @@ func ErrorType[E error](path string) Type {
 // Value lets values of the type T, known as path, travel where a parameter, result or field is of an interface type.
 func Value[T any](path string) Type { return refs.ValueType(path, reflect.TypeFor[T]()) }
 
+// Format1ElseRunRmigenAgain is named in every generated file, so that one of a version of rmigen that does not fit this module
+// fails to compile, and says what to do.
+const Format1ElseRunRmigenAgain = 1
+
 // Servant is the part of a descriptor that rmigen writes: what calls methods by their ids. It is an interface rather than a
 // function, so that interfaces may mention each other in their signatures.
 type Servant[T any] interface {
@@ -58,6 +71,8 @@ type Servant[T any] interface {
 // Interface describes the remote interface T. rmigen declares one, RemoteT, for each interface marked //rmi:remote.
 type Interface[T any] struct {
 	Path    string // import path and name: "example.com/bank.Account"
+	Serial  bool   // one call at a time is to run on an object (no effect in this version)
+	Async   bool   // an asynchronous view is wanted (no effect in this version)
 	Methods []Method
 	Stub    func(stub.Ref) T
 	Servant Servant[T]
@@ -125,14 +140,29 @@ func (d *Interface[T]) HandleOf(v any) *refs.Handle {
 	return nil
 }
 
-// Serve runs the call on impl. It is the one place that recovers: user code runs below it.
-func (d *Interface[T]) Serve(ctx context.Context, impl any, call *Call) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = call.Panicked(p, debug.Stack())
-		}
-	}()
-	return d.Servant.Dispatch(ctx, impl.(T), call)
+// Serve runs the call on impl, through the node's interceptors. What recovers is here alone: user code runs below it.
+func (d *Interface[T]) Serve(ctx context.Context, impl any, call *Call) error {
+	if call.Intercepted() {
+		return d.intercept(ctx, impl.(T), call)
+	}
+	return d.dispatch(ctx, impl.(T), call)
+}
+
+func (d *Interface[T]) dispatch(ctx context.Context, impl T, call *Call) (err error) {
+	defer recovered(call, &err)
+	return d.Servant.Dispatch(ctx, impl, call)
+}
+
+func (d *Interface[T]) intercept(ctx context.Context, impl T, call *Call) (err error) {
+	defer recovered(call, &err)
+	return call.Intercept(ctx, func(ctx context.Context) error { return d.dispatch(ctx, impl, call) })
+}
+
+// recovered, deferred, makes a panic the call's error.
+func recovered(call *Call, err *error) {
+	if p := recover(); p != nil {
+		*err = call.Panicked(p, debug.Stack())
+	}
 }
 
 // Put writes v as an argument or result: by reference.

@@ -37,8 +37,9 @@ type Call = refs.Outgoing
 type Ref struct{ v *view }
 
 type view struct {
-	handle *refs.Handle
-	face   *refs.Face
+	handle   *refs.Handle
+	face     *refs.Face
+	policies *refs.Policies // nil: as the node's options say
 }
 
 // Object is any remote object: an untyped, strong reference. Every generated stub is one, and so is what ObjectOf of package
@@ -49,7 +50,7 @@ type Object interface {
 
 // Canonical returns the handle's one view through the interface, so that stubs of the same object and interface are equal.
 func Canonical(h *refs.Handle, f *refs.Face) Ref {
-	v := h.View(f, func() any { return &view{h, f} })
+	v := h.View(f, func() any { return &view{handle: h, face: f} })
 	return Ref{v.(*view)}
 }
 
@@ -70,7 +71,7 @@ func (r Ref) Handle() *refs.Handle { return r.v.handle }
 
 // Call begins a call of the method with the given id.
 func (r Ref) Call(ctx context.Context, method uint64) *Call {
-	return r.v.handle.Call(ctx, r.v.face, method)
+	return r.v.handle.Call(ctx, r.v.face, method, r.v.policies)
 }
 
 // String names the object without giving its id, which is a capability.

@@ -6,7 +6,10 @@
 // Its tests hold the bytes of generated code to those of reflection.
 package codec
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 //go:generate go tool rmigen
 
@@ -69,14 +72,16 @@ type Echo interface {
 	Graph(ctx context.Context, v *Graph) (*Graph, error)
 }
 
+// small returns the struct of somebody whose name and address nobody else has.
 func small(i int) Small {
-	return Small{ID: int64(i), Name: "Ada Lovelace", Email: "ada@example.com", Age: 36, Score: 99.5, Active: true, Balance: -1234567, City: "London", Flags: 7, Rate: 0.25}
+	name := fmt.Sprintf("Ada Lovelace %d", i)
+	return Small{ID: int64(i), Name: name, Email: fmt.Sprintf("ada%d@example.com", i), Age: 36, Score: 99.5, Active: true, Balance: -1234567, City: "London", Flags: 7, Rate: 0.25}
 }
 
 func order() *Order {
 	o := &Order{ID: 4711, Customer: "Ada Lovelace", Total: 1234.5, Paid: true, Labels: map[string]string{"region": "eu", "tier": "gold", "via": "web"}}
 	for i := range 20 {
-		o.Items = append(o.Items, Item{SKU: "sku-000123", Title: "A thing of some length", Quantity: i + 1, Price: 9.75})
+		o.Items = append(o.Items, Item{SKU: fmt.Sprintf("sku-%06d", 37*i), Title: "A thing of some length", Quantity: i + 1, Price: 9.75})
 	}
 	return o
 }

@@ -9,6 +9,10 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteEcho describes Echo to the runtime: Lookup takes it, and RemoteEcho.Of(impl) is what Bind takes.
 var RemoteEcho = &skeleton.Interface[Echo]{
 	Path: "github.com/rmigo/rmigo/bench/codec.Echo",
@@ -31,6 +35,7 @@ const (
 	echoTree  uint64 = 0x66974d1cb0eaccee
 )
 
+// echoStub calls Echo in another process, echoSkeleton serves it in this one.
 type (
 	echoRef      = stub.Ref
 	echoStub     struct{ echoRef }

@@ -12,6 +12,10 @@ import (
 	yaml "gopkg.in/yaml.v3"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteEcho describes Echo to the runtime: Lookup takes it, and RemoteEcho.Of(impl) is what Bind takes.
 var RemoteEcho = &skeleton.Interface[Echo]{
 	Path: "github.com/rmigo/rmigo/bench/corpus.Echo",
@@ -28,6 +32,7 @@ const (
 	echoYAML uint64 = 0x5d76d87cefeba176
 )
 
+// echoStub calls Echo in another process, echoSkeleton serves it in this one.
 type (
 	echoRef      = stub.Ref
 	echoStub     struct{ echoRef }
@@ -92,6 +97,7 @@ const (
 	treesNode  uint64 = 0x57a5cd143978e374
 )
 
+// treesStub calls Trees in another process, treesSkeleton serves it in this one.
 type (
 	treesRef      = stub.Ref
 	treesStub     struct{ treesRef }

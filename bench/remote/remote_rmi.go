@@ -10,6 +10,10 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteService describes Service to the runtime: Lookup takes it, and RemoteService.Of(impl) is what Bind takes.
 var RemoteService = &skeleton.Interface[Service]{
 	Path: "github.com/rmigo/rmigo/bench/remote.Service",
@@ -38,6 +42,7 @@ const (
 	serviceTree     uint64 = 0xed42b9b6dcbab3f0
 )
 
+// serviceStub calls Service in another process, serviceSkeleton serves it in this one.
 type (
 	serviceRef      = stub.Ref
 	serviceStub     struct{ serviceRef }
@@ -203,6 +208,7 @@ var RemoteListener = &skeleton.Interface[Listener]{
 
 const listenerHeard uint64 = 0x5030cb90a1c9efa5
 
+// listenerStub calls Listener in another process, listenerSkeleton serves it in this one.
 type (
 	listenerRef      = stub.Ref
 	listenerStub     struct{ listenerRef }
@@ -246,6 +252,7 @@ var RemoteCounter = &skeleton.Interface[Counter]{
 
 const counterAdd uint64 = 0x26c7bba3fff7fd46
 
+// counterStub calls Counter in another process, counterSkeleton serves it in this one.
 type (
 	counterRef      = stub.Ref
 	counterStub     struct{ counterRef }

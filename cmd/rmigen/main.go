@@ -80,6 +80,9 @@ Directives, in the doc comment of an interface or, the last, of a method:
                         of the interface's own package do; where the file has
                         no other use for the import: var _ = pkg.X
   //rmi:idempotent      may be called again when an answer is lost
+  //rmi:timeout 5s      a call takes no longer than that
+
+docs/rmigen.md lists all, with those that have no effect yet.
 
 If anything is refused, every refusal is printed and nothing is written.
 

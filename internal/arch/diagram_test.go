@@ -55,6 +55,7 @@ var foreign = []edge{
 	{"docs", "github.com/fxamacker/cbor/v2", "the protocol's examples are well-formed to somebody else's library"},
 	{"internal/wire", "github.com/fxamacker/cbor/v2", "the encoding of flat values"},
 	{"internal/wire", "pgregory.net/rapid", "tests draw types and graphs, and shrink those that fail"},
+	{"internal/testobj", "pgregory.net/rapid", "tests draw values for generated code, and shrink those that fail"},
 	{"internal/leak", "go.uber.org/goleak", "finds goroutines that outlive a test"},
 	{"cmd/registry", "github.com/spf13/cobra", "subcommands, flags, help and completion"},
 	{"cmd/rmigen", "github.com/spf13/cobra", "flags, help and usage errors like the other command's"},

@@ -107,7 +107,7 @@ func TestGenerationIsTheSameWhateverIsOnDiskAndHoweverPackagesAreNamed(t *testin
 		a.write(t, filepath.Join(again, name), everyFile)
 	}
 	first := generate(t, fresh, "./...")
-	second := generate(t, again, "values", "packages/hub", "./packages/...", "./clashes/...", "holders", "bank", "example.com/golden/bank")
+	second := generate(t, again, "values", "packages/hub", "./packages/...", "./clashes/...", "holders", "directives", "bank", "example.com/golden/bank")
 	if len(first.Files) != len(second.Files) {
 		t.Fatalf("got %d files, want %d: both runs cover the same packages", len(second.Files), len(first.Files))
 	}

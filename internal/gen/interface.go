@@ -22,13 +22,13 @@ type iface struct {
 
 // A method is (ctx, params...) (results..., error): what every method does alike is left out.
 type method struct {
-	fn         *types.Func
-	text       string
-	id         uint64
-	idempotent bool
-	constant   string
-	params     []*types.Var
-	results    []*types.Var
+	fn       *types.Func
+	text     string
+	id       uint64
+	marks    methodMark
+	constant string
+	params   []*types.Var
+	results  []*types.Var
 }
 
 func (m *method) variadic() bool { return m.fn.Signature().Variadic() }
@@ -164,7 +164,13 @@ func (p *program) newMethod(i *iface, fn *types.Func) *method {
 		return nil
 	}
 	sig := fn.Signature()
-	m := &method{fn: fn, idempotent: s != nil && s.idempotent[fn.Pos()]}
+	m := &method{fn: fn}
+	if s != nil {
+		m.marks = s.methods[fn.Pos()]
+	}
+	if m.marks.oneway && sig.Results().Len() > 1 {
+		c.refuse("//rmi:oneway on a method with results: nobody waits for them: write %s, or leave the directive out", c.withoutResults())
+	}
 	m.text, m.id = MethodID(fn)
 	for k := 1; k < sig.Params().Len(); k++ {
 		m.params = append(m.params, sig.Params().At(k))
@@ -245,6 +251,14 @@ func (c *methodCheck) corrected() string {
 	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(pkg)), "func")
 }
 
+// withoutResults is the method with no result but its error.
+func (c *methodCheck) withoutResults() string {
+	sig := c.fn.Signature()
+	err := sig.Results().At(sig.Results().Len() - 1)
+	right := types.NewSignatureType(nil, nil, nil, sig.Params(), types.NewTuple(types.NewParam(token.NoPos, nil, "", err.Type())), sig.Variadic())
+	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(c.iface.obj.Pkg())), "func")
+}
+
 // travels checks one parameter or result and collects the remote interfaces that it leads to.
 func (c *methodCheck) travels(v *types.Var, unnamed, kind string) {
 	where := unnamed
@@ -260,6 +274,9 @@ func (c *methodCheck) travels(v *types.Var, unnamed, kind string) {
 	found := c.p.survey(from, c.fn.Pos(), v.Type())
 	for _, pr := range found.problems {
 		c.refuse("%s: %s", where, pr.text(v.Type(), from))
+	}
+	for _, pr := range found.remarks {
+		c.p.note(c.pos, "%s.%s: %s: %s", c.iface.obj.Name(), c.fn.Name(), where, pr.text(v.Type(), from))
 	}
 	c.iface.add(found.reached)
 	c.iface.found = append(c.iface.found, finding{c, where, v.Type(), found.holders})

@@ -33,6 +33,7 @@ type program struct {
 	exports map[string]string  // import path → file of export data
 	missing map[string]string  // import path → why the go command did not find it
 	gc      types.Importer     // reads exports
+	remotes map[*types.Package][]*types.Named
 	refused Diagnostics
 	notes   Diagnostics
 	bodies  bool // those of the targets are checked too, with our own output as it is
@@ -86,7 +87,7 @@ func load(ctx context.Context, opts Options, bodies bool) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{dir: dir, fset: token.NewFileSet(), sources: map[string]*source{}, bodies: bodies}
+	p := &program{dir: dir, fset: token.NewFileSet(), sources: map[string]*source{}, remotes: map[*types.Package][]*types.Named{}, bodies: bodies}
 	p.exports, p.missing = map[string]string{}, map[string]string{}
 	p.gc = importer.ForCompiler(p.fset, "gc", p.openExport)
 	packages, err := p.list(ctx, opts.Packages)

@@ -78,7 +78,7 @@ func (m *Model) read(s *source) *Package {
 	for _, i := range m.prog.interfaces(s) {
 		r := &Remote{Object: i.obj, Path: i.obj.Pkg().Path() + "." + i.obj.Name(), Values: i.values}
 		for _, method := range i.methods {
-			r.Methods = append(r.Methods, Method{method.fn, method.text, method.id, method.idempotent})
+			r.Methods = append(r.Methods, Method{method.fn, method.text, method.id, method.marks.idempotent})
 		}
 		for _, e := range slices.Concat(i.common, i.own) {
 			r.Errors = append(r.Errors, e.named())
@@ -104,7 +104,7 @@ func (m *Model) IsRemote(t types.Type) bool {
 // taken to have it: nothing is known of it.
 func (m *Model) IsIdempotent(method *types.Func) bool {
 	s := m.prog.sourceOf(method)
-	return s == nil || s.idempotent[method.Pos()]
+	return s == nil || s.methods[method.Pos()].idempotent
 }
 
 // Marshals tells whether a struct travels by methods of its own, or as a type that the codec knows by name, rather than by its

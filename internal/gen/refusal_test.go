@@ -212,13 +212,13 @@ type loop struct { *loop; n int }
 type Doc struct { base; Title string }
 type Pointing struct { *base; Title string }
 type Far struct { Title string; middle }
-type middle struct { base }
+type middle struct { base; lost }
+type lost struct { C chan int }
 type Out struct { base ` + "`cbor:\"-\"`" + `; Title string }
 type Empty struct { loop; Title string }
 type Named struct { b base; Title string }`, []string{
-			"7:2: Account.Put: parameter d: Doc.base: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
-			"7:2: Account.Put: parameter p: Pointing.base: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
-			"7:2: Account.Put: parameter f: Far.middle: an embedded type that is not exported does not travel, nor does its field ID: export the type, or give the field a name",
+			"7:2: Account.Put: parameter p: Pointing.base: an embedded type that is not exported does not travel by pointer, or by its own methods, nor does its field ID: export the type, embed it without the pointer, or give the field a name",
+			"7:2: Account.Put: parameter f: Far.middle.lost.C: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
 		}},
 		{"AnErrorOfAnotherInterfaceIsReturnedAsError", `
 import "context"
@@ -348,8 +348,8 @@ type Account interface {
 type Other interface{ M(context.Context) error }`, []string{
 			"5:1: //rmi:remot is no directive: did you mean //rmi:remote?",
 			"7:2: //rmi:idempotant is no directive: did you mean //rmi:idempotent?",
-			"11:1: //rmi:frobnicate is no directive: there are //rmi:remote, //rmi:errors, //rmi:types and //rmi:idempotent",
-			"12:1: a directive has no space after the slashes: write //rmi:remote",
+			"11:1: //rmi:frobnicate is no directive: there are //rmi:errors, //rmi:idempotent, //rmi:oneway, //rmi:orphan, //rmi:remote, //rmi:resumable, //rmi:serial, //rmi:timeout, //rmi:types and //rmi:use",
+			"12:1: a directive begins with //rmi: exactly, without blanks: write //rmi:remote",
 		}},
 		{"AListedTypeMustBeOneThatCanTravelAndBeNamed", `
 import ("context"; "net/http"; "time")
@@ -376,31 +376,103 @@ type Unmarked interface{ M(time.Month) }`, []string{
 			"11:1: //rmi:types time.Duration, time.Month: write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file",
 			"18:1: //rmi:types without //rmi:remote: Unmarked is not marked",
 		}},
-		{"ADirectiveOfALaterVersionIsRefusedByName", `
+		{"ADirectiveThatIsNoDirectiveButForItsLooksIsRefused", `
 import "context"
 
-//rmi:remote async
-//rmi:serial
+/*rmi:remote*/
 type Account interface {
-	//rmi:oneway
-	//rmi:timeout 5s
-	//rmi:resumable
-	//rmi:orphan keep
+	//RMI:oneway
 	M(context.Context) error
+	// rmi:timeout 5s
+	N(context.Context) error
+	//rmi:onway
+	O(context.Context) error
+	//rmi: idempotent
+	P(context.Context) error
+	//rmi:Serial
+	Q(context.Context) error
 }
 
-//rmi:use example.com/x.Y=example.com/yrmi
+// rmi:remote is prose here, and so is
+// rmi:errors are.
+//
+//	rmi:orphan keep
+// rmi:use example.com/x.Y=example.com/yrmi
+var _ Account`, []string{
+			"5:1: a directive begins with //rmi: exactly, without blanks: write //rmi:remote",
+			"7:2: a directive begins with //rmi: exactly, without blanks: write //rmi:oneway",
+			"9:2: a directive begins with //rmi: exactly, without blanks: write //rmi:timeout 5s",
+			"11:2: //rmi:onway is no directive: did you mean //rmi:oneway?",
+			"13:2: a directive begins with //rmi: exactly, without blanks: write //rmi:idempotent",
+			"15:2: a directive begins with //rmi: exactly, without blanks: write //rmi:serial",
+			"22:1: a directive begins with //rmi: exactly, without blanks: write //rmi:orphan keep",
+			"23:1: a directive begins with //rmi: exactly, without blanks: write //rmi:use example.com/x.Y=example.com/yrmi",
+		}},
+		{"TheMeaningOfADirectiveIsChecked", `
+import "context"
+
+//rmi:remote
+//rmi:remote
+//rmi:serial always
+type Account interface {
+	//rmi:oneway
+	Get(ctx context.Context, key string) (value string, err error)
+	//rmi:oneway
+	Set(ctx context.Context, keys ...string) error
+	//rmi:timeout
+	A(context.Context) error
+	//rmi:timeout 5
+	B(context.Context) error
+	//rmi:timeout -1s
+	C(context.Context) error
+	//rmi:timeout 5s
+	//rmi:timeout 6s
+	D(context.Context) error
+	//rmi:orphan
+	E(context.Context) error
+	//rmi:orphan kept
+	F(context.Context) error
+	//rmi:orphan forget
+	G(context.Context) error
+	//rmi:oneway
+	//rmi:resumable
+	H(context.Context) error
+}
+
+//rmi:remote asnyc
+type Other interface{ M(context.Context) error }
 
 //rmi:remote please
-type Other interface{ M(context.Context) error }`, []string{
-			"5:1: //rmi:remote async is not supported by this version of rmigen: write //rmi:remote",
-			"6:1: //rmi:serial is not supported by this version of rmigen",
-			"8:2: //rmi:oneway is not supported by this version of rmigen",
-			"9:2: //rmi:timeout is not supported by this version of rmigen",
-			"10:2: //rmi:resumable is not supported by this version of rmigen",
-			"11:2: //rmi:orphan is not supported by this version of rmigen",
-			"15:1: //rmi:use is not supported by this version of rmigen",
-			"17:1: //rmi:remote takes no please: write //rmi:remote",
+type Third interface{ M(context.Context) error }
+
+//rmi:use example.com/x.Y
+//rmi:use example.com/x=example.com/yrmi
+//rmi:use example.com/x.y=example.com/yrmi
+//rmi:use Y=example.com/yrmi
+//rmi:use "example.com/x".Y="example.com/yrmi"
+
+func f() {
+	//rmi:use example.com/x.Y=example.com/yrmi
+}`, []string{
+			"6:1: //rmi:remote stands here twice: leave one of them out",
+			"7:1: //rmi:serial takes no always: write //rmi:serial",
+			"10:2: Account.Get: //rmi:oneway on a method with results: nobody waits for them: write Get(ctx context.Context, key string) error, or leave the directive out",
+			"13:2: //rmi:timeout: write a duration as in Go, with its unit: //rmi:timeout 1m30s",
+			"15:2: //rmi:timeout 5: write a duration as in Go, with its unit: //rmi:timeout 1m30s",
+			"17:2: //rmi:timeout -1s: a call cannot end before it begins: write a positive duration, or leave the line out for no timeout of its own",
+			"20:2: //rmi:timeout stands here twice: leave one of them out",
+			"22:2: //rmi:orphan: write //rmi:orphan cancel, //rmi:orphan finish, //rmi:orphan keep",
+			"24:2: //rmi:orphan kept: write //rmi:orphan keep",
+			"26:2: //rmi:orphan forget: write //rmi:orphan cancel, //rmi:orphan finish, //rmi:orphan keep",
+			"28:2: Account.H: //rmi:oneway and //rmi:resumable exclude each other: nobody waits for a one-way call, so nobody can resume it",
+			"33:1: //rmi:remote takes no asnyc: did you mean //rmi:remote async?",
+			"36:1: //rmi:remote takes no please: write //rmi:remote",
+			"39:1: //rmi:use example.com/x.Y: name the interface and the package of its descriptor: //rmi:use example.com/x.Y=example.com/yrmi",
+			"40:1: //rmi:use example.com/x=example.com/yrmi: name the interface and the package of its descriptor: //rmi:use example.com/x.Y=example.com/yrmi",
+			"41:1: //rmi:use example.com/x.y=example.com/yrmi: name the interface and the package of its descriptor: //rmi:use example.com/x.Y=example.com/yrmi",
+			"42:1: //rmi:use Y=example.com/yrmi: name the interface and the package of its descriptor: //rmi:use example.com/x.Y=example.com/yrmi",
+			"43:1: //rmi:use \"example.com/x\".Y=\"example.com/yrmi\": name the interface and the package of its descriptor: //rmi:use example.com/x.Y=example.com/yrmi",
+			"46:2: //rmi:use belongs in the doc comment of an interface type, or outside of declarations",
 		}},
 		{"ADirectiveWhereItMeansNothingIsRefused", `
 import "context"
@@ -432,7 +504,7 @@ type (
 			"5:1: //rmi:remote belongs in the doc comment of an interface type, directly above it",
 			"8:2: //rmi:remote belongs in the doc comment of an interface type, directly above it",
 			"9:27: //rmi:idempotent belongs in the doc comment of an interface's method, directly above it",
-			"10:2: //rmi:idempotent takes no now",
+			"10:2: //rmi:idempotent takes no now: write //rmi:idempotent",
 			"12:2: //rmi:idempotent belongs in the doc comment of an interface's method, directly above it",
 			"16:1: //rmi:idempotent belongs in the doc comment of an interface's method, directly above it",
 			"19:1: //rmi:errors belongs in the doc comment of an interface type, directly above it",

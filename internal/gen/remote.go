@@ -1,10 +1,14 @@
 package gen
 
-import "go/types"
+import (
+	"go/types"
+	"slices"
+)
 
 const (
 	stubPath     = "github.com/rmigo/rmigo/stub"
 	skeletonPath = "github.com/rmigo/rmigo/skeleton"
+	commandPath  = "github.com/rmigo/rmigo/cmd/rmigen"
 )
 
 // isRemote tells whether t is a remote interface: in the main module by its directive, elsewhere by its descriptor.
@@ -29,6 +33,45 @@ func (p *program) isRemote(t *types.Named) bool {
 	}
 	inst, ok := types.Unalias(ptr.Elem()).(*types.Named)
 	return ok && isNamed(inst, skeletonPath, "Interface") && types.Identical(inst.TypeArgs().At(0), t)
+}
+
+// calledBy returns a remote interface that a pointer to n implements, of those in the packages of n, of the generated file, and
+// of what that one's package imports; nil if there is none.
+func (p *program) calledBy(from *types.Package, pointer *types.Pointer, n *types.Named) *types.Named {
+	if types.NewMethodSet(pointer).Len() == 0 {
+		return nil
+	}
+	packages := append([]*types.Package{from}, from.Imports()...)
+	if own := n.Obj().Pkg(); own != nil && !slices.Contains(packages, own) {
+		packages = append(packages, own)
+	}
+	for _, pkg := range packages {
+		for _, r := range p.remotesIn(pkg) {
+			if i := r.Underlying().(*types.Interface); i.NumMethods() > 0 && types.Implements(pointer, i) {
+				return r
+			}
+		}
+	}
+	return nil
+}
+
+// remotesIn returns the remote interfaces that a package declares, without the generic ones.
+func (p *program) remotesIn(pkg *types.Package) []*types.Named {
+	if known, ok := p.remotes[pkg]; ok {
+		return known
+	}
+	var found []*types.Named
+	for _, name := range pkg.Scope().Names() {
+		obj, ok := pkg.Scope().Lookup(name).(*types.TypeName)
+		if !ok || obj.IsAlias() {
+			continue
+		}
+		if n, ok := obj.Type().(*types.Named); ok && n.TypeParams().Len() == 0 && p.isRemote(n) && !isObject(n) {
+			found = append(found, n)
+		}
+	}
+	p.remotes[pkg] = found
+	return found
 }
 
 // isObject tells whether t is stub.Object.

@@ -60,3 +60,36 @@ func appendFile(t *testing.T, path, text string) {
 	}
 	writeFile(t, path, string(content)+text)
 }
+
+func TestAPointerToWhatARemoteInterfaceCallsIsRemarkedOn(t *testing.T) {
+	leak.Check(t)
+	dir := newModule(t, "example.com/p")
+	writeFile(t, filepath.Join(dir, "account.go"), `package p
+
+import "context"
+
+//rmi:remote
+//rmi:types *account
+type Account interface {
+	Peer(ctx context.Context, a *account) error
+	Pay(ctx context.Context, list []Order) error
+	Copy(ctx context.Context, a account, q *Quiet) error
+}
+
+type account struct{ Cents int64 }
+
+func (*account) Peer(context.Context, *account) error         { return nil }
+func (*account) Pay(context.Context, []Order) error           { return nil }
+func (*account) Copy(context.Context, account, *Quiet) error { return nil }
+
+type Order struct{ By map[string]*account }
+
+type Quiet struct{ X int }
+
+func (*Quiet) Peer(context.Context, *account) error { return nil }
+`)
+	compareLines(t, strings.Split(generate(t, dir).Notes.Error(), "\n"), []string{
+		"account.go:8:2: Account.Peer: parameter a: a *account is copied, and refused once it is exported by Account: use Account for the object itself, or account without the pointer for a copy",
+		"account.go:9:2: Account.Pay: parameter list: []Order.By[]: a *account is copied, and refused once it is exported by Account: use Account for the object itself, or account without the pointer for a copy",
+	})
+}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"time"
 	"unicode"
 )
 
@@ -22,6 +23,8 @@ func (p *program) render(s *source, f *file, all []*iface, taken map[string]toke
 	im := newImports(s, f, taken)
 	out := &fileOutput{
 		Header:     Header,
+		Format:     Format,
+		Command:    commandPath,
 		Constraint: f.constraint,
 		Package:    s.Name,
 		Context:    im.add("context", "context"),
@@ -64,6 +67,9 @@ func (im *imports) reach(i *iface) {
 		for _, v := range slices.Concat(m.params, m.results) {
 			types.TypeString(v.Type(), im.qualifier)
 		}
+		if m.marks.timeout > 0 {
+			im.add("time", "time")
+		}
 	}
 	for _, t := range i.remotes {
 		im.descriptor(t)
@@ -92,6 +98,8 @@ func (im *imports) descriptor(t *types.Named) string {
 type (
 	fileOutput struct {
 		Header, Constraint, Package string
+		Command                     string // rmigen's import path
+		Format                      int
 		Context, Skeleton, Stub     string // as the packages are called here
 		Standard, Others            []string
 		Interfaces                  []interfaceOutput
@@ -101,12 +109,14 @@ type (
 	interfaceOutput struct {
 		Name, Path, Descriptor string
 		Ref, Stub, Skeleton    string
+		Serial, Async          bool
 		Methods                []methodOutput
 		Types                  string
 	}
 	methodOutput struct {
 		Name, Constant, ID, Signature string
-		Idempotent                    bool
+		Settings                      string // what the directives say, as fields
+		Doc                           []string
 		Params, Results               []valueOutput
 		Spread                        string // "..." after the last argument of a call
 		context                       string
@@ -149,6 +159,8 @@ func (w *writer) iface(i *iface) interfaceOutput {
 		Ref:        i.ref(),
 		Stub:       i.stub(),
 		Skeleton:   i.skeleton(),
+		Serial:     i.mark.serial,
+		Async:      i.mark.async,
 		Types:      w.types(i),
 	}
 	for _, m := range i.methods {
@@ -240,12 +252,13 @@ func (w *writer) errorEntry(e errorEntry) string {
 
 func (w *writer) method(m *method) methodOutput {
 	out := methodOutput{
-		Name:       m.fn.Name(),
-		Constant:   m.constant,
-		ID:         fmt.Sprintf("%#016x", m.id),
-		Signature:  quote(m.text),
-		Idempotent: m.idempotent,
-		context:    w.im.names["context"],
+		Name:      m.fn.Name(),
+		Constant:  m.constant,
+		ID:        fmt.Sprintf("%#016x", m.id),
+		Signature: quote(m.text),
+		Settings:  w.settings(m.marks),
+		Doc:       m.marks.doc,
+		context:   w.im.names["context"],
 	}
 	out.Params, out.Results = w.values(m.params), w.values(m.results)
 	used := append(slices.Collect(maps.Values(w.im.names)), m.constant)
@@ -265,6 +278,39 @@ func (w *writer) method(m *method) methodOutput {
 		out.Spread = "..."
 	}
 	return out
+}
+
+// settings are the fields of a method's description that say what its directives do.
+func (w *writer) settings(m methodMark) string {
+	var text strings.Builder
+	for _, s := range []struct {
+		on   bool
+		name string
+	}{{m.idempotent, "Idempotent"}, {m.oneway, "OneWay"}, {m.resumable, "Resumable"}} {
+		if s.on {
+			text.WriteString(", " + s.name + ": true")
+		}
+	}
+	if m.timeout > 0 {
+		text.WriteString(", Timeout: " + duration(m.timeout, w.im.names["time"]))
+	}
+	if m.orphan != "" && m.orphan != "cancel" {
+		text.WriteString(", Orphan: " + w.im.names[skeletonPath] + ".Orphan" + string(unicode.ToUpper(rune(m.orphan[0]))) + m.orphan[1:])
+	}
+	return text.String()
+}
+
+// duration writes a duration in the largest unit that it is a whole number of; time is what that package is called.
+func duration(d time.Duration, pkg string) string {
+	for _, unit := range []struct {
+		is   time.Duration
+		name string
+	}{{time.Hour, "Hour"}, {time.Minute, "Minute"}, {time.Second, "Second"}, {time.Millisecond, "Millisecond"}, {time.Microsecond, "Microsecond"}} {
+		if d%unit.is == 0 {
+			return fmt.Sprintf("%d * %s.%s", d/unit.is, pkg, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d * %s.Nanosecond", d, pkg)
 }
 
 func (w *writer) values(vs []*types.Var) []valueOutput {

@@ -18,6 +18,7 @@ type survey struct {
 	pos      token.Pos      // of the declaration that led here: what is broken near it counts
 	seen     map[string]bool
 	problems []problem
+	remarks  []problem // what travels, though maybe not as it is meant
 	reached
 }
 
@@ -66,7 +67,7 @@ func (s *survey) walk(t types.Type, path string) {
 	case *types.Basic:
 		s.basic(t, path)
 	case *types.Pointer:
-		s.walk(t.Elem(), path)
+		s.pointer(t, path)
 	case *types.Slice:
 		s.walk(t.Elem(), path+"[]")
 	case *types.Array:
@@ -117,6 +118,17 @@ func (s *survey) named(t *types.Named, path string) {
 	if s.p.sourceOf(obj) == nil && len(s.problems) > before {
 		s.problems = s.problems[:before+1]
 	}
+}
+
+// pointer remarks on a pointer to what is called by a remote interface: the codec copies it unless it is exported, and then refuses it.
+func (s *survey) pointer(t *types.Pointer, path string) {
+	if n, ok := types.Unalias(t.Elem()).(*types.Named); ok && !types.IsInterface(n) {
+		if r := s.p.calledBy(s.from, t, n); r != nil {
+			s.remarks = append(s.remarks, problem{path, t, fmt.Sprintf("a %s is copied, and refused once it is exported by %s", s.name(t), s.name(r)),
+				fmt.Sprintf("use %s for the object itself, or %s without the pointer for a copy", s.name(r), s.name(n))})
+		}
+	}
+	s.walk(t.Elem(), path)
 }
 
 // remote collects an interface whose descriptor the type table will name.
@@ -209,10 +221,10 @@ func isPlain(t types.Type) bool {
 func (s *survey) structure(t types.Type, u *types.Struct, path string) {
 	open, closed := 0, 0
 	for f := range u.Fields() {
-		switch {
-		case f.Exported():
+		if f.Exported() || exportedWithin(f, map[types.Type]bool{}) != "" {
 			open++
-		case f.Name() != "_":
+		}
+		if !f.Exported() && f.Name() != "_" {
 			closed++
 		}
 	}
@@ -227,39 +239,119 @@ func (s *survey) structure(t types.Type, u *types.Struct, path string) {
 		}
 	}
 	if closed > 0 && open == 0 {
+		if marshalsJSON(t, u) {
+			return
+		}
 		s.fail(t, path, s.name(t)+" has no exported field, so nothing of it would arrive", s.opaqueRemedy(t, path))
 		return
 	}
 	names := map[string]string{}
+	if positional(u) {
+		names = nil
+	}
 	for i := range u.NumFields() {
 		s.field(t, u.Field(i), u.Tag(i), path+"."+u.Field(i).Name(), names)
 	}
 }
 
-// field walks one field; names has the fields met so far, by the names that they travel by.
-func (s *survey) field(t types.Type, f *types.Var, tag, path string, names map[string]string) {
-	name, options, _ := strings.Cut(reflect.StructTag(tag).Get("cbor"), ",")
-	if name == "-" {
+// field walks one field; names has the fields met so far, by the encoded names that they travel by, or is nil where they have none.
+func (s *survey) field(t types.Type, f *types.Var, text, path string, names map[string]string) {
+	tag := tagOf(f, text)
+	if tag.skip {
 		return
 	}
-	if _, err := strconv.ParseInt(name, 10, 64); err != nil && slices.Contains(strings.Split(options, ","), "keyasint") {
-		s.fail(t, path, fmt.Sprintf("%q is no number, as the cbor option keyasint wants it", name), "give it one: cbor:\"1,keyasint\"")
+	if _, err := strconv.ParseInt(tag.name, 10, 64); err != nil && tag.option("keyasint") {
+		s.fail(t, path, fmt.Sprintf("%q is no number, as the cbor option keyasint wants it", tag.name), "give it one: cbor:\"1,keyasint\"")
 	}
 	if !f.Exported() {
-		if lost := exportedWithin(f, map[types.Type]bool{}); lost != "" {
-			s.fail(t, path, "an embedded type that is not exported does not travel, nor does its field "+lost, "export the type, or give the field a name")
+		switch lost := exportedWithin(f, map[types.Type]bool{}); {
+		case lost == "":
+			return
+		case !embedsByField(f):
+			s.fail(t, path, "an embedded type that is not exported does not travel by pointer, or by its own methods, nor does its field "+lost,
+				"export the type, embed it without the pointer, or give the field a name")
+			return
 		}
-		return
 	}
+	key := string(tag.key())
+	if other, taken := names[key]; taken {
+		s.fail(t, path, fmt.Sprintf("it travels as %q, and so does field %s", tag.name, other), "give it another cbor name")
+	}
+	if names != nil {
+		names[key] = f.Name()
+	}
+	if !s.mayStayNil(t, f) {
+		s.walk(f.Type(), path)
+	}
+}
+
+// mayStayNil tells whether a field is a function or channel that the user cannot take out of its struct, since another module
+// declares it. As a rule it is an option that is not set; nil travels, and the codec refuses what is not.
+func (s *survey) mayStayNil(t types.Type, f *types.Var) bool {
+	if n, ok := t.(*types.Named); !ok || s.p.sourceOf(n.Obj()) != nil {
+		return false
+	}
+	switch f.Type().Underlying().(type) {
+	case *types.Signature, *types.Chan:
+		return true
+	}
+	return false
+}
+
+// embedsByField tells whether an embedded struct that is not exported travels, as a field with the name of its type.
+func embedsByField(f *types.Var) bool {
+	n, ok := types.Unalias(f.Type()).(*types.Named)
+	if !ok || isBuiltin(n) {
+		return false
+	}
+	u, ok := n.Underlying().(*types.Struct)
+	if !ok {
+		return false
+	}
+	whole, _ := marshals(n, u)
+	return !whole || !closedStruct(u)
+}
+
+// closedStruct tells whether a struct has unexported fields.
+func closedStruct(u *types.Struct) bool {
+	for f := range u.Fields() {
+		if !f.Exported() && f.Name() != "_" {
+			return true
+		}
+	}
+	return false
+}
+
+// positional tells whether a struct travels as an array of its fields.
+func positional(u *types.Struct) bool {
+	for i := range u.NumFields() {
+		if f := u.Field(i); f.Name() == "_" && tagOf(f, u.Tag(i)).option("toarray") {
+			return true
+		}
+	}
+	return false
+}
+
+// fieldTag is what the cbor tag of a field says, with the name that the field travels by.
+type fieldTag struct {
+	name    string
+	options []string
+	skip    bool
+}
+
+func tagOf(f *types.Var, text string) fieldTag {
+	text = reflect.StructTag(text).Get("cbor")
+	name, options, _ := strings.Cut(text, ",")
 	if name == "" {
 		name = f.Name()
 	}
-	if other, taken := names[name]; taken {
-		s.fail(t, path, fmt.Sprintf("it travels as %q, and so does field %s", name, other), "give it another cbor name")
-	}
-	names[name] = f.Name()
-	s.walk(f.Type(), path)
+	return fieldTag{name, strings.Split(options, ","), text == "-"}
 }
+
+func (t fieldTag) option(name string) bool { return slices.Contains(t.options, name) }
+
+// key is the encoded name.
+func (t fieldTag) key() []byte { return encodedName(t.name, t.option("keyasint")) }
 
 // exportedWithin returns an exported field that a struct has only by an embedded one that is not exported, or "". Types that
 // embed each other by pointers are seen once.
@@ -287,13 +379,24 @@ func exportedWithin(f *types.Var, seen map[types.Type]bool) string {
 // marshals tells whether the codec leaves a struct with unexported fields to methods of its own. Methods that it has only
 // by an embedded field do for it where they make up all of its exported fields; where they do not, embedded is that field.
 func marshals(t types.Type, u *types.Struct) (whole bool, embedded string) {
+	return marshalsBy(t, u, [][2]string{{"MarshalCBOR", "UnmarshalCBOR"}, {"MarshalBinary", "UnmarshalBinary"}, {"GobEncode", "GobDecode"},
+		{"MarshalText", "UnmarshalText"}})
+}
+
+// marshalsJSON tells whether a struct marshals itself as JSON, which the codec falls back on where no field travels.
+func marshalsJSON(t types.Type, u *types.Struct) bool {
+	whole, _ := marshalsBy(t, u, [][2]string{{"MarshalJSON", "UnmarshalJSON"}})
+	return whole
+}
+
+func marshalsBy(t types.Type, u *types.Struct, pairs [][2]string) (whole bool, embedded string) {
 	data := types.NewVar(token.NoPos, nil, "", types.NewSlice(types.Typ[types.Uint8]))
 	err := types.NewVar(token.NoPos, nil, "", types.Universe.Lookup("error").Type())
 	marshal := types.NewSignatureType(nil, nil, nil, nil, types.NewTuple(data, err), false)
 	unmarshal := types.NewSignatureType(nil, nil, nil, types.NewTuple(data), types.NewTuple(err), false)
 	methods := types.NewMethodSet(types.NewPointer(t))
-	for _, form := range []string{"CBOR", "Binary", "Text"} {
-		m, um := methods.Lookup(nil, "Marshal"+form), methods.Lookup(nil, "Unmarshal"+form)
+	for _, pair := range pairs {
+		m, um := methods.Lookup(nil, pair[0]), methods.Lookup(nil, pair[1])
 		if m == nil || um == nil || !types.Identical(m.Type(), marshal) || !types.Identical(um.Type(), unmarshal) {
 			continue
 		}
@@ -313,7 +416,7 @@ func marshals(t types.Type, u *types.Struct) (whole bool, embedded string) {
 func leavesFields(u *types.Struct, path []int) bool {
 	for _, k := range path[:len(path)-1] {
 		for i := range u.NumFields() {
-			if i != k && u.Field(i).Exported() && !leftOut(u, i) {
+			if f := u.Field(i); i != k && !leftOut(u, i) && (f.Exported() || exportedWithin(f, map[types.Type]bool{}) != "") {
 				return true
 			}
 		}
@@ -327,10 +430,7 @@ func leavesFields(u *types.Struct, path []int) bool {
 }
 
 // leftOut tells whether a field has the tag by which the user leaves it out.
-func leftOut(u *types.Struct, i int) bool {
-	name, _, _ := strings.Cut(reflect.StructTag(u.Tag(i)).Get("cbor"), ",")
-	return name == "-"
-}
+func leftOut(u *types.Struct, i int) bool { return tagOf(u.Field(i), u.Tag(i)).skip }
 
 // pointee is what a type points to, or the type.
 func pointee(t types.Type) types.Type {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"go/types"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,16 +20,15 @@ type structCode struct {
 	typ      *types.Named
 	put, get string
 	fields   []structField
+	array    bool // it travels as an array of its fields
 }
 
 type structField struct {
-	name string
-	key  []byte // the encoded name
-	typ  types.Type
+	name      string
+	key       []byte // the encoded name; none in an array
+	typ       types.Type
+	omitEmpty bool // a slice or map that is left out when it is empty
 }
-
-// mostFields is how many fields the one-byte head of a map counts.
-const mostFields = 23
 
 // chooseCodes finds the structs for which a file has functions, and names these.
 func (p *program) chooseCodes(f *file, all []*iface, taken func(string) bool) {
@@ -58,7 +56,7 @@ func (f *file) codeFor(t types.Type, pkg *types.Package, taken func(string) bool
 	}
 	name := n.Obj().Name()
 	name = string(unicode.ToUpper([]rune(name)[0])) + string([]rune(name)[1:])
-	c := &structCode{typ: n, put: "put" + name, get: "get" + name, fields: fields}
+	c := &structCode{typ: n, put: "put" + name, get: "get" + name, fields: fields, array: positional(n.Underlying().(*types.Struct))}
 	for k := 2; taken(c.put) || taken(c.get) || f.named(c.put); k++ {
 		c.put, c.get = fmt.Sprintf("put%s%d", name, k), fmt.Sprintf("get%s%d", name, k)
 	}
@@ -74,7 +72,10 @@ func (f *file) named(put string) bool {
 }
 
 // code returns the functions of the file for a struct type, or nil.
-func (f *file) code(t types.Type) *structCode {
+func (f *file) code(t *types.Named) *structCode {
+	if t == nil {
+		return nil
+	}
 	for _, c := range f.codes {
 		if types.Identical(c.typ, t) {
 			return c
@@ -104,37 +105,46 @@ func shapeOf(t types.Type) (shape string, n *types.Named) {
 	return shape, n
 }
 
-// structFields returns what travels of a struct, in the order of the encoded names, and whether functions are to be made for it.
+// structFields returns what travels of a struct, in the order in which it does, and whether functions are to be made for it.
 func structFields(pkg *types.Package, n *types.Named) (fields []structField, worth bool) {
 	u := n.Underlying().(*types.Struct)
 	_, hidden := unnameable(pkg, n)
-	if hidden || isBuiltin(n) || n.TypeArgs().Len() > 0 || !importsAll(pkg, n) {
+	if hidden || isBuiltin(n) || mayBeObject(n) || !importsAll(pkg, n) {
 		return nil, false
 	}
-	closed := false
+	array := positional(u)
 	for i := range u.NumFields() {
-		f, tag := u.Field(i), reflect.StructTag(u.Tag(i)).Get("cbor")
-		name, options, _ := strings.Cut(tag, ",")
-		option := func(o string) bool { return slices.Contains(strings.Split(options, ","), o) }
-		switch {
-		case f.Name() == "_" && option("toarray"), option("omitempty") && isCollection(f.Type()):
+		f := u.Field(i)
+		tag := tagOf(f, u.Tag(i))
+		switch within := exportedWithin(f, map[types.Type]bool{}); {
+		case f.Name() == "_" || tag.skip || !f.Exported() && within == "":
+			continue
+		case !f.Exported() && f.Pkg() != pkg:
 			return nil, false
-		case f.Name() == "_" || tag == "-":
-			continue
-		case !f.Exported():
-			closed = true
-			continue
-		case name == "":
-			name = f.Name()
 		}
-		fields = append(fields, structField{f.Name(), encodedName(name, option("keyasint")), f.Type()})
+		field := structField{f.Name(), tag.key(), f.Type(), tag.option("omitempty") && isCollection(f.Type())}
+		if array {
+			field.key, field.omitEmpty = nil, false
+		}
+		fields = append(fields, field)
 		worth = worth || isFast(f.Type())
 	}
-	if whole, _ := marshals(n, u); closed && whole || len(fields) > mostFields {
+	if whole, _ := marshals(n, u); closedStruct(u) && whole {
 		return nil, false
 	}
-	slices.SortFunc(fields, func(a, b structField) int { return bytes.Compare(a.key, b.key) })
+	slices.SortStableFunc(fields, func(a, b structField) int { return bytes.Compare(a.key, b.key) })
 	return fields, worth
+}
+
+// mayBeObject tells whether pointers to a type may be remote objects, by the rule of the codec, which then asks for each.
+func mayBeObject(n *types.Named) bool {
+	methods := types.NewMethodSet(types.NewPointer(n))
+	for m := range methods.Methods() {
+		if params := m.Obj().(*types.Func).Signature().Params(); m.Obj().Exported() && params.Len() > 0 && isContext(params.At(0).Type()) {
+			return true
+		}
+	}
+	return false
 }
 
 func isCollection(t types.Type) bool {
@@ -199,6 +209,9 @@ func encodedName(name string, number bool) []byte {
 
 // quotedKey is an encoded name as a string literal in which the name can be read.
 func quotedKey(key []byte) string {
+	if len(key) == 0 {
+		return `""`
+	}
 	head := 1
 	if n := key[0] & 31; n > 23 {
 		head += 1 << (n - 24)
@@ -213,13 +226,20 @@ func quotedKey(key []byte) string {
 // The output for the template.
 type codeOutput struct {
 	Type, Put, Get string
+	Begin          string
 	Writes, Reads  []string // a statement for each field
 }
 
 func (w *writer) code(f *file, c *structCode) codeOutput {
-	out := codeOutput{Type: types.TypeString(c.typ, w.im.qualifier), Put: c.put, Get: c.get}
+	out := codeOutput{Type: types.TypeString(c.typ, w.im.qualifier), Put: c.put, Get: c.get, Begin: "Struct()"}
+	if c.array {
+		out.Begin = fmt.Sprintf("Positional(%d)", len(c.fields))
+	}
 	for _, field := range c.fields {
 		write, read := w.codeField(f, field)
+		if field.omitEmpty {
+			write = fmt.Sprintf("if len(v.%s) > 0 {\n%s\n}", field.name, write)
+		}
 		out.Writes, out.Reads = append(out.Writes, write), append(out.Reads, read)
 	}
 	return out
@@ -228,8 +248,9 @@ func (w *writer) code(f *file, c *structCode) codeOutput {
 // codeField returns the statements that write and read a field.
 func (w *writer) codeField(f *file, field structField) (write, read string) {
 	key, t := quotedKey(field.key), types.Unalias(field.typ)
-	if shape, n := shapeOf(t); n != nil && f.code(n) != nil {
-		c, stub := f.code(n), w.im.names[stubPath]
+	shape, n := shapeOf(t)
+	if c := f.code(n); c != nil && !(c.array && shape == "Struct" && len(field.key) > 0) {
+		stub := w.im.names[stubPath]
 		address := ""
 		if shape == "Struct" {
 			address = "&"

@@ -9,6 +9,10 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteToken describes Token to the runtime: Lookup takes it, and RemoteToken.Of(impl) is what Bind takes.
 var RemoteToken = &skeleton.Interface[Token]{
 	Path: "github.com/rmigo/rmigo/internal/testobj.Token",
@@ -21,6 +25,7 @@ var RemoteToken = &skeleton.Interface[Token]{
 
 const tokenNumber uint64 = 0x8b45e70f302c3458
 
+// tokenStub calls Token in another process, tokenSkeleton serves it in this one.
 type (
 	tokenRef      = stub.Ref
 	tokenStub     struct{ tokenRef }
@@ -75,12 +80,14 @@ const (
 	depotTake   uint64 = 0x380dc5f52c1a2da4
 )
 
+// depotStub calls Depot in another process, depotSkeleton serves it in this one.
 type (
 	depotRef      = stub.Ref
 	depotStub     struct{ depotRef }
 	depotSkeleton struct{}
 )
 
+// Borrow calls a token back, and forgets it.
 func (s depotStub) Borrow(ctx context.Context, t Token) (result uint64, err error) {
 	call := s.depotRef.Call(ctx, depotBorrow)
 	RemoteToken.Put(&call.Args, t)
@@ -89,6 +96,7 @@ func (s depotStub) Borrow(ctx context.Context, t Token) (result uint64, err erro
 	return result, call.Finish()
 }
 
+// Fetch returns a token that a third depot gives.
 func (s depotStub) Fetch(ctx context.Context, number uint64, from Depot) (since int64, t Token, err error) {
 	call := s.depotRef.Call(ctx, depotFetch)
 	call.Args.Uint64(number)
@@ -99,6 +107,7 @@ func (s depotStub) Fetch(ctx context.Context, number uint64, from Depot) (since 
 	return since, t, call.Finish()
 }
 
+// Give returns a token as a result.
 func (s depotStub) Give(ctx context.Context, number uint64) (since int64, t Token, err error) {
 	call := s.depotRef.Call(ctx, depotGive)
 	call.Args.Uint64(number)
@@ -108,6 +117,7 @@ func (s depotStub) Give(ctx context.Context, number uint64) (since int64, t Toke
 	return since, t, call.Finish()
 }
 
+// HandOn passes a token to a third depot.
 func (s depotStub) HandOn(ctx context.Context, number uint64, to Depot) error {
 	call := s.depotRef.Call(ctx, depotHandOn)
 	call.Args.Uint64(number)
@@ -116,6 +126,7 @@ func (s depotStub) HandOn(ctx context.Context, number uint64, to Depot) error {
 	return call.Finish()
 }
 
+// Swap keeps what is inside a value, and returns another one with the tokens of the given numbers.
 func (s depotStub) Swap(ctx context.Context, in []Ticket, out []uint64) (result []Ticket, err error) {
 	call := s.depotRef.Call(ctx, depotSwap)
 	stub.PutSlice(&call.Args, in, putTicket)
@@ -125,6 +136,7 @@ func (s depotStub) Swap(ctx context.Context, in []Ticket, out []uint64) (result 
 	return result, call.Finish()
 }
 
+// Take keeps an argument.
 func (s depotStub) Take(ctx context.Context, number uint64, since int64, t Token) error {
 	call := s.depotRef.Call(ctx, depotTake)
 	call.Args.Uint64(number)

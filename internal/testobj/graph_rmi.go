@@ -11,6 +11,10 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteGrapher describes Grapher to the runtime: Lookup takes it, and RemoteGrapher.Of(impl) is what Bind takes.
 var RemoteGrapher = &skeleton.Interface[Grapher]{
 	Path: "github.com/rmigo/rmigo/internal/testobj.Grapher",
@@ -29,6 +33,7 @@ const (
 	grapherSlices uint64 = 0x981050d6794d326c
 )
 
+// grapherStub calls Grapher in another process, grapherSkeleton serves it in this one.
 type (
 	grapherRef      = stub.Ref
 	grapherStub     struct{ grapherRef }

@@ -9,6 +9,10 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteService describes Service to the runtime: Lookup takes it, and RemoteService.Of(impl) is what Bind takes.
 var RemoteService = &skeleton.Interface[Service]{
 	Path: "github.com/rmigo/rmigo/internal/testobj.Service",
@@ -51,6 +55,7 @@ const (
 	serviceWhy        uint64 = 0x5ce841daf4aa8d54
 )
 
+// serviceStub calls Service in another process, serviceSkeleton serves it in this one.
 type (
 	serviceRef      = stub.Ref
 	serviceStub     struct{ serviceRef }
@@ -332,6 +337,7 @@ var RemoteListener = &skeleton.Interface[Listener]{
 
 const listenerHear uint64 = 0xa1f4ad33eb54916c
 
+// listenerStub calls Listener in another process, listenerSkeleton serves it in this one.
 type (
 	listenerRef      = stub.Ref
 	listenerStub     struct{ listenerRef }
@@ -381,6 +387,7 @@ const (
 	partyPass uint64 = 0xe2d725b8d276e5b2
 )
 
+// partyStub calls Party in another process, partySkeleton serves it in this one.
 type (
 	partyRef      = stub.Ref
 	partyStub     struct{ partyRef }
@@ -446,6 +453,7 @@ var RemoteSpare = &skeleton.Interface[Spare]{
 
 const spareNothing uint64 = 0xfe1dbe526ff0c0d9
 
+// spareStub calls Spare in another process, spareSkeleton serves it in this one.
 type (
 	spareRef      = stub.Ref
 	spareStub     struct{ spareRef }

@@ -11,7 +11,7 @@ import (
 )
 
 // Decoder reads one message body. What it returns is copied: the data may be reused after Finish. It is used by one
-// goroutine between Reset and Finish, and is reused from message to message. The zero Decoder is ready for Reset only.
+// goroutine between Reset and Finish, and is reused from message to message, of which it keeps a few short texts. The zero Decoder is ready for Reset only.
 //
 // The data may be anything at all: the decoder never panics on it, and never allocates beyond the codec's limits.
 //
@@ -48,6 +48,7 @@ type Decoder struct {
 	lent bool // data is the message's own
 	kept bool // and a value has kept it
 
+	recent     recentTexts
 	zoneMade   *time.Location // for zoneOffset: the last that this message needed
 	zoneOffset int
 }
@@ -648,11 +649,13 @@ func (d *Decoder) pair() {
 
 // string reads text, which is UTF-8, or the byte string that stands for any other string.
 func (d *Decoder) string() string {
-	if d.pos < len(d.data) { // most strings are short texts
+	if from := d.pos + 1; from < len(d.data) { // most strings are short texts
 		n := int(d.data[d.pos]) - majorText<<5
-		if from := d.pos + 1; n > 0 && n < 24 && n <= len(d.data)-from && d.Err == nil && utf8.Valid(d.data[from:from+n]) && d.charge(int64(n)) {
-			d.pos = from + n
-			return string(d.data[from:d.pos])
+		if n > 0 && n < shortText && n <= len(d.data)-from && d.Err == nil {
+			if text := d.recent.string(d.data[from : from+n]); text != "" && d.charge(int64(n)) {
+				d.pos = from + n
+				return text
+			}
 		}
 	}
 	b, text := d.chunk()

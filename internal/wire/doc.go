@@ -29,7 +29,8 @@
 //     exceptions are listed below. A list of any length takes no depth on either side.
 //  2. Remote objects, in arguments, in fields and in values of interface types, go through [Objects]; which types a message may
 //     name, and which interfaces, sentinels and error types, is closed by its [Table]. Nothing is looked up by a name that a
-//     peer chose beyond it, and no type is made from one. [Filter] decides further.
+//     peer chose beyond it, and no type is made from one. [Filter] decides further. An exported object is never copied: a pointer
+//     of its own type to it is refused.
 //  3. The encoding is canonical: definite lengths, shortest heads, fields and integer, boolean and string keys of maps sorted.
 //     One graph has one encoding, except for maps with other keys. A decoder refuses lengths and heads in any other form.
 //  4. Whatever the bytes, a decoder does not panic, nest, allocate or read beyond [Limits]; a limit is checked before the memory
@@ -40,9 +41,9 @@
 //  6. No error is lost: one whose type does not travel, or cannot make its text of what came for its fields, arrives as a
 //     [RemoteError] with its text and its chain. An error item takes at most 64 KiB. What is cut off a longer one, or one that
 //     wraps more than 64 levels or 64 errors at a level, keeps the sentinels of the table that a bounded search finds there.
-//  7. No exported field is lost without a word: a struct that has some by embedding an unexported one is refused, and methods
-//     of an embedded field do not marshal a struct with exported fields beside it. Two keys of a map that would become one
-//     are refused too.
+//  7. No exported field is lost without a word: an unexported struct that is embedded travels as an exported one does, by pointer
+//     it is refused if there are exported fields in it, and methods of an embedded field do not marshal a struct with exported
+//     fields beside it. Two keys of a map that would become one are refused too.
 //
 // What does not arrive as it was sent:
 //

@@ -116,7 +116,11 @@ func (e *Encoder) typeName(t reflect.Type, name string) {
 }
 
 func notListed(t reflect.Type) error {
-	switch t.Kind() {
+	elem := t
+	for elem.Name() == "" && (elem.Kind() == reflect.Pointer || elem.Kind() == reflect.Slice || elem.Kind() == reflect.Array || elem.Kind() == reflect.Map) {
+		elem = elem.Elem()
+	}
+	switch elem.Kind() {
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
 		return cannotTravel(t)
 	}
@@ -336,7 +340,7 @@ func (d *Decoder) dynamicObject() reflect.Value {
 // use is how values of a type travel in interfaces.
 type use struct {
 	name   string // "" if not as values
-	remote bool   // they can be seen through one of the table's remote interfaces
+	remote bool   // they may be remote objects
 }
 
 // use returns how values of a type travel in interfaces, which it remembers.
@@ -347,7 +351,7 @@ func (t *Table) use(typ reflect.Type) use {
 	if known, ok := t.uses.Load(typ); ok {
 		return known.(use)
 	}
-	u := use{name: t.valueNames[typ]}
+	u := use{name: t.valueNames[typ], remote: mayBeObject(typ)}
 	for remote := range t.remotes {
 		u.remote = u.remote || typ.Implements(remote)
 	}

@@ -47,13 +47,19 @@ func (e *Encoder) Reset(c *Codec, t *Table, o Objects, what string, buf []byte) 
 	e.codec, e.table, e.objects, e.what = c, t, o, what
 	e.buf, e.start, e.most = append(buf, 0), len(buf), len(buf)+c.limits.MessageBytes
 	e.items, e.level, e.met = 0, 1, 0
-	e.Err, e.fault, e.g, e.failures = nil, nil, nil, errorWriter{}
+	e.Err, e.fault, e.g = nil, nil, nil
+	if e.failures.count > 0 {
+		e.failures = errorWriter{}
+	}
 	e.buffers, e.lent = nil, false
 }
 
 // Borrow has the encoder take memory for what is large from b, after Reset. What it borrows and outgrows goes back to b; what Finish
 // returns is the caller's.
 func (e *Encoder) Borrow(b Buffers) { e.buffers = b }
+
+// Len is how many bytes of the message are written, until Finish.
+func (e *Encoder) Len() int { return len(e.buf) - e.start }
 
 // Finish completes the array and returns the whole buffer, or Err. The encoder keeps no reference to the buffer.
 func (e *Encoder) Finish() ([]byte, error) {
@@ -345,7 +351,7 @@ func (e *Encoder) complex128(v complex128) {
 
 // string writes text, or the bytes of a string that is not UTF-8.
 func (e *Encoder) string(v string) {
-	if n := len(v); n < 24 && n < e.most-len(e.buf) && utf8.ValidString(v) { // most are short texts
+	if n := len(v); n < shortText && n < e.most-len(e.buf) && ascii(v) { // most are
 		e.buf = append(append(e.buf, majorText<<5|byte(n)), v...)
 		return
 	}

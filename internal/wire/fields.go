@@ -2,21 +2,23 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"reflect"
+	"slices"
 	"time"
 )
 
 // Structs written and read by generated code, field by field, with the bytes that their plans make of them. A key is a field's
-// encoded name. Fields come in the order of their keys, and there are at most 23, so that the head of the map is one byte.
+// encoded name. Fields come in the order of their keys. The fields of a positional struct come in their own order, with "" for a key.
 //
 // Failures have no path here: whoever called the generated code starts again by reflection, which finds it (see generated.go).
 
-// FieldWriter writes the fields of one struct. It is used between Struct and End.
+// FieldWriter writes the fields of one struct. It is used between Struct, or Positional, and End.
 type FieldWriter struct {
 	e    *Encoder
-	head int // its place in the buffer
-	n    byte
+	head int // its place in the buffer, where one byte is reserved for it; −1 if it has been written
+	n    int
 }
 
 // Struct begins a struct.
@@ -26,10 +28,38 @@ func (e *Encoder) Struct() FieldWriter {
 	return FieldWriter{e, len(e.buf) - 1, 0}
 }
 
+// Positional begins a struct that travels as an array of its n fields.
+func (e *Encoder) Positional(n int) FieldWriter {
+	e.enter()
+	e.head(majorArray, uint64(n))
+	return FieldWriter{e, -1, 0}
+}
+
 // End ends the struct.
 func (f *FieldWriter) End() {
-	f.e.buf[f.head] = majorMap<<5 | f.n
+	switch {
+	case f.head < 0:
+	case f.n <= shortMap:
+		f.e.buf[f.head] = majorMap<<5 | byte(f.n)
+	default:
+		f.widen()
+	}
 	f.e.leave()
+}
+
+// widen writes a head that takes more than the byte that is reserved for it, and moves what follows.
+func (f *FieldWriter) widen() {
+	e := f.e
+	var room [longestHead]byte
+	head := appendHead(room[:0], majorMap, uint64(f.n))
+	e.buf = slices.Replace(e.buf, f.head, f.head+1, head...)
+	for i := range e.early[:e.met] {
+		e.early[i].move(f.head, len(head)-1)
+	}
+	if e.g != nil {
+		for i := len(e.g.visits) - 1; i >= 0 && e.g.visits[i].move(f.head, len(head)-1); i-- {
+		}
+	}
 }
 
 func (f *FieldWriter) key(key string) *Encoder {
@@ -40,44 +70,63 @@ func (f *FieldWriter) key(key string) *Encoder {
 }
 
 func (f *FieldWriter) Bool(key string, v bool) {
-	if v {
+	if v || key == "" {
 		f.key(key).bool(v)
 	}
 }
 
 // Int writes an integer of any signed type, Uint one of any other.
 func (f *FieldWriter) Int(key string, v int64) {
-	if v != 0 {
-		f.key(key).int(v)
+	if v == 0 && key != "" {
+		return
 	}
+	f.n++
+	major := byte(majorUint)
+	if v < 0 {
+		major, v = majorNegative, ^v
+	}
+	e := f.e
+	e.buf = appendHead(append(e.buf, key...), major, uint64(v))
 }
 
 func (f *FieldWriter) Uint(key string, v uint64) {
-	if v != 0 {
-		f.key(key).head(majorUint, v)
+	if v != 0 || key == "" {
+		f.n++
+		e := f.e
+		e.buf = appendHead(append(e.buf, key...), majorUint, v)
 	}
 }
 
 func (f *FieldWriter) Float32(key string, v float32) {
-	if math.Float32bits(v) != 0 {
-		f.key(key).float32(v)
+	if math.Float32bits(v) != 0 || key == "" {
+		f.n++
+		e := f.e
+		e.buf = binary.BigEndian.AppendUint32(append(append(e.buf, key...), codeFloat32), math.Float32bits(v))
 	}
 }
 
 func (f *FieldWriter) Float64(key string, v float64) {
-	if math.Float64bits(v) != 0 {
-		f.key(key).float64(v)
+	if math.Float64bits(v) != 0 || key == "" {
+		f.n++
+		e := f.e
+		e.buf = binary.BigEndian.AppendUint64(append(append(e.buf, key...), codeFloat64), math.Float64bits(v))
 	}
 }
 
 func (f *FieldWriter) String(key, v string) {
-	if v != "" {
+	e, n := f.e, len(v)
+	switch {
+	case n == 0 && key != "":
+	case n < shortText && n < e.most-len(e.buf)-len(key) && ascii(v):
+		f.n++
+		e.buf = append(append(append(e.buf, key...), majorText<<5|byte(n)), v...)
+	default:
 		f.key(key).string(v)
 	}
 }
 
 func (f *FieldWriter) Bytes(key string, v []byte) {
-	if v == nil {
+	if v == nil && key != "" {
 		return
 	}
 	e := f.key(key)
@@ -88,7 +137,7 @@ func (f *FieldWriter) Bytes(key string, v []byte) {
 }
 
 func (f *FieldWriter) Time(key string, v time.Time) {
-	if v != (time.Time{}) {
+	if v != (time.Time{}) || key == "" {
 		f.key(key).time(v)
 	}
 }
@@ -96,12 +145,12 @@ func (f *FieldWriter) Time(key string, v time.Time) {
 // Value writes a field of any type, by reflection; p points to it.
 func (f *FieldWriter) Value(key string, p any) {
 	v := reflect.ValueOf(p).Elem()
-	if plan := f.e.codec.plan(v.Type()); !plan.zero(v) {
+	if plan := f.e.codec.plan(v.Type()); key == "" || !plan.zero(v) {
 		plan.enc(f.key(key), v)
 	}
 }
 
-// FieldReader reads the fields of one struct. It is used between Struct and End.
+// FieldReader reads the fields of one struct. It is used between Struct, or Positional, and End.
 type FieldReader struct {
 	d        *Decoder
 	left     int
@@ -112,6 +161,15 @@ type FieldReader struct {
 func (d *Decoder) Struct() FieldReader {
 	n := d.length(majorMap, "a map of fields")
 	if !d.enter() {
+		n = 0
+	}
+	return FieldReader{d: d, left: n}
+}
+
+// Positional begins a struct that travels as an array of its n fields.
+func (d *Decoder) Positional(n int) FieldReader {
+	if d.length(majorArray, "an array of fields") != n || !d.enter() {
+		d.fail(errByReflection)
 		n = 0
 	}
 	return FieldReader{d: d, left: n}

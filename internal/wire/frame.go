@@ -51,6 +51,8 @@ type CallHeader struct {
 	Timeout time.Duration // what remains of the caller's deadline; 0: none
 	Object  [16]byte
 	Method  uint64
+
+	Extensions []byte // the encoded map of extensions that follows the header; nil: none
 }
 
 // ReplyFlags says what a reply holds.
@@ -99,8 +101,8 @@ func (e *FrameSizeError) Error() string {
 	return fmt.Sprintf("a frame of %d bytes: a frame has between %d and %d (Limits.MessageBytes sets the upper bound)", e.Length, e.Least, e.Most)
 }
 
-// AppendCallHeader appends the header of a CALL, its length left 0 for [FinishFrame]. The arguments come after it. A
-// timeout below zero is sent as one nanosecond: a deadline that has passed.
+// AppendCallHeader appends the header of a CALL, its length left 0 for [FinishFrame], and its extensions. The arguments come after
+// them. A timeout below zero is sent as one nanosecond: a deadline that has passed.
 func AppendCallHeader(buf []byte, h CallHeader) []byte {
 	timeout := h.Timeout
 	if timeout < 0 {
@@ -110,13 +112,17 @@ func AppendCallHeader(buf []byte, h CallHeader) []byte {
 	if h.Pinned {
 		flags = callPinned
 	}
+	if h.Extensions != nil {
+		flags |= hasMap
+	}
 	buf = append(buf, 0, 0, 0, 0, byte(CallFrame), flags)
 	buf = binary.BigEndian.AppendUint16(buf, h.Depth)
 	buf = binary.BigEndian.AppendUint64(buf, h.Number)
 	buf = binary.BigEndian.AppendUint64(buf, h.Slot)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(timeout))
 	buf = append(buf, h.Object[:]...)
-	return binary.BigEndian.AppendUint64(buf, h.Method)
+	buf = binary.BigEndian.AppendUint64(buf, h.Method)
+	return append(buf, h.Extensions...)
 }
 
 // AppendReplyHeader appends the header of a REPLY, its length left 0 for [FinishFrame]. What follows a reply with ReplyPinned ends
@@ -147,8 +153,8 @@ func FinishFrame(buf []byte) error {
 	return nil
 }
 
-// ParseCall splits a whole CALL, as a [FrameHandler] gets it, into its header and the arguments, which are part of
-// frame.
+// ParseCall splits a whole CALL, as a [FrameHandler] gets it, into its header and the arguments; these and the extensions are
+// part of frame.
 func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
 	flags, rest, err := parseFrame(frame, CallFrame, CallHeaderBytes, callPinned)
 	if err != nil {
@@ -166,6 +172,9 @@ func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
 		Timeout: time.Duration(timeout),
 		Object:  [16]byte(frame[32:48]),
 		Method:  binary.BigEndian.Uint64(frame[48:]),
+	}
+	if after := len(frame) - len(rest); after > CallHeaderBytes {
+		h.Extensions = frame[CallHeaderBytes:after]
 	}
 	return h, rest, nil
 }

@@ -54,7 +54,7 @@ func TestAParsedFrameIsWhatWasAppended(t *testing.T) {
 	leak.Check(t)
 	h, body, err := ParseCall(sampleCall(t, "body"))
 	want := CallHeader{Depth: 2, Number: 3, Slot: 4, Timeout: 5, Object: [16]byte{6}, Method: 7}
-	if err != nil || h != want || string(body) != "body" {
+	if err != nil || !reflect.DeepEqual(h, want) || string(body) != "body" {
 		t.Errorf("got %+v, %q, %v", h, body, err)
 	}
 	frame := AppendReplyHeader(nil, ReplyHeader{Flags: ReplyResults, Slot: 9})

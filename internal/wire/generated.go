@@ -102,30 +102,30 @@ func PutPointers[T any](e *Encoder, v []*T, put Put[T]) {
 	}
 }
 
-// FieldStruct writes a field that is a struct; FieldPointer, FieldSlice and FieldPointers write the others.
+// FieldStruct writes a field that is a struct, of which a positional one may be a field only of another; FieldPointer, FieldSlice and FieldPointers write the others.
 func FieldStruct[T any](f *FieldWriter, key string, v *T, put Put[T]) {
 	start := len(f.e.buf)
 	put(f.key(key), v)
-	if e := f.e; e.Err == nil && len(e.buf) == start+len(key)+1 { // an empty map: it is zero
+	if e := f.e; key != "" && e.Err == nil && len(e.buf) == start+len(key)+1 { // an empty map: it is zero
 		e.buf = e.buf[:start]
 		f.n--
 	}
 }
 
 func FieldPointer[T any](f *FieldWriter, key string, v *T, put Put[T]) {
-	if v != nil {
+	if v != nil || key == "" {
 		writePointer(f.key(key), v, put)
 	}
 }
 
 func FieldSlice[T any](f *FieldWriter, key string, v []T, put Put[T]) {
-	if v != nil {
+	if v != nil || key == "" {
 		writeSlice(f.key(key), v, put)
 	}
 }
 
 func FieldPointers[T any](f *FieldWriter, key string, v []*T, put Put[T]) {
-	if v != nil {
+	if v != nil || key == "" {
 		writePointers(f.key(key), v, put)
 	}
 }

@@ -42,6 +42,15 @@ type visit struct {
 	shared bool   // somebody repeats it
 }
 
+// move notes that what lies behind a place of the buffer has moved on, and reports whether the visit is there.
+func (v *visit) move(behind, by int) bool {
+	if v.off <= behind {
+		return false
+	}
+	v.off += by
+	return true
+}
+
 // The first visits of a message are kept by the encoder itself until something must be looked up: most messages have no more,
 // and do without a graph.
 const earlyVisits = 3
@@ -159,7 +168,7 @@ func (g *graphWriter) find(at uintptr, n int, t reflect.Type) int {
 // slot returns where in the index a reference is, or would be.
 func (g *graphWriter) slot(at uintptr, n int, t reflect.Type) int {
 	mask := len(g.index) - 1
-	hash := (uint64(at)>>3 ^ uint64(n)<<32) * 0x9e3779b97f4a7c15 // Fibonacci hashing: the high bits are the mixed ones
+	hash := mixed(uint64(at)>>3 ^ uint64(n)<<32)
 	for i := int(hash>>40) & mask; ; i = (i + 1) & mask {
 		if g.index[i] == 0 {
 			return i
@@ -169,6 +178,9 @@ func (g *graphWriter) slot(at uintptr, n int, t reflect.Type) int {
 		}
 	}
 }
+
+// mixed returns a number of which the high bits depend on all of x, by Fibonacci hashing.
+func mixed(x uint64) uint64 { return x * 0x9e3779b97f4a7c15 }
 
 // writeBodies writes what was postponed, which may postpone more.
 func (e *Encoder) writeBodies() {

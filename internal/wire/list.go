@@ -11,16 +11,22 @@ type pointerPlan struct {
 	typ     reflect.Type
 	pointee *plan
 	size    int64 // of the pointee; pointers to what has none are not told apart
+	object  bool  // whether some may be to remote objects, which are not copied
 }
 
 func (b *planner) pointer(p *plan) {
-	pointer := &pointerPlan{typ: p.typ, pointee: b.plan(p.typ.Elem()), size: int64(p.typ.Elem().Size())}
+	pointer := &pointerPlan{typ: p.typ, pointee: b.plan(p.typ.Elem()), size: int64(p.typ.Elem().Size()), object: mayBeObject(p.typ)}
 	p.enc, p.dec = pointer.encode, pointer.decode
 }
 
 func (p *pointerPlan) encode(e *Encoder, v reflect.Value) {
 	if v.IsNil() {
 		e.null()
+		return
+	}
+	if p.object && e.isObject(v) {
+		e.failf("this %v is an exported object, which its own type would make a copy of: "+
+			"give the place the type of its remote interface, so that it travels by reference", p.typ)
 		return
 	}
 	if p.size > 0 {

@@ -193,7 +193,7 @@ func unique(key reflect.Value) bool {
 		}
 	case reflect.Struct:
 		for i := range key.NumField() {
-			if key.Type().Field(i).IsExported() && unique(key.Field(i)) {
+			if f := key.Type().Field(i); (f.IsExported() || f.Anonymous && f.Type.Kind() == reflect.Struct) && unique(key.Field(i)) {
 				return true
 			}
 		}

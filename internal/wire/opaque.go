@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding"
 	"encoding/gob"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/big"
@@ -49,7 +50,13 @@ type cborUnmarshaler interface{ UnmarshalCBOR([]byte) error }
 // marshalsItself reports whether marshaled plans a struct.
 func marshalsItself(t reflect.Type) bool {
 	return marshals[cborMarshaler, cborUnmarshaler](t) || marshals[encoding.BinaryMarshaler, encoding.BinaryUnmarshaler](t) ||
-		marshals[encoding.TextMarshaler, encoding.TextUnmarshaler](t)
+		marshals[gob.GobEncoder, gob.GobDecoder](t) || marshals[encoding.TextMarshaler, encoding.TextUnmarshaler](t) || marshalsJSONAlone(t)
+}
+
+// marshalsJSONAlone reports whether a struct marshals itself as JSON, and nothing of it would travel otherwise. Where there are
+// fields that travel, JSON is no match for them: as a rule it has no identity, and fewer types.
+func marshalsJSONAlone(t reflect.Type) bool {
+	return !travelsInPart(t) && marshals[json.Marshaler, json.Unmarshaler](t)
 }
 
 // hasUnexported reports whether a struct has state that reflection does not hand out.
@@ -69,8 +76,12 @@ func marshaled(p *plan) bool {
 		payload(p, cborMarshaler.MarshalCBOR, cborUnmarshaler.UnmarshalCBOR)
 	case marshals[encoding.BinaryMarshaler, encoding.BinaryUnmarshaler](p.typ):
 		payload(p, encoding.BinaryMarshaler.MarshalBinary, encoding.BinaryUnmarshaler.UnmarshalBinary)
+	case marshals[gob.GobEncoder, gob.GobDecoder](p.typ):
+		payload(p, gob.GobEncoder.GobEncode, gob.GobDecoder.GobDecode)
 	case marshals[encoding.TextMarshaler, encoding.TextUnmarshaler](p.typ):
 		payload(p, encoding.TextMarshaler.MarshalText, encoding.TextUnmarshaler.UnmarshalText)
+	case marshalsJSONAlone(p.typ):
+		payload(p, json.Marshaler.MarshalJSON, json.Unmarshaler.UnmarshalJSON)
 	default:
 		return false
 	}
@@ -97,7 +108,7 @@ func leavesFields(t, method reflect.Type) bool {
 		switch f := t.Field(i); {
 		case f.Anonymous && has(pointee(f.Type), method):
 			within = within || leavesFields(pointee(f.Type), method)
-		case f.IsExported() && f.Tag.Get("cbor") != "-":
+		case f.Tag.Get("cbor") != "-" && (f.IsExported() || exportedWithin(f, map[reflect.Type]bool{}) != ""):
 			others++
 		}
 	}

@@ -34,12 +34,12 @@ func TestWhatCannotTravelIsRefusedWithItsPath(t *testing.T) {
 	}
 	type base struct{ n, ID int }
 	type doc struct {
-		base
+		*base
 		Title string
 	}
 	type far struct {
 		N int
-		*doc
+		own
 	}
 	b := newBench(t)
 	for _, c := range []struct {
@@ -57,8 +57,9 @@ func TestWhatCannotTravelIsRefusedWithItsPath(t *testing.T) {
 		{within{}, "argument 2: within.L[0].In.Mu: sync.Mutex cannot travel"},
 		{numbered{}, `the cbor name of A: "one" is no number, as keyasint wants it`},
 		{doubled{}, "its fields A and B have one name"},
-		{doc{base{1, 2}, "t"}, "argument 2: doc: wire.doc cannot travel: the embedded base is not exported, so that its field ID would be lost"},
-		{&far{}, "the embedded doc is not exported, so that its field ID would be lost"},
+		{doc{&base{1, 2}, "t"}, "argument 2: doc: wire.doc cannot travel: the embedded pointer base is not exported, so that its field ID would be lost"},
+		{&far{}, "argument 2: far: wire.far cannot travel: the embedded own is not exported and marshals itself, so that it would be lost"},
+		{[]any{[]func(){nil}}, "argument 2: [0]: []func() cannot travel"},
 	} {
 		var e Encoder
 		e.Reset(b.codec, b.table, nil, "argument", nil)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -15,6 +16,20 @@ const (
 )
 
 var errNoObjects = errors.New("remote objects cannot travel in this message")
+
+// mayBeObject reports whether pointers of a type can be remote objects: the methods of those take a context first.
+func mayBeObject(t reflect.Type) bool {
+	for i := range t.NumMethod() {
+		if m := t.Method(i).Type; m.NumIn() > 1 && m.In(1) == reflect.TypeFor[context.Context]() {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Encoder) isObject(v reflect.Value) bool {
+	return e.objects != nil && v.CanInterface() && e.objects.Exported(v.Interface())
+}
 
 // remote writes the record of an object, or null.
 func (e *Encoder) remote(t Type, v any) {

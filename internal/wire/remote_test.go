@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -50,6 +51,11 @@ func (o *fakeObjects) Known(t Type, v any) (Record, bool) {
 	}
 	r, _ := o.Export(t, one)
 	return r, true
+}
+
+func (o *fakeObjects) Exported(v any) bool {
+	_, ok := v.(*thing)
+	return ok
 }
 
 func (o *fakeObjects) Home(r Record) (any, bool) { return nil, false }
@@ -158,5 +164,34 @@ func TestARecordMayGrow(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// walker is a type whose pointers may be remote objects.
+type walker struct{ Steps int }
+
+func (*walker) Walk(context.Context) error { return nil }
+
+// exporting has some objects exported.
+type exporting struct {
+	fakeObjects
+	exported map[any]bool
+}
+
+func (o *exporting) Exported(v any) bool { return o.exported[v] }
+
+func TestAnExportedObjectIsNotCopiedByItsOwnType(t *testing.T) {
+	leak.Check(t)
+	type tour struct{ By map[string][]*walker }
+	object, value := &walker{1}, &walker{2}
+	b := thingBench(t, nil)
+	b.objects = &exporting{exported: map[any]bool{object: true}}
+	_, err := b.encode(func(e *Encoder) { e.Value(tour{map[string][]*walker{"a": {value, object}}}) })
+	wantError(t, err, Marshal, `argument 1: tour.By["a"][1]: this *wire.walker is an exported object, which its own type would make a copy of`)
+	if got := roundTrip(b, tour{map[string][]*walker{"a": {value, value}}}); got.By["a"][0].Steps != 2 || got.By["a"][0] != got.By["a"][1] {
+		t.Errorf("got %+v, want the copy of what is not exported", got)
+	}
+	if got := roundTrip(b, *object); got.Steps != 1 {
+		t.Errorf("got %+v, want the copy of a struct", got)
 	}
 }

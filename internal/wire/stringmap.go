@@ -120,7 +120,7 @@ func planStringMap(p *plan) {
 
 // StringMap writes a map of strings.
 func (f *FieldWriter) StringMap(key string, m map[string]string) {
-	if m != nil {
+	if m != nil || key == "" {
 		f.key(key).stringMap(m)
 	}
 }

@@ -35,8 +35,8 @@ func (b *planner) structure(p *plan) {
 	if closed && marshaled(p) {
 		return
 	}
-	if closed && !hasExported(p.typ) {
-		p.refuse(fmt.Errorf("%v cannot travel: it has no exported field and no MarshalCBOR, MarshalBinary or MarshalText", p.typ))
+	if closed && !travelsInPart(p.typ) {
+		p.refuse(fmt.Errorf("%v cannot travel: it has no exported field, and no methods that marshal it", p.typ))
 		return
 	}
 	s := &structPlan{typ: p.typ, byKey: map[string]int{}}
@@ -62,9 +62,10 @@ func (s *structPlan) partial() bool {
 	return len(s.fields) < s.typ.NumField() || slices.ContainsFunc(s.fields, func(f field) bool { return f.omitEmpty || f.plan.partial })
 }
 
-func hasExported(t reflect.Type) bool {
+// travelsInPart reports whether a struct has a field that may travel.
+func travelsInPart(t reflect.Type) bool {
 	for i := range t.NumField() {
-		if t.Field(i).IsExported() {
+		if f := t.Field(i); f.IsExported() || exportedWithin(f, map[reflect.Type]bool{}) != "" {
 			return true
 		}
 	}
@@ -107,11 +108,17 @@ func (b *planner) field(t reflect.Type, f reflect.StructField) (planned field, t
 	case tag.skip:
 		return field{}, false, nil
 	case !f.IsExported():
-		if lost := exportedWithin(f, map[reflect.Type]bool{}); lost != "" {
-			err = fmt.Errorf("%v cannot travel: the embedded %s is not exported, so that its field %s would be lost", t, f.Name, lost)
+		lost := exportedWithin(f, map[reflect.Type]bool{})
+		switch {
+		case lost == "":
+			return field{}, false, nil
+		case f.Type.Kind() == reflect.Pointer:
+			return field{}, false, fmt.Errorf("%v cannot travel: the embedded pointer %s is not exported, so that its field %s would be lost", t, f.Name, lost)
+		case opaque(f.Type):
+			return field{}, false, fmt.Errorf("%v cannot travel: the embedded %s is not exported and marshals itself, so that it would be lost", t, f.Name)
 		}
-		return field{}, false, err
-	case !utf8.ValidString(tag.name):
+	}
+	if !utf8.ValidString(tag.name) {
 		return field{}, false, fmt.Errorf("%v cannot travel: the cbor name of %s is not UTF-8", t, f.Name)
 	}
 	planned = field{name: f.Name, plan: b.plan(f.Type)}

@@ -24,6 +24,8 @@ type Objects interface {
 	// Known returns the record of v, a stub or an object that is exported already, whatever the interface; false for any
 	// other value. The type is one of the table's remote interfaces, no matter which.
 	Known(t Type, v any) (Record, bool)
+	// Exported reports whether v is an object of this process that is exported already.
+	Exported(v any) bool
 	// Home returns the object that r stands for if it is one of this process.
 	Home(r Record) (any, bool)
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"math"
 	"math/big"
@@ -562,8 +563,70 @@ func TestTheMarshalerOfAnEmbeddedFieldDoesNotSwallowTheOthers(t *testing.T) {
 	if got := roundTrip(newBench(t), own{at, "t", 0}); got.Title != "own t" {
 		t.Errorf("a struct with methods of its own: got %+v", got)
 	}
-	_, err := newBench(t).encode(func(e *Encoder) { e.Value(twice{stamp{at, "t"}, 0}) })
-	wantError(t, err, Marshal)
+	keeps(t, twice{stamp{at, "t"}, 0}, twice{})
+}
+
+// gobbed, texted and jsoned have no exported fields; each marshals itself in ways of which one counts.
+type (
+	gobbed struct{ n int }
+	jsoned struct{ n int }
+	shown  struct { // JSON does not count where fields travel
+		Shown  int
+		hidden int
+	}
+)
+
+func (g gobbed) GobEncode() ([]byte, error)    { return []byte{byte(g.n)}, nil }
+func (g *gobbed) GobDecode(b []byte) error     { g.n = int(b[0]); return nil }
+func (gobbed) MarshalText() ([]byte, error)    { return nil, errors.New("the text loses something") }
+func (*gobbed) UnmarshalText(b []byte) error   { return nil }
+func (j jsoned) MarshalJSON() ([]byte, error)  { return json.Marshal(j.n) }
+func (j *jsoned) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &j.n) }
+func (s shown) MarshalJSON() ([]byte, error)   { return []byte("{}"), nil }
+func (s *shown) UnmarshalJSON(b []byte) error  { return nil }
+
+func TestWhatMarshalsItselfForGobOrJSONTravels(t *testing.T) {
+	leak.Check(t)
+	keeps(t, gobbed{5}, gobbed{})
+	keeps(t, jsoned{-7}, jsoned{})
+	keeps(t, []any{map[string]*jsoned{"a": {1}}, []gobbed{{2}}}[0].(map[string]*jsoned))
+	if got := roundTrip(newBench(t), shown{1, 2}); got != (shown{1, 0}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+type (
+	hidden struct {
+		ID   int
+		Self *embedding
+		Tags map[string]string
+		note string
+	}
+	deeper    struct{ hidden }
+	embedding struct {
+		deeper
+		Name string
+	}
+)
+
+func TestAnEmbeddedStructThatIsNotExportedTravels(t *testing.T) {
+	leak.Check(t)
+	v := &embedding{Name: "n"}
+	v.ID, v.Self, v.Tags, v.note = 7, v, map[string]string{"a": "b"}, "stays"
+	got := roundTrip(newBench(t), v)
+	if got.ID != 7 || got.Self != got || got.Tags["a"] != "b" || got.note != "" || got.Name != "n" {
+		t.Errorf("got %+v", got)
+	}
+	keeps(t, embedding{}, embedding{Name: "n"})
+	type bare struct{ ID int }
+	type stands struct{ bare }
+	keeps(t, map[stands]int{{bare{1}}: 1, {bare{2}}: 2})
+	type held struct{ P *int }
+	type key struct{ held }
+	one, two := 1, 1
+	if got := roundTrip(newBench(t), map[key]int{{held{&one}}: 1, {held{&two}}: 2}); len(got) != 2 {
+		t.Errorf("keys that differ by what a pointer in an embedded struct leads to: got %v", got)
+	}
 }
 
 func TestValueNeedsATypeAndAPointer(t *testing.T) {

@@ -9,6 +9,10 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteBank describes Bank to the runtime: Lookup takes it, and RemoteBank.Of(impl) is what Bind takes.
 var RemoteBank = &skeleton.Interface[Bank]{
 	Path: "github.com/rmigo/rmigo/examples/bank/bank.Bank",
@@ -27,12 +31,15 @@ const (
 	bankOwners  uint64 = 0x45a09503903245f3
 )
 
+// bankStub calls Bank in another process, bankSkeleton serves it in this one.
 type (
 	bankRef      = stub.Ref
 	bankStub     struct{ bankRef }
 	bankSkeleton struct{}
 )
 
+// Account returns the owner's account; ErrNoAccount if there is none. It is the same object at every call: clients may
+// compare accounts with ==.
 func (s bankStub) Account(ctx context.Context, owner string) (result Account, err error) {
 	call := s.bankRef.Call(ctx, bankAccount)
 	call.Args.String(owner)
@@ -41,6 +48,7 @@ func (s bankStub) Account(ctx context.Context, owner string) (result Account, er
 	return result, call.Finish()
 }
 
+// Open opens an account with nothing in it; ErrAccountExists if the owner has one already.
 func (s bankStub) Open(ctx context.Context, owner string) (result Account, err error) {
 	call := s.bankRef.Call(ctx, bankOpen)
 	call.Args.String(owner)
@@ -49,6 +57,7 @@ func (s bankStub) Open(ctx context.Context, owner string) (result Account, err e
 	return result, call.Finish()
 }
 
+// Owners lists who has an account, sorted.
 func (s bankStub) Owners(ctx context.Context) (result []string, err error) {
 	call := s.bankRef.Call(ctx, bankOwners)
 	call.Invoke()
@@ -113,12 +122,14 @@ const (
 	accountWithdraw uint64 = 0x553e53fc558bc271
 )
 
+// accountStub calls Account in another process, accountSkeleton serves it in this one.
 type (
 	accountRef      = stub.Ref
 	accountStub     struct{ accountRef }
 	accountSkeleton struct{}
 )
 
+// Audit has the account's entries examined, and returns them. It takes as long as the auditor does: give it a deadline.
 func (s accountStub) Audit(ctx context.Context) (result Statement, err error) {
 	call := s.accountRef.Call(ctx, accountAudit)
 	call.Invoke()
@@ -126,6 +137,7 @@ func (s accountStub) Audit(ctx context.Context) (result Statement, err error) {
 	return result, call.Finish()
 }
 
+// Balance returns what is there.
 func (s accountStub) Balance(ctx context.Context) (result int64, err error) {
 	call := s.accountRef.Call(ctx, accountBalance)
 	call.Invoke()
@@ -133,6 +145,7 @@ func (s accountStub) Balance(ctx context.Context) (result int64, err error) {
 	return result, call.Finish()
 }
 
+// Deposit adds cents, which must be more than zero (ErrAmount), and returns the balance after it.
 func (s accountStub) Deposit(ctx context.Context, cents int64) (balance int64, err error) {
 	call := s.accountRef.Call(ctx, accountDeposit)
 	call.Args.Int64(cents)
@@ -141,6 +154,7 @@ func (s accountStub) Deposit(ctx context.Context, cents int64) (balance int64, e
 	return balance, call.Finish()
 }
 
+// Watch tells the listener of changes from now on, until the subscription is stopped or the listener fails.
 func (s accountStub) Watch(ctx context.Context, l Listener) (result Subscription, err error) {
 	call := s.accountRef.Call(ctx, accountWatch)
 	RemoteListener.Put(&call.Args, l)
@@ -149,6 +163,8 @@ func (s accountStub) Watch(ctx context.Context, l Listener) (result Subscription
 	return result, call.Finish()
 }
 
+// Withdraw takes cents, which must be more than zero (ErrAmount), and returns the balance after it. If there are not so
+// many, nothing is taken and the error is a *FundsError.
 func (s accountStub) Withdraw(ctx context.Context, cents int64) (balance int64, err error) {
 	call := s.accountRef.Call(ctx, accountWithdraw)
 	call.Args.Int64(cents)
@@ -221,12 +237,15 @@ var RemoteListener = &skeleton.Interface[Listener]{
 
 const listenerChanged uint64 = 0x4d5f0fa30c2027d2
 
+// listenerStub calls Listener in another process, listenerSkeleton serves it in this one.
 type (
 	listenerRef      = stub.Ref
 	listenerStub     struct{ listenerRef }
 	listenerSkeleton struct{}
 )
 
+// Changed is called after a change, once at a time. Changes that happen during a call are told together by the next one.
+// An error ends the subscription.
 func (s listenerStub) Changed(ctx context.Context, c Change) error {
 	call := s.listenerRef.Call(ctx, listenerChanged)
 	putChange(call.Args.BeginStruct(), &c)
@@ -268,12 +287,14 @@ const (
 	subscriptionStop     uint64 = 0x25bc8625032795f0
 )
 
+// subscriptionStub calls Subscription in another process, subscriptionSkeleton serves it in this one.
 type (
 	subscriptionRef      = stub.Ref
 	subscriptionStub     struct{ subscriptionRef }
 	subscriptionSkeleton struct{}
 )
 
+// Listener returns who is told. In the process that passed the listener, that is the listener itself and no stub of it.
 func (s subscriptionStub) Listener(ctx context.Context) (result Listener, err error) {
 	call := s.subscriptionRef.Call(ctx, subscriptionListener)
 	call.Invoke()
@@ -281,6 +302,8 @@ func (s subscriptionStub) Listener(ctx context.Context) (result Listener, err er
 	return result, call.Finish()
 }
 
+// Stop ends the subscription, and the context of a call to the listener that is under way. Once it has returned nil, no
+// call begins. Stopping twice is harmless.
 func (s subscriptionStub) Stop(ctx context.Context) error {
 	call := s.subscriptionRef.Call(ctx, subscriptionStop)
 	call.Invoke()

@@ -9,6 +9,10 @@ import (
 	"github.com/rmigo/rmigo/stub"
 )
 
+// Where the compiler does not know this name, another version of rmigen wrote the file than the module's own: run that again, as
+// go run github.com/rmigo/rmigo/cmd/rmigen does.
+const _ = skeleton.Format1ElseRunRmigenAgain
+
 // RemoteGreeter describes Greeter to the runtime: Lookup takes it, and RemoteGreeter.Of(impl) is what Bind takes.
 var RemoteGreeter = &skeleton.Interface[Greeter]{
 	Path: "github.com/rmigo/rmigo/examples/hello/hello.Greeter",
@@ -21,6 +25,7 @@ var RemoteGreeter = &skeleton.Interface[Greeter]{
 
 const greeterGreet uint64 = 0x06804e94cade1a70
 
+// greeterStub calls Greeter in another process, greeterSkeleton serves it in this one.
 type (
 	greeterRef      = stub.Ref
 	greeterStub     struct{ greeterRef }

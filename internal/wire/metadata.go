@@ -1,0 +1,120 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Metadata is what a CALL carries beside its arguments, by key: its map of extensions. No key is in both.
+type Metadata struct {
+	Own   map[string]string // for the method called
+	Chain map[string]string // for all calls that are made on its behalf as well
+}
+
+// The extensions of a CALL.
+const (
+	extOwn   = "meta"
+	extChain = "chain"
+)
+
+// AppendMetadata appends the map of extensions that holds m, nothing where m is empty.
+func AppendMetadata(buf []byte, m Metadata) []byte {
+	parts := uint64(0)
+	for _, pairs := range []map[string]string{m.Own, m.Chain} {
+		if len(pairs) > 0 {
+			parts++
+		}
+	}
+	if parts == 0 {
+		return buf
+	}
+	buf = appendHead(buf, majorMap, parts)
+	buf = appendPairs(buf, extOwn, m.Own)
+	return appendPairs(buf, extChain, m.Chain)
+}
+
+func appendPairs(buf []byte, name string, pairs map[string]string) []byte {
+	if len(pairs) == 0 {
+		return buf
+	}
+	buf = appendText(buf, name)
+	buf = appendHead(buf, majorMap, uint64(len(pairs)))
+	keys := slices.SortedFunc(maps.Keys(pairs), func(a, b string) int {
+		return bytes.Compare(appendText(nil, a), appendText(nil, b))
+	})
+	for _, key := range keys {
+		buf = appendText(buf, key)
+		buf = appendText(buf, pairs[key])
+	}
+	return buf
+}
+
+func appendText(buf []byte, s string) []byte {
+	return append(appendHead(buf, majorText, uint64(len(s))), s...)
+}
+
+// ErrMetadata is metadata beyond the limit that ReadMetadata was given.
+var ErrMetadata = errors.New("metadata beyond the limit")
+
+// ReadMetadata reads the extensions of a CALL, which ParseCall has found well-formed, and passes over what it does not know. Metadata
+// of more than limit bytes, keys and values counted, is ErrMetadata, and is not kept; any other error is a *FrameError.
+func ReadMetadata(extensions []byte, limit int) (m Metadata, err error) {
+	d := Decoder{codec: NewCodec(Limits{}), data: extensions}
+	n := d.length(majorMap, "a map of extensions")
+	for i := 0; i < n && d.Err == nil; i++ {
+		if d.peek()>>5 != majorText {
+			d.skip()
+			d.skip()
+			continue
+		}
+		switch name := d.text("an extension's name"); string(name) {
+		case extOwn:
+			m.Own, limit = d.pairs(m.Own, limit)
+		case extChain:
+			m.Chain, limit = d.pairs(m.Chain, limit)
+		default:
+			d.skip()
+		}
+	}
+	for key := range m.Own {
+		if _, twice := m.Chain[key]; twice {
+			d.failf("the key %q is in both", key)
+		}
+	}
+	switch {
+	case errors.Is(d.Err, ErrMetadata):
+		return Metadata{}, ErrMetadata
+	case d.Err != nil:
+		return Metadata{}, &FrameError{CallFrame, fmt.Sprintf("its metadata cannot be read: %v", d.Err)}
+	}
+	return m, nil
+}
+
+// pairs reads a map of texts of no more than limit bytes, and returns it with what is left of the limit.
+func (d *Decoder) pairs(there map[string]string, limit int) (map[string]string, int) {
+	if there != nil {
+		d.failf("an extension comes twice")
+	}
+	n := d.length(majorMap, "a map of texts")
+	pairs := map[string]string{}
+	for range n {
+		key := string(d.text("a key"))
+		value := d.text("a value")
+		switch _, twice := pairs[key]; {
+		case d.Err != nil:
+			return nil, 0
+		case twice:
+			d.fail(errTwice)
+		case key == "" || len(value) == 0:
+			d.failf("a key or value is empty")
+		case len(key)+len(value) > limit:
+			d.fail(ErrMetadata)
+		}
+		limit -= len(key) + len(value)
+		pairs[key] = string(value)
+	}
+	return pairs, limit
+}

@@ -1,0 +1,160 @@
+package refs
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"unicode/utf8"
+
+	"github.com/rmigo/rmigo/internal/wire"
+)
+
+// Metadata is what goes along with a call beside its arguments: short texts by key, such as a trace's id.
+type Metadata map[string]string
+
+// A pair is one value of a context's metadata, and where it goes from there. The pairs of a context are never changed.
+type pair struct {
+	value string
+	goes  reach
+}
+
+type reach uint8
+
+const (
+	nowhere    reach = iota // it came with the call that the context belongs to
+	alongCalls              // calls made with the context carry it
+	alongChain              // and so do the calls that are made on behalf of those
+)
+
+// scope is a context that calls are made with, with metadata of its own. in is the call being served that it belongs to, or nil.
+type scope struct {
+	context.Context
+	in    *callContext
+	pairs map[string]pair
+}
+
+// Value returns s itself for incomingKey, so that a call finds what it needs by one lookup.
+func (s *scope) Value(key any) any {
+	if key == (incomingKey{}) {
+		return s
+	}
+	return s.Context.Value(key)
+}
+
+// scopeOf returns the call being served that ctx belongs to, or nil, and the metadata of ctx.
+func scopeOf(ctx context.Context) (*callContext, map[string]pair) {
+	switch c := ctx.Value(incomingKey{}).(type) {
+	case *callContext:
+		return c, c.pairs
+	case *scope:
+		return c.in, c.pairs
+	}
+	return nil, nil
+}
+
+// WithMetadata returns a context with the pairs of m beside those of ctx, in place of those that have the same keys; an empty value
+// takes a pair away. Calls made with the context carry the pairs of m.
+func WithMetadata(ctx context.Context, m Metadata) context.Context {
+	in, old := scopeOf(ctx)
+	pairs := maps.Clone(old)
+	if pairs == nil {
+		pairs = map[string]pair{}
+	}
+	for key, value := range m {
+		if value == "" {
+			delete(pairs, key)
+			continue
+		}
+		pairs[key] = pair{value, max(alongCalls, pairs[key].goes)}
+	}
+	return &scope{ctx, in, pairs}
+}
+
+// Propagate returns a context whose pairs of these keys, all of its pairs where none is named, go along with calls made with it and
+// with all calls that are made on behalf of those, in whatever process.
+func Propagate(ctx context.Context, keys ...string) context.Context {
+	in, old := scopeOf(ctx)
+	pairs := maps.Clone(old)
+	if len(keys) == 0 {
+		for key, p := range pairs {
+			pairs[key] = pair{p.value, alongChain}
+		}
+	}
+	for _, key := range keys {
+		if p, there := pairs[key]; there {
+			pairs[key] = pair{p.value, alongChain}
+		}
+	}
+	return &scope{ctx, in, pairs}
+}
+
+// MetadataFrom returns the metadata of ctx, a copy: inside a method what came with the call, and what was added since.
+func MetadataFrom(ctx context.Context) Metadata {
+	_, pairs := scopeOf(ctx)
+	if len(pairs) == 0 {
+		return nil
+	}
+	m := make(Metadata, len(pairs))
+	for key, p := range pairs {
+		m[key] = p.value
+	}
+	return m
+}
+
+// carried returns the extensions of a call that is made with the pairs; nil: none.
+func carried(pairs map[string]pair, limit int) ([]byte, *Error) {
+	m := wire.Metadata{Own: map[string]string{}, Chain: map[string]string{}}
+	size := 0
+	for key, p := range pairs {
+		into := m.Own
+		switch p.goes {
+		case nowhere:
+			continue
+		case alongChain:
+			into = m.Chain
+		}
+		if key == "" || !utf8.ValidString(key) || !utf8.ValidString(p.value) {
+			return nil, &Error{Kind: ErrMarshal, NotRun: true, Err: fmt.Errorf("the metadata %q: %q is no text under a key", key, p.value)}
+		}
+		size += len(key) + len(p.value)
+		into[key] = p.value
+	}
+	if size > limit {
+		return nil, &Error{Kind: ErrLimit, NotRun: true, Err: tooMuchMetadata(limit)}
+	}
+	return wire.AppendMetadata(nil, m), nil
+}
+
+func tooMuchMetadata(limit int) error {
+	return fmt.Errorf("the call's metadata takes more than %d bytes (Limits.MetadataBytes)", limit)
+}
+
+// arrived returns the pairs of a call that came with m.
+func arrived(m wire.Metadata) map[string]pair {
+	if len(m.Own)+len(m.Chain) == 0 {
+		return nil
+	}
+	pairs := make(map[string]pair, len(m.Own)+len(m.Chain))
+	for key, value := range m.Own {
+		pairs[key] = pair{value, nowhere}
+	}
+	for key, value := range m.Chain {
+		pairs[key] = pair{value, alongChain}
+	}
+	return pairs
+}
+
+// asReceived is ctx as the method sees it: what interceptors have added is as if it had come with the call.
+func asReceived(ctx context.Context) context.Context {
+	s, ok := ctx.Value(incomingKey{}).(*scope)
+	if !ok {
+		return ctx
+	}
+	pairs := maps.Clone(s.pairs)
+	for key, p := range pairs {
+		if p.goes == alongCalls {
+			pairs[key] = pair{p.value, nowhere}
+		}
+	}
+	return &scope{ctx, s.in, pairs}
+}
