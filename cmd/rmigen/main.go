@@ -6,10 +6,10 @@
 // that they name. Beside each file that declares a marked interface it writes one that ends in _rmi.go, and it removes such
 // files of its own whose interfaces are gone. If anything is refused, every refusal is printed and nothing is written.
 //
-// Its subcommands write nothing: check names the generated files that are not up to date. A directory of such a name is
-// ./check.
+// Its subcommands write nothing: check names the generated files that are not up to date, vet finds what compiles and will hurt
+// at run time. A directory of such a name is ./check.
 //
-// The exit code is 0 when all is well, 1 when something was refused or is not up to date, and 2 when the command line is
+// The exit code is 0 when all is well, 1 when something was refused, found or not up to date, and 2 when the command line is
 // wrong.
 package main
 
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &refused):
 		fmt.Fprintln(stderr, refused)
 		return 1
-	case errors.Is(err, errOutOfDate):
+	case errors.Is(err, errOutOfDate), errors.Is(err, errFound):
 		return 1
 	case errors.Is(err, errUsage):
 		fmt.Fprintf(stderr, "rmigen: %v\nRun rmigen --help for usage.\n", err)
@@ -61,6 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 var (
 	errUsage     = errors.New("usage")
 	errOutOfDate = errors.New("not up to date") // what is not has been printed
+	errFound     = errors.New("found")          // what was has been printed
 )
 
 type flags struct{ check, stdout, verbose bool }
@@ -102,7 +103,7 @@ command line is wrong.`,
 	cmd.Flags().BoolVar(&f.check, "check", false, "the same as the subcommand check")
 	cmd.Flags().BoolVar(&f.stdout, "stdout", false, "write nothing; print what would be written")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "say what is done, and which errors lose their type")
-	cmd.AddCommand(checkCommand())
+	cmd.AddCommand(checkCommand(), vetCommand())
 	return cmd
 }
 

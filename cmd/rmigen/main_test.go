@@ -158,3 +158,33 @@ func TestVersionAndHelpAreNoErrors(t *testing.T) {
 		t.Errorf("got %q, want the exit codes among the help", stdout)
 	}
 }
+
+func TestVetPrintsWhatItFinds(t *testing.T) {
+	leak.Check(t)
+	enter(t, map[string]string{"job.go": `package p
+
+import (
+	"context"
+	"sync"
+)
+
+type Order struct {
+	mu sync.Mutex
+	ID int
+}
+
+//rmi:remote
+type Shop interface {
+	Take(ctx context.Context, o Order) error
+}
+`, "good/job.go": job, "bad/job.go": "package bad\n\n//rmi:remote\ntype Job interface{ Run() }\n"})
+	if stdout, _ := rmigen(t, 1, "vet"); !strings.HasPrefix(stdout, "job.go:9:2: ") || !strings.HasSuffix(stdout, " [mutex]\n") {
+		t.Errorf("got %q, want the mutex at its place", stdout)
+	}
+	if stdout, stderr := rmigen(t, 0, "vet", "./good"); stdout+stderr != "" {
+		t.Errorf("got output %q, want silence", stdout+stderr)
+	}
+	if _, stderr := rmigen(t, 1, "vet", "./bad"); !strings.Contains(stderr, "job.go:4:21") {
+		t.Errorf("got %q, want the refusal", stderr)
+	}
+}

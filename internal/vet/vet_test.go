@@ -1,4 +1,4 @@
-package vet
+package vet_test
 
 import (
 	"flag"
@@ -10,6 +10,7 @@ import (
 	"github.com/rmigo/rmigo/internal/gen"
 	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testmod"
+	"github.com/rmigo/rmigo/internal/vet"
 )
 
 var update = flag.Bool("update", false, "rewrite the findings in testdata")
@@ -34,9 +35,9 @@ func golden(t *testing.T) (dir string, all map[string]*testmod.Archive) {
 	return dir, all
 }
 
-func vetted(t *testing.T, dir string) []Finding {
+func vetted(t *testing.T, dir string) []vet.Finding {
 	t.Helper()
-	found, err := Run(t.Context(), gen.Options{Dir: dir, Packages: []string{"./..."}})
+	found, err := vet.Run(t.Context(), gen.Options{Dir: dir, Packages: []string{"./..."}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestEachCheckFindsWhatHurtsAndNothingElse(t *testing.T) {
 			t.Errorf("%s: run with -update and read the change\n got:\n%s\nwant:\n%s", name, got[name], a.Files[findings])
 		}
 	}
-	for _, c := range Checks() {
+	for _, c := range vet.Checks() {
 		if a := all[c.Name]; a == nil || !strings.Contains(a.Files[findings], "["+c.Name+"]") || a.Files["good.go"] == "" {
 			t.Errorf("testdata/%s.txtar is to have a good.go, and something that the check of that name finds", c.Name)
 		}
@@ -127,7 +128,7 @@ func TestWhatIsRefusedIsNotVetted(t *testing.T) {
 	leak.Check(t)
 	dir := testmod.New(t, "example.com/refused")
 	testmod.WriteFile(t, filepath.Join(dir, "job.go"), "package refused\n\n//rmi:remote\ntype Job interface{ Run() }\n")
-	if found, err := Run(t.Context(), gen.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "job.go:4:21: Job.Run: first parameter must be context.Context") {
+	if found, err := vet.Run(t.Context(), gen.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "job.go:4:21: Job.Run: first parameter must be context.Context") {
 		t.Errorf("got %v, %v; want the refusal that rmigen has", found, err)
 	}
 }
