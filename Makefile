@@ -31,7 +31,7 @@ fuzz: ## Fuzz each target for FUZZTIME (5s), decoding of values for VALUETIME (3
 	tools/fuzz.sh $(FUZZTIME) $(VALUETIME)
 
 .PHONY: lint
-lint: ## Check format, go vet (here, darwin, windows) and staticcheck
+lint: ## Check format, go vet (here, darwin, windows), staticcheck and rmigen vet
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then \
 		echo "gofmt -w is due for:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
@@ -40,6 +40,7 @@ lint: ## Check format, go vet (here, darwin, windows) and staticcheck
 	GOOS=darwin go vet ./...
 	GOOS=windows go vet ./...
 	$(staticcheck) ./...
+	go run ./cmd/rmigen vet ./...
 
 .PHONY: generate
 generate: ## Write the generated code of all packages
@@ -48,8 +49,8 @@ generate: ## Write the generated code of all packages
 
 .PHONY: generated
 generated: ## Check that the generated code is up to date
-	go run ./cmd/rmigen --check ./...
-	go -C bench tool rmigen --check ./remote ./codec ./corpus
+	go run ./cmd/rmigen check ./...
+	go -C bench tool rmigen check ./remote ./codec ./corpus
 
 .PHONY: examples
 examples: ## Run the example that needs no other terminals

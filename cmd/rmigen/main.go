@@ -6,8 +6,11 @@
 // that they name. Beside each file that declares a marked interface it writes one that ends in _rmi.go, and it removes such
 // files of its own whose interfaces are gone. If anything is refused, every refusal is printed and nothing is written.
 //
-// The exit code is 0 when all is well, 1 when something was refused or, with --check, is not up to date, and 2 when the
-// command line is wrong.
+// Its subcommands write nothing: check names the generated files that are not up to date, vet finds what compiles and will hurt
+// at run time. A directory of such a name is ./check.
+//
+// The exit code is 0 when all is well, 1 when something was refused, found or not up to date, and 2 when the command line is
+// wrong.
 package main
 
 import (
@@ -45,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &refused):
 		fmt.Fprintln(stderr, refused)
 		return 1
-	case errors.Is(err, errOutOfDate):
+	case errors.Is(err, errOutOfDate), errors.Is(err, errFound):
 		return 1
 	case errors.Is(err, errUsage):
 		fmt.Fprintf(stderr, "rmigen: %v\nRun rmigen --help for usage.\n", err)
@@ -58,6 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 var (
 	errUsage     = errors.New("usage")
 	errOutOfDate = errors.New("not up to date") // what is not has been printed
+	errFound     = errors.New("found")          // what was has been printed
 )
 
 type flags struct{ check, stdout, verbose bool }
@@ -83,11 +87,11 @@ docs/rmigen.md lists all, with those that have no effect yet.
 
 If anything is refused, every refusal is printed and nothing is written.
 
-Exit codes: 0 all is well; 1 something was refused or, with --check, is not up
-to date; 2 the command line is wrong.`,
+Exit codes: 0 all is well; 1 something was refused or is not up to date; 2 the
+command line is wrong.`,
 		Example: `  //go:generate go run github.com/rmigo/rmigo/cmd/rmigen
   rmigen ./bank
-  rmigen --check ./...`,
+  rmigen check ./...`,
 		Version:       version(),
 		Args:          arguments,
 		SilenceUsage:  true,
@@ -96,10 +100,29 @@ to date; 2 the command line is wrong.`,
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error()) })
-	cmd.Flags().BoolVar(&f.check, "check", false, "write nothing; name the files that are missing, stale or left over")
+	cmd.Flags().BoolVar(&f.check, "check", false, "the same as the subcommand check")
 	cmd.Flags().BoolVar(&f.stdout, "stdout", false, "write nothing; print what would be written")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "say what is done, and which errors lose their type")
+	cmd.AddCommand(checkCommand(), vetCommand())
 	return cmd
+}
+
+func checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [packages or directories…]",
+		Short: "Name the generated files that are missing, stale or left over",
+		Long: `check generates as rmigen does, compares with what is on disk and writes
+nothing. It prints one line for each file that differs: missing, stale, or left
+over from interfaces that are gone. The same sources give the same bytes on every
+system, so that it says the same on every machine.
+
+Exit codes: 0 all files are up to date; 1 some are not, or something was refused;
+2 the command line is wrong.`,
+		Args: arguments,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return generate(cmd, flags{check: true}, args)
+		},
+	}
 }
 
 func usage(text string) error { return fmt.Errorf("%w: %s", errUsage, text) }

@@ -13,6 +13,9 @@ var edges = []edge{
 	{"cmd/registry", "stub", "what a name is bound to is an object of any type"},
 	{"cmd/registry", "registry", "it serves the registry's implementation and calls its interface"},
 	{"cmd/rmigen", "internal/gen", "the command is flags around the generator"},
+	{"cmd/rmigen", "internal/vet", "a subcommand prints what hurts at run time"},
+	{"internal/vet", "internal/gen", "what is vetted was read by the generator"},
+	{"internal/vet", "internal/wire", "what every interface-typed value may hold is the codec's to say"},
 	{"examples/...", "rmi", "what a user imports"},
 	{"examples/...", "examples/...", "an example's programs share the interfaces they speak"},
 	{"examples/bank", "registry", "a program that serves a registry of its own makes it there"},
@@ -92,6 +95,7 @@ var generatedImports = []edge{
 // testAids are packages for tests, which therefore may import them, and nothing else may.
 var testAids = []edge{
 	{"*_test.go", "internal/leak", "a goroutine that outlives its test fails it"},
+	{"*_test.go", "internal/testmod", "modules in temporary directories, written by archives"},
 	{"*_test.go", "internal/testobj", "remote interfaces with one of each thing that can be passed"},
 }
 

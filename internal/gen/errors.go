@@ -16,6 +16,22 @@ type errorEntry struct {
 	reached reached      // what a value of the type leads to
 }
 
+// named is what the entry is on the wire.
+func (e errorEntry) named() ErrorName {
+	n := ErrorName{Path: e.obj.Pkg().Path() + "." + e.obj.Name(), Object: e.obj}
+	if _, sentinel := e.obj.(*types.Var); sentinel {
+		return n
+	}
+	n.Type = e.obj.Type()
+	if e.pointer {
+		n.Type = types.NewPointer(n.Type)
+	}
+	if e.starred {
+		n.Path = "*" + n.Path
+	}
+	return n
+}
+
 // errorsOf returns the errors that the methods of a marked interface may return: common are those that its package exports,
 // the same for all interfaces of a file; own are those that it names by //rmi:errors.
 //

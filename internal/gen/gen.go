@@ -39,7 +39,7 @@ type Options struct {
 // Generate reads the packages and returns the files that they should have, having written none. An error that is a
 // Diagnostics lists everything that was refused; any other error means that the packages could not be read.
 func Generate(ctx context.Context, opts Options) (*Plan, error) {
-	prog, err := load(ctx, opts)
+	prog, err := load(ctx, opts, false)
 	if err != nil {
 		return nil, err
 	}

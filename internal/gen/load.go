@@ -36,15 +36,18 @@ type program struct {
 	remotes map[*types.Package][]*types.Named
 	refused Diagnostics
 	notes   Diagnostics
+	bodies  bool // those of the targets are checked too, with our own output as it is
 }
 
 // A source is a package of the main module.
 type source struct {
 	listed
 	files    []*file
+	ours     []*ast.File // with bodies: what rmigen wrote
 	tests    []*ast.File // of a target, as far as they can be parsed
 	types    *types.Package
 	scopes   map[ast.Node]*types.Scope
+	info     *types.Info // with bodies, of a target
 	errs     []types.Error
 	checking bool
 	directives
@@ -79,12 +82,12 @@ func (l *listed) fromSource() bool {
 	return !l.Standard && (l.Module == nil || l.Module.Main)
 }
 
-func load(ctx context.Context, opts Options) (*program, error) {
+func load(ctx context.Context, opts Options, bodies bool) (*program, error) {
 	dir, err := filepath.Abs(opts.Dir)
 	if err != nil {
 		return nil, err
 	}
-	p := &program{dir: dir, fset: token.NewFileSet(), sources: map[string]*source{}, remotes: map[*types.Package][]*types.Named{}}
+	p := &program{dir: dir, fset: token.NewFileSet(), sources: map[string]*source{}, remotes: map[*types.Package][]*types.Named{}, bodies: bodies}
 	p.exports, p.missing = map[string]string{}, map[string]string{}
 	p.gc = importer.ForCompiler(p.fset, "gc", p.openExport)
 	packages, err := p.list(ctx, opts.Packages)
@@ -169,6 +172,7 @@ func (p *program) parse(s *source) {
 	for _, name := range slices.Concat(s.GoFiles, s.CgoFiles) {
 		path := filepath.Join(s.Dir, name)
 		if ours, err := isOurs(path); ours && err == nil {
+			p.parseOurs(s, path)
 			continue
 		}
 		syntax, err := parser.ParseFile(p.fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
@@ -184,6 +188,16 @@ func (p *program) parse(s *source) {
 		p.parseTests(s)
 	}
 	p.readDirectives(s)
+}
+
+// parseOurs reads a file that rmigen wrote, which bodies refer to.
+func (p *program) parseOurs(s *source, path string) {
+	if !p.bodies {
+		return
+	}
+	if syntax, err := parser.ParseFile(p.fset, path, nil, parser.SkipObjectResolution); err == nil {
+		s.ours = append(s.ours, syntax)
+	}
 }
 
 // parseTests reads the test files, for their names and for directives that do not belong there. Whether they are valid Go
@@ -217,7 +231,7 @@ func (p *program) check(s *source) *types.Package {
 	defer func() { s.checking = false }()
 	conf := types.Config{
 		Importer:         importing{p, s},
-		IgnoreFuncBodies: true,
+		IgnoreFuncBodies: !p.bodies || s.DepOnly,
 		FakeImportC:      true,
 		Sizes:            types.SizesFor("gc", build.Default.GOARCH),
 		Error:            func(err error) { s.errs = append(s.errs, err.(types.Error)) },
@@ -229,7 +243,12 @@ func (p *program) check(s *source) *types.Package {
 	for i, f := range s.files {
 		syntax[i] = f.syntax
 	}
+	syntax = append(syntax, s.ours...)
 	info := &types.Info{Scopes: map[ast.Node]*types.Scope{}}
+	if !conf.IgnoreFuncBodies {
+		info.Types, info.Defs, info.Uses = map[ast.Expr]types.TypeAndValue{}, map[*ast.Ident]types.Object{}, map[*ast.Ident]types.Object{}
+		info.Selections, s.info = map[*ast.SelectorExpr]*types.Selection{}, info
+	}
 	s.types, _ = conf.Check(s.ImportPath, p.fset, syntax, info) // what failed is in s.errs
 	s.scopes = info.Scopes
 	return s.types

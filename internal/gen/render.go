@@ -237,7 +237,7 @@ func (w *writer) errors(entries []errorEntry) []string {
 }
 
 func (w *writer) errorEntry(e errorEntry) string {
-	name, path := e.obj.Name(), e.obj.Pkg().Path()+"."+e.obj.Name()
+	name, path := e.obj.Name(), e.named().Path
 	if pkg := w.im.qualifier(e.obj.Pkg()); pkg != "" {
 		name = pkg + "." + name
 	}
@@ -246,9 +246,6 @@ func (w *writer) errorEntry(e errorEntry) string {
 	}
 	if e.pointer {
 		name = "*" + name
-	}
-	if e.starred {
-		path = "*" + path
 	}
 	return fmt.Sprintf("%s.ErrorType[%s](%q)", w.im.names[skeletonPath], name, path)
 }

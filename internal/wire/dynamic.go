@@ -372,9 +372,9 @@ func (t *Table) face(names []string) Type {
 // anyObject is the name of the remote interface that every object has.
 const anyObject = "*"
 
-// standardValues are in every table: the basic types, slices and pointers of them, and some of the standard library that is
+// StandardValues are in every table: the basic types, slices and pointers of them, and some of the standard library that is
 // commonly passed where anything may be.
-func standardValues() []Type {
+func StandardValues() []Type {
 	list := []Type{
 		valueType[[]any]("[]any"), valueType[map[string]any]("map[string]any"), valueType[map[any]any]("map[any]any"),
 		valueType[map[string]string]("map[string]string"), valueType[map[string]int]("map[string]int"),

@@ -112,7 +112,7 @@ func NewTable(builtin, types []Type) (*Table, error) {
 		sentinels:  map[error]Sentinel{},
 		errorTypes: map[reflect.Type]ErrorType{},
 	}
-	for _, list := range [][]Type{standardErrors(), standardValues(), builtin, types} {
+	for _, list := range [][]Type{StandardErrors(), StandardValues(), builtin, types} {
 		for _, entry := range list {
 			if err := t.add(entry); err != nil {
 				return nil, err
@@ -256,7 +256,8 @@ func (t *Table) entry(name string) Type {
 	return t.names[name]
 }
 
-func standardErrors() []Type {
+// StandardErrors are in every table: sentinels and types of the standard library.
+func StandardErrors() []Type {
 	return []Type{
 		Sentinel{"io.EOF", io.EOF},
 		Sentinel{"io.ErrUnexpectedEOF", io.ErrUnexpectedEOF},

@@ -1,0 +1,162 @@
+package gen
+
+import (
+	"context"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// A Model is what rmigen has read, for tools that judge it beyond what generating takes: the packages that were asked for, and
+// their marked interfaces, all of which have passed every check.
+type Model struct {
+	Packages []*Package  // by import path
+	Lossy    Diagnostics // exported error types that arrive without their type, and why
+	prog     *program
+}
+
+// A Package is one that the user wrote, without its tests and without what rmigen wrote.
+type Package struct {
+	Types      *types.Package
+	Files      []*ast.File
+	Info       *types.Info // nil unless bodies were read; what does not type-check is missing from it
+	Interfaces []*Remote   // in source order
+}
+
+// A Remote is a marked interface.
+type Remote struct {
+	Object  *types.TypeName
+	Path    string // its name on the wire
+	Methods []Method
+	Values  []types.Type // what its interface-typed values may hold
+	Errors  []ErrorName  // what its methods may return as itself
+}
+
+// A Method is one of a Remote's, by its name.
+type Method struct {
+	Func       *types.Func
+	Text       string // of which ID is the hash
+	ID         uint64
+	Idempotent bool
+}
+
+// An ErrorName is an error's name on the wire. Type is what travels of it; nil for a sentinel.
+type ErrorName struct {
+	Path   string
+	Object types.Object
+	Type   types.Type
+}
+
+// Read reads packages as Generate does and fails as it does, and plans nothing. With bodies, the functions of the packages are
+// type-checked too, together with the generated files as they are on disk; what fails in a body fails nothing.
+func Read(ctx context.Context, opts Options, bodies bool) (*Model, error) {
+	prog, err := load(ctx, opts, bodies)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{prog: prog}
+	if !prog.refuseCycles() {
+		for _, s := range prog.targets {
+			m.Packages = append(m.Packages, m.read(s))
+		}
+	}
+	if len(prog.refused) > 0 {
+		return nil, prog.refused.sorted()
+	}
+	m.Lossy = prog.notes.sorted()
+	return m, nil
+}
+
+func (m *Model) read(s *source) *Package {
+	p := &Package{Types: s.types, Info: s.info}
+	for _, f := range s.files {
+		p.Files = append(p.Files, f.syntax)
+	}
+	for _, i := range m.prog.interfaces(s) {
+		r := &Remote{Object: i.obj, Path: i.obj.Pkg().Path() + "." + i.obj.Name(), Values: i.values}
+		for _, method := range i.methods {
+			r.Methods = append(r.Methods, Method{method.fn, method.text, method.id, method.marks.idempotent})
+		}
+		for _, e := range slices.Concat(i.common, i.own) {
+			r.Errors = append(r.Errors, e.named())
+		}
+		p.Interfaces = append(p.Interfaces, r)
+	}
+	return p
+}
+
+// Position is where pos is, its file relative to Options.Dir.
+func (m *Model) Position(pos token.Pos) token.Position { return m.prog.position(pos) }
+
+// Owns tells whether an object is declared in the main module, so that its source can be mended.
+func (m *Model) Owns(obj types.Object) bool { return m.prog.sourceOf(obj) != nil }
+
+// IsRemote tells whether values of t travel by reference: it is a marked interface, of any module, or stub.Object.
+func (m *Model) IsRemote(t types.Type) bool {
+	n, ok := types.Unalias(t).(*types.Named)
+	return ok && m.prog.isRemote(n)
+}
+
+// IsIdempotent tells whether a method of a marked interface has the directive. One whose interface is not in the main module is
+// taken to have it: nothing is known of it.
+func (m *Model) IsIdempotent(method *types.Func) bool {
+	s := m.prog.sourceOf(method)
+	return s == nil || s.methods[method.Pos()].idempotent
+}
+
+// Marshals tells whether a struct travels by methods of its own, or as a type that the codec knows by name, rather than by its
+// fields.
+func Marshals(t types.Type) bool {
+	if n, ok := types.Unalias(t).(*types.Named); ok && isBuiltin(n) {
+		return true
+	}
+	u, ok := t.Underlying().(*types.Struct)
+	if !ok || !slices.ContainsFunc(slices.Collect(u.Fields()), func(f *types.Var) bool { return !f.Exported() && f.Name() != "_" }) {
+		return false
+	}
+	whole, _ := marshals(t, u)
+	return whole
+}
+
+// A Field is one that travels.
+type Field struct {
+	Var *types.Var
+	Key string // its encoded name; "" where fields go by position
+}
+
+// Fields returns what travels of a struct that does not marshal itself, in the order of the declaration, and whether it does by
+// position.
+func Fields(u *types.Struct) (fields []Field, positional bool) {
+	for i := range u.NumFields() {
+		f, tag := u.Field(i), reflect.StructTag(u.Tag(i)).Get("cbor")
+		name, options, _ := strings.Cut(tag, ",")
+		option := func(o string) bool { return slices.Contains(strings.Split(options, ","), o) }
+		switch {
+		case f.Name() == "_":
+			positional = positional || option("toarray")
+		case f.Exported() && tag != "-":
+			if name == "" {
+				name = f.Name()
+			}
+			fields = append(fields, Field{f, string(encodedName(name, option("keyasint")))})
+		}
+	}
+	if positional {
+		for i := range fields {
+			fields[i].Key = ""
+		}
+	}
+	return fields, positional
+}
+
+// LeftOut tells whether the user leaves field i of a struct out by its tag.
+func LeftOut(u *types.Struct, i int) bool { return leftOut(u, i) }
+
+// TypeName is the name of a type on the wire.
+func TypeName(t types.Type) string { return canonical(t) }
+
+// IsContext tells whether t is context.Context.
+func IsContext(t types.Type) bool { return isContext(t) }
