@@ -105,8 +105,9 @@ func scalar(p *plan) bool {
 		p.enc = func(e *Encoder, v reflect.Value) { e.float64(v.Float()) }
 		p.dec = func(d *Decoder, v reflect.Value) { v.SetFloat(d.float64()) }
 	case reflect.Complex64:
-		p.enc = func(e *Encoder, v reflect.Value) { e.complex64(complex64(v.Complex())) }
-		p.dec = func(d *Decoder, v reflect.Value) { v.SetComplex(complex128(d.complex64())) }
+		at := directly[complex64](p.typ)
+		p.enc = func(e *Encoder, v reflect.Value) { e.complex64(*at(addressed(v).Elem())) }
+		p.dec = func(d *Decoder, v reflect.Value) { *at(v) = d.complex64() }
 	case reflect.Complex128:
 		p.enc = func(e *Encoder, v reflect.Value) { e.complex128(v.Complex()) }
 		p.dec = func(d *Decoder, v reflect.Value) { v.SetComplex(d.complex128()) }
@@ -120,17 +121,22 @@ func scalar(p *plan) bool {
 	return true
 }
 
-// planFloat32 reads, and writes NaN, through float32 itself: the way through float64, which reflection takes, would quieten a
-// signalling one.
-func planFloat32(p *plan) {
-	plain := reflect.TypeFor[*float32]()
-	direct := p.typ == plain.Elem()
-	at := func(v reflect.Value) *float32 {
+// directly returns what gives access to values of a type, which is T or has it beneath, as a T: the way of reflection, through
+// more bits, would quieten a signalling NaN.
+func directly[T any](t reflect.Type) func(v reflect.Value) *T {
+	plain := reflect.TypeFor[*T]()
+	direct := t == plain.Elem()
+	return func(v reflect.Value) *T {
 		if v = v.Addr(); !direct {
 			v = v.Convert(plain)
 		}
-		return v.Interface().(*float32)
+		return v.Interface().(*T)
 	}
+}
+
+// planFloat32 reads, and writes NaN, directly.
+func planFloat32(p *plan) {
+	at := directly[float32](p.typ)
 	p.zero = func(v reflect.Value) bool { return math.Float64bits(v.Float()) == 0 }
 	p.enc = func(e *Encoder, v reflect.Value) {
 		if f := v.Float(); f == f {

@@ -346,6 +346,7 @@ func TestFloatsKeepEachBit(t *testing.T) {
 		}
 	}
 	type named float32
+	type pair complex64
 	for _, bits := range []uint32{0x7f800001, 0x7fc00001, 1 << 31} {
 		f := math.Float32frombits(bits)
 		if got := roundTrip(b, []float32{f}); math.Float32bits(got[0]) != bits {
@@ -353,6 +354,10 @@ func TestFloatsKeepEachBit(t *testing.T) {
 		}
 		if got := roundTrip(b, []named{named(f)}); math.Float32bits(float32(got[0])) != bits {
 			t.Errorf("a named float32: got %x, want %x", math.Float32bits(float32(got[0])), bits)
+		}
+		pairs := roundTrip(b, map[string]pair{"a": pair(complex(f, f))})
+		if got := pairs["a"]; math.Float32bits(real(got)) != bits || math.Float32bits(imag(got)) != bits {
+			t.Errorf("a named complex64: got %x, %x, want %x", math.Float32bits(real(got)), math.Float32bits(imag(got)), bits)
 		}
 	}
 	type deep struct{ P struct{ F [1]float64 } }
