@@ -5,9 +5,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
-	"reflect"
 	"slices"
-	"strings"
 )
 
 // A Model is what rmigen has read, for tools that judge it beyond what generating takes: the packages that were asked for, and
@@ -114,42 +112,36 @@ func Marshals(t types.Type) bool {
 		return true
 	}
 	u, ok := t.Underlying().(*types.Struct)
-	if !ok || !slices.ContainsFunc(slices.Collect(u.Fields()), func(f *types.Var) bool { return !f.Exported() && f.Name() != "_" }) {
+	if !ok || !closedStruct(u) {
 		return false
 	}
 	whole, _ := marshals(t, u)
-	return whole
+	return whole || !travelsInPart(u) && marshalsJSON(t, u)
 }
 
 // A Field is one that travels.
 type Field struct {
-	Var *types.Var
-	Key string // its encoded name; "" where fields go by position
+	Var       *types.Var
+	Key       string // its encoded name; "" where fields go by position
+	omitEmpty bool   // a slice or map that is left out when it is empty
 }
 
 // Fields returns what travels of a struct that does not marshal itself, in the order of the declaration, and whether it does by
 // position.
-func Fields(u *types.Struct) (fields []Field, positional bool) {
+func Fields(u *types.Struct) (fields []Field, byPosition bool) {
+	byPosition = positional(u)
 	for i := range u.NumFields() {
-		f, tag := u.Field(i), reflect.StructTag(u.Tag(i)).Get("cbor")
-		name, options, _ := strings.Cut(tag, ",")
-		option := func(o string) bool { return slices.Contains(strings.Split(options, ","), o) }
+		f := u.Field(i)
+		tag := tagOf(f, u.Tag(i))
 		switch {
-		case f.Name() == "_":
-			positional = positional || option("toarray")
-		case f.Exported() && tag != "-":
-			if name == "" {
-				name = f.Name()
-			}
-			fields = append(fields, Field{f, string(encodedName(name, option("keyasint")))})
+		case f.Name() == "_" || tag.skip || !mayTravel(f):
+		case byPosition:
+			fields = append(fields, Field{Var: f})
+		default:
+			fields = append(fields, Field{f, string(tag.key()), tag.option("omitempty") && isCollection(f.Type())})
 		}
 	}
-	if positional {
-		for i := range fields {
-			fields[i].Key = ""
-		}
-	}
-	return fields, positional
+	return fields, byPosition
 }
 
 // LeftOut tells whether the user leaves field i of a struct out by its tag.

@@ -221,7 +221,7 @@ func isPlain(t types.Type) bool {
 func (s *survey) structure(t types.Type, u *types.Struct, path string) {
 	open, closed := 0, 0
 	for f := range u.Fields() {
-		if f.Exported() || exportedWithin(f, map[types.Type]bool{}) != "" {
+		if mayTravel(f) {
 			open++
 		}
 		if !f.Exported() && f.Name() != "_" {
@@ -310,6 +310,16 @@ func embedsByField(f *types.Var) bool {
 	}
 	whole, _ := marshals(n, u)
 	return !whole || !closedStruct(u)
+}
+
+// mayTravel tells whether a field is exported, or is a struct with such fields that is embedded.
+func mayTravel(f *types.Var) bool {
+	return f.Exported() || exportedWithin(f, map[types.Type]bool{}) != ""
+}
+
+// travelsInPart tells whether a struct has a field that may travel.
+func travelsInPart(u *types.Struct) bool {
+	return slices.ContainsFunc(slices.Collect(u.Fields()), mayTravel)
 }
 
 // closedStruct tells whether a struct has unexported fields.
@@ -416,7 +426,7 @@ func marshalsBy(t types.Type, u *types.Struct, pairs [][2]string) (whole bool, e
 func leavesFields(u *types.Struct, path []int) bool {
 	for _, k := range path[:len(path)-1] {
 		for i := range u.NumFields() {
-			if f := u.Field(i); i != k && !leftOut(u, i) && (f.Exported() || exportedWithin(f, map[types.Type]bool{}) != "") {
+			if f := u.Field(i); i != k && !leftOut(u, i) && mayTravel(f) {
 				return true
 			}
 		}

@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"go/types"
@@ -19,15 +18,8 @@ import (
 type structCode struct {
 	typ      *types.Named
 	put, get string
-	fields   []structField
+	fields   []Field
 	array    bool // it travels as an array of its fields
-}
-
-type structField struct {
-	name      string
-	key       []byte // the encoded name; none in an array
-	typ       types.Type
-	omitEmpty bool // a slice or map that is left out when it is empty
 }
 
 // chooseCodes finds the structs for which a file has functions, and names these.
@@ -50,19 +42,19 @@ func (f *file) codeFor(t types.Type, pkg *types.Package, taken func(string) bool
 	if n == nil || f.code(n) != nil {
 		return
 	}
-	fields, worth := structFields(pkg, n)
+	fields, array, worth := structFields(pkg, n)
 	if !worth {
 		return
 	}
 	name := n.Obj().Name()
 	name = string(unicode.ToUpper([]rune(name)[0])) + string([]rune(name)[1:])
-	c := &structCode{typ: n, put: "put" + name, get: "get" + name, fields: fields, array: positional(n.Underlying().(*types.Struct))}
+	c := &structCode{typ: n, put: "put" + name, get: "get" + name, fields: fields, array: array}
 	for k := 2; taken(c.put) || taken(c.get) || f.named(c.put); k++ {
 		c.put, c.get = fmt.Sprintf("put%s%d", name, k), fmt.Sprintf("get%s%d", name, k)
 	}
 	f.codes = append(f.codes, c)
 	for _, field := range fields {
-		f.codeFor(field.typ, pkg, taken)
+		f.codeFor(field.Var.Type(), pkg, taken)
 	}
 }
 
@@ -106,34 +98,21 @@ func shapeOf(t types.Type) (shape string, n *types.Named) {
 }
 
 // structFields returns what travels of a struct, in the order in which it does, and whether functions are to be made for it.
-func structFields(pkg *types.Package, n *types.Named) (fields []structField, worth bool) {
+func structFields(pkg *types.Package, n *types.Named) (fields []Field, array, worth bool) {
 	u := n.Underlying().(*types.Struct)
 	_, hidden := unnameable(pkg, n)
-	if hidden || isBuiltin(n) || mayBeObject(n) || !importsAll(pkg, n) {
-		return nil, false
+	if hidden || Marshals(n) || mayBeObject(n) || !importsAll(pkg, n) {
+		return nil, false, false
 	}
-	array := positional(u)
-	for i := range u.NumFields() {
-		f := u.Field(i)
-		tag := tagOf(f, u.Tag(i))
-		switch within := exportedWithin(f, map[types.Type]bool{}); {
-		case f.Name() == "_" || tag.skip || !f.Exported() && within == "":
-			continue
-		case !f.Exported() && f.Pkg() != pkg:
-			return nil, false
+	fields, array = Fields(u)
+	for _, f := range fields {
+		if !f.Var.Exported() && f.Var.Pkg() != pkg {
+			return nil, false, false
 		}
-		field := structField{f.Name(), tag.key(), f.Type(), tag.option("omitempty") && isCollection(f.Type())}
-		if array {
-			field.key, field.omitEmpty = nil, false
-		}
-		fields = append(fields, field)
-		worth = worth || isFast(f.Type())
+		worth = worth || isFast(f.Var.Type())
 	}
-	if whole, _ := marshals(n, u); closedStruct(u) && whole {
-		return nil, false
-	}
-	slices.SortStableFunc(fields, func(a, b structField) int { return bytes.Compare(a.key, b.key) })
-	return fields, worth
+	slices.SortStableFunc(fields, func(a, b Field) int { return strings.Compare(a.Key, b.Key) })
+	return fields, array, worth
 }
 
 // mayBeObject tells whether pointers to a type may be remote objects, by the rule of the codec, which then asks for each.
@@ -208,8 +187,8 @@ func encodedName(name string, number bool) []byte {
 }
 
 // quotedKey is an encoded name as a string literal in which the name can be read.
-func quotedKey(key []byte) string {
-	if len(key) == 0 {
+func quotedKey(key string) string {
+	if key == "" {
 		return `""`
 	}
 	head := 1
@@ -217,10 +196,10 @@ func quotedKey(key []byte) string {
 		head += 1 << (n - 24)
 	}
 	var b strings.Builder
-	for _, c := range key[:head] {
+	for _, c := range []byte(key[:head]) {
 		fmt.Fprintf(&b, `\x%02x`, c)
 	}
-	return `"` + b.String() + strconv.Quote(string(key[head:]))[1:]
+	return `"` + b.String() + strconv.Quote(key[head:])[1:]
 }
 
 // The output for the template.
@@ -238,7 +217,7 @@ func (w *writer) code(f *file, c *structCode) codeOutput {
 	for _, field := range c.fields {
 		write, read := w.codeField(f, field)
 		if field.omitEmpty {
-			write = fmt.Sprintf("if len(v.%s) > 0 {\n%s\n}", field.name, write)
+			write = fmt.Sprintf("if len(v.%s) > 0 {\n%s\n}", field.Var.Name(), write)
 		}
 		out.Writes, out.Reads = append(out.Writes, write), append(out.Reads, read)
 	}
@@ -246,20 +225,20 @@ func (w *writer) code(f *file, c *structCode) codeOutput {
 }
 
 // codeField returns the statements that write and read a field.
-func (w *writer) codeField(f *file, field structField) (write, read string) {
-	key, t := quotedKey(field.key), types.Unalias(field.typ)
+func (w *writer) codeField(f *file, field Field) (write, read string) {
+	key, name, t := quotedKey(field.Key), field.Var.Name(), types.Unalias(field.Var.Type())
 	shape, n := shapeOf(t)
-	if c := f.code(n); c != nil && !(c.array && shape == "Struct" && len(field.key) > 0) {
+	if c := f.code(n); c != nil && !(c.array && shape == "Struct" && field.Key != "") {
 		stub := w.im.names[stubPath]
 		address := ""
 		if shape == "Struct" {
 			address = "&"
 		}
-		return fmt.Sprintf("%s.Field%s(&f, %s, %sv.%s, %s)", stub, shape, key, address, field.name, c.put),
-			fmt.Sprintf("%s.Read%s(&f, %s, &v.%s, %s)", stub, shape, key, field.name, c.get)
+		return fmt.Sprintf("%s.Field%s(&f, %s, %sv.%s, %s)", stub, shape, key, address, name, c.put),
+			fmt.Sprintf("%s.Read%s(&f, %s, &v.%s, %s)", stub, shape, key, name, c.get)
 	}
 	plain := func(method string) (string, string) {
-		return fmt.Sprintf("f.%s(%s, v.%s)", method, key, field.name), fmt.Sprintf("f.%s(%s, &v.%s)", method, key, field.name)
+		return fmt.Sprintf("f.%s(%s, v.%s)", method, key, name), fmt.Sprintf("f.%s(%s, &v.%s)", method, key, name)
 	}
 	switch {
 	case isTime(t):
@@ -270,9 +249,9 @@ func (w *writer) codeField(f *file, field structField) (write, read string) {
 		return plain("StringMap")
 	}
 	if u, ok := t.Underlying().(*types.Basic); ok && isFast(t) {
-		return basicField(u, t, key, field.name)
+		return basicField(u, t, key, name)
 	}
-	return fmt.Sprintf("f.Value(%s, &v.%s)", key, field.name), fmt.Sprintf("f.Value(%s, &v.%s)", key, field.name)
+	return fmt.Sprintf("f.Value(%s, &v.%s)", key, name), fmt.Sprintf("f.Value(%s, &v.%s)", key, name)
 }
 
 func basicField(u *types.Basic, t types.Type, key, name string) (write, read string) {

@@ -111,8 +111,10 @@ func (p *pass) hidden(visit func(at site, whole types.Type, field *types.Var)) {
 		if !ok {
 			return
 		}
+		travel, _ := gen.Fields(u)
 		for i := range u.NumFields() {
-			if f := u.Field(i); !f.Exported() && f.Name() != "_" && !gen.LeftOut(u, i) {
+			f := u.Field(i)
+			if !f.Exported() && f.Name() != "_" && !gen.LeftOut(u, i) && !slices.ContainsFunc(travel, func(t gen.Field) bool { return t.Var == f }) {
 				visit(j.at(at, at.typ, f), at.typ, f)
 			}
 		}
