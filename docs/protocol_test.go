@@ -76,6 +76,12 @@ func checks() map[string]any {
 		"reply-error":          reply(wire.ReplyHeader{Flags: wire.ReplyResults | wire.ReplyError, Slot: 1}, 500, errNoFunds),
 		"reply-no-such-object": hexCheck(checkRefusal),
 		"cancel":               cancel(nil),
+		"description": value(refs.Description{
+			Interfaces: []refs.InterfaceDescription{{Name: "b.A", Methods: []refs.MethodDescription{{
+				ID: 300, Name: "Open", Signature: "Open(int) (b.A, error)", Params: []refs.Value{{Name: "n", Type: "int"}}, Results: []refs.Value{{Type: "b.A"}},
+			}}}},
+			Types: []refs.TypeDescription{{Name: "b.A", Kind: refs.KindRemote}},
+		}),
 		"cancel-extended":      cancel(extensions()),
 
 		"scalars":       hexCheck(checkScalars),

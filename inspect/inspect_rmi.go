@@ -22,6 +22,13 @@ var RemoteInspector = &skeleton.Interface[Inspector]{
 		{ID: inspectorObject, Signature: "Object(github.com/rmigo/rmigo/refs.ObjectID, time.Duration) (github.com/rmigo/rmigo/inspect.Object, error)", Idempotent: true},
 		{ID: inspectorSuspectedCycles, Signature: "SuspectedCycles(time.Duration) ([]github.com/rmigo/rmigo/inspect.Cycle, error)", Idempotent: true},
 	},
+	Docs: skeleton.Docs{
+		Text: "Inspector answers questions about the objects of its process.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Object", Params: "id held", Text: "Object tells of an object what it is and to which remote objects it refers, unless it is exported for good, runs a call, or has\nnot been held by another process for the time given: then it is zero. An error beside what was found tells what could not be\nlooked at."},
+			{Method: "SuspectedCycles", Params: "held", Text: "SuspectedCycles returns the cycles through objects of this process, asking the other processes on the way. An error beside\nthem tells what could not be looked at: processes that can not be asked, objects whose mutexes are held."},
+		},
+	},
 	Stub:    func(r stub.Ref) Inspector { return inspectorStub{r} },
 	Servant: inspectorSkeleton{},
 }

@@ -28,6 +28,7 @@ func (anything) Name() string                                { return "refs.Anyt
 func (anything) GoType() reflect.Type                        { return reflect.TypeFor[any]() }
 func (anything) MethodTable() []Method                       { return []Method{{ID: 300, Signature: "Do() error"}} }
 func (anything) TypeTable() []Type                           { return nil }
+func (anything) Documentation() Docs                         { return Docs{} }
 func (anything) Serve(context.Context, any, *Incoming) error { return nil }
 func (anything) NewStub(h *Handle) (any, error)              { return h, nil }
 func (anything) HandleOf(any) *Handle                        { return nil }

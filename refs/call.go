@@ -71,7 +71,7 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 		c.give(e)
 		return c
 	}
-	c.Args.Reset(n.codec, f.table, &c.courier, "argument", c.args[:wire.CallHeaderBytes])
+	c.Args.Reset(f.codecOf(n), f.table, &c.courier, "argument", c.args[:wire.CallHeaderBytes])
 	c.Args.Borrow(&n.buffers)
 	return c
 }
@@ -118,7 +118,7 @@ func (c *Outgoing) begin() *Error {
 // live returns the link that a call would take now, or nil.
 func (h *Handle) live() *link {
 	if h.Local() {
-		return nil
+		return h.node.home
 	}
 	if via := h.via.Load(); via != nil {
 		if l := via.usable(); l != nil {
@@ -191,8 +191,8 @@ func (c *Outgoing) give(e *Error) {
 // connect returns the link that calls on the object take. A fixed object is valid under any incarnation: where another
 // process answers at its endpoints, the call goes there.
 func (h *Handle) connect(ctx context.Context) (*link, error) {
-	if h.Local() {
-		return nil, &Error{Kind: ErrNoSuchMethod, NotRun: true, Err: errors.New("a reference to an object of this process has no stub: Narrow gives the object itself")}
+	if h.Local() && h.node.closed() {
+		return nil, &Error{Op: "connect", Kind: ErrNodeClosed, NotRun: true, Err: errors.New("this node was closed")}
 	}
 	if l := h.live(); l != nil {
 		return l, nil
@@ -437,7 +437,7 @@ func (c *Outgoing) outcome() {
 	body := c.body
 	if c.flags&wire.ReplyError != 0 {
 		var bad error
-		if c.failure, body, bad = wire.ReadError(n.codec, c.face.table, &c.courier, body); bad == nil && c.failure == nil {
+		if c.failure, body, bad = wire.ReadError(c.face.codecOf(n), c.face.table, &c.courier, body); bad == nil && c.failure == nil {
 			bad = errors.New("the reply announces an error and has none")
 		}
 		if bad != nil {
@@ -446,7 +446,7 @@ func (c *Outgoing) outcome() {
 		}
 	}
 	if c.flags&wire.ReplyResults != 0 {
-		c.Results.Reset(n.codec, c.face.table, &c.courier, "result", body)
+		c.Results.Reset(c.face.codecOf(n), c.face.table, &c.courier, "result", body)
 		c.Results.SetFilters(n.cfg.Filter, nil)
 		if c.frame != nil {
 			c.Results.Lend()

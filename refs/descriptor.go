@@ -17,6 +17,7 @@ type Descriptor interface {
 	Type                                                     // the interface's qualified name and Go type
 	MethodTable() []Method                                   // its methods
 	TypeTable() []Type                                       // what its messages may carry by name
+	Documentation() Docs                                     // what its source says of it
 	Serve(ctx context.Context, impl any, in *Incoming) error // runs the method on impl; recovers its panics
 	NewStub(h *Handle) (any, error)                          // the canonical stub of this interface on h
 	HandleOf(v any) *Handle                                  // the handle behind v if v is a stub of any interface, else nil
@@ -73,6 +74,7 @@ const AnyName = "*"
 // The methods that every object has.
 const (
 	methodInterfaces uint64 = 1 // () ([]string): the names of the object's interfaces
+	methodDescribe   uint64 = 2 // () (Description): what the object is like
 )
 
 // Face is a descriptor as one node has interned it, with what the node derives from it. Descriptors are told apart by name
@@ -81,7 +83,8 @@ type Face struct {
 	Descriptor
 	table   *wire.Table
 	methods map[uint64]*Method
-	timed   bool // some method has a timeout of its own
+	timed   bool        // some method has a timeout of its own
+	codec   *wire.Codec // of its messages; nil: the node's
 }
 
 type faceKey struct {
@@ -100,6 +103,34 @@ func (n *Node) Face(d Descriptor) (*Face, error) {
 	if f, ok := n.faces.m.Load(key); ok {
 		return f.(*Face), nil
 	}
+	f, err := NewFace(d)
+	if err != nil {
+		return nil, err
+	}
+	actual, _ := n.faces.m.LoadOrStore(key, f)
+	return actual.(*Face), nil
+}
+
+// DynamicFace returns a Face that the node does not keep, for a descriptor that is made for a call, with types among which there are
+// knots.
+func (n *Node) DynamicFace(d Descriptor, knots map[reflect.Type]reflect.Type) (*Face, error) {
+	f, err := NewFace(d)
+	if err == nil {
+		f.codec = wire.NewKnottedCodec(n.cfg.Limits.codec(), knots)
+	}
+	return f, err
+}
+
+// codecOf returns the codec of the interface's messages in the node.
+func (f *Face) codecOf(n *Node) *wire.Codec {
+	if f.codec != nil {
+		return f.codec
+	}
+	return n.codec
+}
+
+// NewFace returns a Face that no node keeps.
+func NewFace(d Descriptor) (*Face, error) {
 	if !isWord(d.Name()) {
 		return nil, fmt.Errorf("rmi: the interface name %q is longer than %d bytes or has spaces", d.Name(), maxNameBytes)
 	}
@@ -117,8 +148,7 @@ func (n *Node) Face(d Descriptor) (*Face, error) {
 	if f.table, err = wire.NewTable(builtinTypes(), entries(d)); err != nil {
 		return nil, fmt.Errorf("rmi: %s: %w", d.Name(), err)
 	}
-	actual, _ := n.faces.m.LoadOrStore(key, f)
-	return actual.(*Face), nil
+	return f, nil
 }
 
 // entries are what the messages of an interface may carry by name: its type table, and the interface itself.
@@ -146,8 +176,11 @@ func (f *Face) methodName(id uint64) string {
 	if m := f.methods[id]; m != nil {
 		return name + "." + m.Name()
 	}
-	if id == methodInterfaces {
+	switch id {
+	case methodInterfaces:
 		return name + ".(interfaces)"
+	case methodDescribe:
+		return name + ".(describe)"
 	}
 	return fmt.Sprintf("%s.(method %#x)", name, id)
 }

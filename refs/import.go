@@ -246,7 +246,7 @@ func (n *Node) Resolve(d Descriptor, r Ref) (any, error) {
 	if r.id.Process == (ProcessID{}) {
 		return nil, &Error{Op: "resolve", Kind: ErrNoSuchObject, Reason: NeverExisted, NotRun: true, Err: fmt.Errorf("the reference names no process")}
 	}
-	if r.id.Process != n.id || d.Name() == AnyName {
+	if r.id.Process != n.id || d.Name() == AnyName || n.cfg.AlwaysMarshal {
 		var keep any
 		if r.id.Process == n.id {
 			_, impl, why := n.exports.get(r.id.Object)
@@ -334,7 +334,7 @@ func (c *courier) Exported(v any) bool { return c.node.exports.find(v) != nil }
 
 // Home implements wire.Objects.
 func (c *courier) Home(rec wire.Record) (any, bool) {
-	if rec.Process != c.node.id {
+	if rec.Process != c.node.id || c.node.cfg.AlwaysMarshal {
 		return nil, false
 	}
 	_, impl, why := c.node.exports.get(rec.Object)

@@ -27,6 +27,8 @@ type Node struct {
 	cfg          config
 	codec        *wire.Codec
 	direct       *Policies // of the runtime's own calls: none
+	plain        *Face     // of its questions
+	home         *link     // to this process itself
 	collector    Collector
 	faces        faces
 	exports      exports
@@ -88,6 +90,10 @@ func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 	if n.runtimeTable, err = wire.NewTable(builtinTypes(), nil); err != nil {
 		return nil, err
 	}
+	if n.plain, err = NewFace(question{}); err != nil {
+		return nil, err
+	}
+	n.home = n.newHome()
 	a, b := newID(), newID()
 	copy(n.secret[:], slices.Concat(a[:], b[:]))
 	n.base, n.cancel = context.WithCancelCause(context.Background())
@@ -204,6 +210,7 @@ func (n *Node) Close() error {
 	for _, l := range links {
 		l.fail(closed)
 	}
+	n.home.endHome(closed)
 	n.collector.Close()
 	n.tasks.wait()
 	n.workers.close()

@@ -65,6 +65,11 @@ type Options struct {
 	// it costs nothing.
 	Outbound, Inbound []Interceptor
 
+	// AlwaysMarshal is for tests: references to this node's own objects arrive as stubs rather than as the objects themselves, and calls
+	// through them are written, served and answered as those of another process would be, without a connection. Zero: what comes home is
+	// the object.
+	AlwaysMarshal bool
+
 	// Logger receives what happens: connections at Debug, refusals at Warn, methods that panic or end their goroutine, and lost
 	// bindings, at Error.
 	// Nil: slog's default handler from level Error on.

@@ -159,7 +159,7 @@ func (s *serving) cancelIf(which func(*callContext) bool, why error) {
 // cancelCalls cancels the calls that run on an object.
 func (n *Node) cancelCalls(e *export, why error) {
 	n.mu.Lock()
-	links := n.liveLinks()
+	links := append(n.liveLinks(), n.home)
 	n.mu.Unlock()
 	for _, l := range links {
 		l.serving.cancelIf(func(c *callContext) bool { return c.export.Load() == e }, why)
@@ -329,13 +329,17 @@ func (in *Incoming) call() error {
 		return &Error{Kind: ErrNoSuchObject, Reason: why}
 	}
 	in.ctx.export.Store(e)
-	if in.Method == methodInterfaces {
+	if in.Method == methodInterfaces || in.Method == methodDescribe {
 		in.Args.Reset(n.codec, nil, &in.arrives, "argument", in.body)
 		in.startResults(nil)
 		if err := in.Begin(); err != nil {
 			return err
 		}
-		in.Results.Value(n.exports.interfaces(e))
+		if in.Method == methodDescribe {
+			in.Results.Value(*n.exports.describe(e))
+		} else {
+			in.Results.Value(n.exports.interfaces(e))
+		}
 		return nil
 	}
 	if f == nil {

@@ -26,6 +26,18 @@ var RemoteRegistry = &skeleton.Interface[Registry]{
 		{ID: registryUnbind, Signature: "Unbind(string) error"},
 		{ID: registryWithdraw, Signature: "Withdraw(string, github.com/rmigo/rmigo/stub.Object) error", Idempotent: true},
 	},
+	Docs: skeleton.Docs{
+		Text: "Registry maps names to objects. A name is any UTF-8 text without control characters, 1 to 512 bytes; slashes have no\nmeaning but to the reader.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Bind", Params: "name obj", Text: "Bind puts obj under a name that is free, or has that object already; ErrAlreadyBound otherwise."},
+			{Method: "List", Params: "prefix", Text: "List returns the names that start with prefix, sorted."},
+			{Method: "Lookup", Params: "name", Text: "Lookup returns the object under the name; ErrNotBound if there is none."},
+			{Method: "Rebind", Params: "name obj", Text: "Rebind puts obj under the name, whatever is there."},
+			{Method: "Restore", Params: "name obj age", Text: "Restore puts obj under a name that it was bound to before this registry forgot it, so long ago. A binding made since\nthen by somebody else stays: ErrAlreadyBound."},
+			{Method: "Unbind", Params: "name", Text: "Unbind frees the name; ErrNotBound if it is free."},
+			{Method: "Withdraw", Params: "name obj", Text: "Withdraw frees the name if it still leads to obj; ErrNotBound if it is free, or leads elsewhere by now."},
+		},
+	},
 	Stub:    func(r stub.Ref) Registry { return registryStub{r} },
 	Servant: registrySkeleton{},
 }

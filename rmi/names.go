@@ -42,6 +42,7 @@ func bind(ctx context.Context, n *Node, op, url string, b skeleton.Bound,
 	}
 	_, theirs := stub.Of(b.Impl())
 	remote, elsewhere := stub.Of(reg)
+	elsewhere = elsewhere && !remote.Handle().Local() // with AlwaysMarshal, the own registry is a stub too
 	if elsewhere && !theirs {
 		if err := n.refs.Findable(ctx, remote.Handle()); err != nil {
 			return naming(op, url, err)

@@ -37,6 +37,12 @@ const (
 	OrphanKeep   = refs.OrphanKeep
 )
 
+// What the source says of an interface and of its methods, for descriptions.
+type (
+	Docs       = refs.Docs
+	MethodDocs = refs.MethodDocs
+)
+
 // Descriptor is an Interface whose T does not matter.
 type Descriptor = refs.Descriptor
 
@@ -74,6 +80,7 @@ type Interface[T any] struct {
 	Serial  bool   // one call at a time is to run on an object (no effect in this version)
 	Async   bool   // an asynchronous view is wanted (no effect in this version)
 	Methods []Method
+	Docs    Docs // what its source says of it, for descriptions
 	Stub    func(stub.Ref) T
 	Servant Servant[T]
 }
@@ -122,6 +129,9 @@ func (d *Interface[T]) MethodTable() []Method { return d.Methods }
 
 // TypeTable returns what the interface's messages may carry by name.
 func (d *Interface[T]) TypeTable() []Type { return d.Servant.Types() }
+
+// Documentation returns what the source says of the interface.
+func (d *Interface[T]) Documentation() Docs { return d.Docs }
 
 // NewStub returns the canonical stub on the handle.
 func (d *Interface[T]) NewStub(h *refs.Handle) (any, error) {

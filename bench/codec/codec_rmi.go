@@ -23,6 +23,16 @@ var RemoteEcho = &skeleton.Interface[Echo]{
 		{ID: echoSmall, Signature: "Small(github.com/rmigo/rmigo/bench/codec.Small) (github.com/rmigo/rmigo/bench/codec.Small, error)"},
 		{ID: echoTree, Signature: "Tree(*github.com/rmigo/rmigo/bench/codec.Tree) (*github.com/rmigo/rmigo/bench/codec.Tree, error)"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Echo has each of them as an argument, so that rmigen writes code for it.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Graph", Params: "v"},
+			{Method: "Many", Params: "v"},
+			{Method: "Order", Params: "v"},
+			{Method: "Small", Params: "v"},
+			{Method: "Tree", Params: "v"},
+		},
+	},
 	Stub:    func(r stub.Ref) Echo { return echoStub{r} },
 	Servant: echoSkeleton{},
 }

@@ -23,6 +23,13 @@ var RemoteEcho = &skeleton.Interface[Echo]{
 		{ID: echoHTML, Signature: "HTML(*golang.org/x/net/html.Node) (*golang.org/x/net/html.Node, error)"},
 		{ID: echoYAML, Signature: "YAML(*gopkg.in/yaml.v3.Node) (*gopkg.in/yaml.v3.Node, error)"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Echo returns what it is given.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "HTML", Params: "n"},
+			{Method: "YAML", Params: "n"},
+		},
+	},
 	Stub:    func(r stub.Ref) Echo { return echoStub{r} },
 	Servant: echoSkeleton{},
 }
@@ -87,6 +94,13 @@ var RemoteTrees = &skeleton.Interface[Trees]{
 	Methods: []skeleton.Method{
 		{ID: treesFiles, Signature: "Files([]*go/ast.File) ([]*go/ast.File, error)"},
 		{ID: treesNode, Signature: "Node(go/ast.Node) (go/ast.Node, error)"},
+	},
+	Docs: skeleton.Docs{
+		Text: "Trees returns what it is given.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Files", Params: "files"},
+			{Method: "Node", Params: "n"},
+		},
 	},
 	Stub:    func(r stub.Ref) Trees { return treesStub{r} },
 	Servant: treesSkeleton{},

@@ -27,6 +27,17 @@ var RemoteService = &skeleton.Interface[Service]{
 		{ID: serviceSmall, Signature: "Small(github.com/rmigo/rmigo/bench/payload.Small) (github.com/rmigo/rmigo/bench/payload.Small, error)"},
 		{ID: serviceTree, Signature: "Tree(*github.com/rmigo/rmigo/bench/payload.Node) (*github.com/rmigo/rmigo/bench/payload.Node, error)"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Service has one method for each kind of call.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Bytes", Params: "b"},
+			{Method: "Callback", Params: "l n"},
+			{Method: "Many", Params: "n"},
+			{Method: "Order", Params: "o"},
+			{Method: "Small", Params: "s"},
+			{Method: "Tree", Params: "n"},
+		},
+	},
 	Stub:    func(r stub.Ref) Service { return serviceStub{r} },
 	Servant: serviceSkeleton{},
 }
@@ -202,6 +213,12 @@ var RemoteListener = &skeleton.Interface[Listener]{
 	Methods: []skeleton.Method{
 		{ID: listenerHeard, Signature: "Heard(int64) (int64, error)"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Listener is called while a call is under way.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Heard", Params: "n"},
+		},
+	},
 	Stub:    func(r stub.Ref) Listener { return listenerStub{r} },
 	Servant: listenerSkeleton{},
 }
@@ -245,6 +262,12 @@ var RemoteCounter = &skeleton.Interface[Counter]{
 	Path: "github.com/rmigo/rmigo/bench/remote.Counter",
 	Methods: []skeleton.Method{
 		{ID: counterAdd, Signature: "Add(int64) (int64, error)"},
+	},
+	Docs: skeleton.Docs{
+		Text: "Counter is a small object with a state.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Add", Params: "n"},
+		},
 	},
 	Stub:    func(r stub.Ref) Counter { return counterStub{r} },
 	Servant: counterSkeleton{},

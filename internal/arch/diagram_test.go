@@ -25,6 +25,7 @@ var edges = []edge{
 	{"rmi", "registry", "Bind and Lookup speak to a registry, and keep bindings alive"},
 	{"rmi", "gc", "a node is given its collector"},
 	{"rmi", "inspect", "a node answers what its objects refer to"},
+	{"rmi", "internal/dynamic", "Invoke calls what it has no generated code for"},
 	{"rmi", "skeleton", "Export and Lookup take an interface's descriptor"},
 	{"rmi", "stub", "a remote object without a type is a stub"},
 	{"rmi", "refs", "Node wraps the node of the remote reference layer"},
@@ -35,6 +36,11 @@ var edges = []edge{
 	{"inspect", "refs", "what refers to an object, and to which, is told by references"},
 	{"inspect", "stub", "what an object refers to are stubs"},
 	{"gc", "refs", "it implements the collector that the remote reference layer asks for"},
+
+	{"internal/dynamic", "skeleton", "any remote object has a descriptor"},
+	{"internal/dynamic", "stub", "remote objects among natural values are stub.Object"},
+	{"internal/dynamic", "refs", "it reads descriptions and writes arguments"},
+	{"internal/dynamic", "internal/wire", "types that mention themselves need the codec's help"},
 
 	// serving and calling
 	{"skeleton", "stub", "a descriptor makes stubs"},
@@ -70,6 +76,7 @@ var linked = []edge{
 	{"rmi", "registry", "the registry's interface and its embedded implementation"},
 	{"rmi", "gc", "the collector"},
 	{"rmi", "inspect", "the inspector"},
+	{"rmi", "internal/dynamic", "calls without generated code"},
 	{"rmi", "skeleton", "dispatch"},
 	{"rmi", "stub", "calls"},
 	{"rmi", "refs", "the remote reference layer"},

@@ -112,6 +112,7 @@ type (
 		Serial, Async          bool
 		Methods                []methodOutput
 		Types                  string
+		Docs                   string // "" where there is nothing to say
 	}
 	methodOutput struct {
 		Name, Constant, ID, Signature string
@@ -162,6 +163,7 @@ func (w *writer) iface(i *iface) interfaceOutput {
 		Serial:     i.mark.serial,
 		Async:      i.mark.async,
 		Types:      w.types(i),
+		Docs:       w.docs(i),
 	}
 	for _, m := range i.methods {
 		out.Methods = append(out.Methods, w.method(m))

@@ -19,6 +19,9 @@ var RemoteToken = &skeleton.Interface[Token]{
 	Methods: []skeleton.Method{
 		{ID: tokenNumber, Signature: "Number() (uint64, error)"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Token is an object that its number tells from all others.",
+	},
 	Stub:    func(r stub.Ref) Token { return tokenStub{r} },
 	Servant: tokenSkeleton{},
 }
@@ -66,6 +69,17 @@ var RemoteDepot = &skeleton.Interface[Depot]{
 		{ID: depotHandOn, Signature: "HandOn(uint64, github.com/rmigo/rmigo/internal/testobj.Depot) error"},
 		{ID: depotSwap, Signature: "Swap([]github.com/rmigo/rmigo/internal/testobj.Ticket, []uint64) ([]github.com/rmigo/rmigo/internal/testobj.Ticket, error)"},
 		{ID: depotTake, Signature: "Take(uint64, int64, github.com/rmigo/rmigo/internal/testobj.Token) error"},
+	},
+	Docs: skeleton.Docs{
+		Text: "Depot keeps tokens and moves them about, in every way in which a reference can travel.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Borrow", Params: "t", Text: "Borrow calls a token back, and forgets it."},
+			{Method: "Fetch", Params: "number from", Results: "since t", Text: "Fetch returns a token that a third depot gives."},
+			{Method: "Give", Params: "number", Results: "since t", Text: "Give returns a token as a result."},
+			{Method: "HandOn", Params: "number to", Text: "HandOn passes a token to a third depot."},
+			{Method: "Swap", Params: "in out", Text: "Swap keeps what is inside a value, and returns another one with the tokens of the given numbers."},
+			{Method: "Take", Params: "number since t", Text: "Take keeps an argument."},
+		},
 	},
 	Stub:    func(r stub.Ref) Depot { return depotStub{r} },
 	Servant: depotSkeleton{},

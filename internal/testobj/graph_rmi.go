@@ -23,6 +23,14 @@ var RemoteGrapher = &skeleton.Interface[Grapher]{
 		{ID: grapherPair, Signature: "Pair(*github.com/rmigo/rmigo/internal/testobj.Knot, *github.com/rmigo/rmigo/internal/testobj.Knot) (*github.com/rmigo/rmigo/internal/testobj.Knot, *github.com/rmigo/rmigo/internal/testobj.Knot, error)"},
 		{ID: grapherSlices, Signature: "Slices([]uint8, []uint8) ([]uint8, []uint8, error)"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Grapher echoes values of every shape.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Any", Params: "v"},
+			{Method: "Pair", Params: "a b", Results: "c d"},
+			{Method: "Slices", Params: "a b", Results: "c d"},
+		},
+	},
 	Stub:    func(r stub.Ref) Grapher { return grapherStub{r} },
 	Servant: grapherSkeleton{},
 }

@@ -21,6 +21,12 @@ var RemotePatient = &skeleton.Interface[Patient]{
 		{ID: patientBriefly, Signature: "Briefly() error", Timeout: 30 * time.Second},
 		{ID: patientLong, Signature: "Long() error"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Patient waits until its callers give up.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Briefly", Text: "Briefly has a timeout of its own."},
+		},
+	},
 	Stub:    func(r stub.Ref) Patient { return patientStub{r} },
 	Servant: patientSkeleton{},
 }

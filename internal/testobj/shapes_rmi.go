@@ -21,6 +21,14 @@ var RemoteShaper = &skeleton.Interface[Shaper]{
 		{ID: shaperPoints, Signature: "Points([]github.com/rmigo/rmigo/internal/testobj.Point, github.com/rmigo/rmigo/internal/testobj.Point) ([]*github.com/rmigo/rmigo/internal/testobj.Point, error)"},
 		{ID: shaperShapes, Signature: "Shapes(*github.com/rmigo/rmigo/internal/testobj.Shapes) (*github.com/rmigo/rmigo/internal/testobj.Shapes, error)"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Shaper echoes structs of every form that generated code writes.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Boxes", Params: "b"},
+			{Method: "Points", Params: "list p"},
+			{Method: "Shapes", Params: "v"},
+		},
+	},
 	Stub:    func(r stub.Ref) Shaper { return shaperStub{r} },
 	Servant: shaperSkeleton{},
 }

@@ -33,6 +33,23 @@ var RemoteService = &skeleton.Interface[Service]{
 		{ID: serviceTellAll, Signature: "TellAll(string, []github.com/rmigo/rmigo/internal/testobj.Listener) error"},
 		{ID: serviceWhy, Signature: "Why(error) (error, error)"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Service is what the tests serve.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Add", Params: "a b", Results: "sum"},
+			{Method: "Bytes", Params: "b"},
+			{Method: "Echo", Params: "item"},
+			{Method: "Fail", Params: "how"},
+			{Method: "Join", Params: "sep parts"},
+			{Method: "Object", Params: "o"},
+			{Method: "Recurse", Params: "other depth"},
+			{Method: "Remember", Params: "l"},
+			{Method: "Same", Params: "s"},
+			{Method: "Tell", Params: "l text"},
+			{Method: "TellAll", Params: "text all"},
+			{Method: "Why", Params: "cause"},
+		},
+	},
 	Stub:    func(r stub.Ref) Service { return serviceStub{r} },
 	Servant: serviceSkeleton{},
 }
@@ -331,6 +348,12 @@ var RemoteListener = &skeleton.Interface[Listener]{
 	Methods: []skeleton.Method{
 		{ID: listenerHear, Signature: "Hear(string) (string, error)"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Listener is called back.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Hear", Params: "text"},
+		},
+	},
 	Stub:    func(r stub.Ref) Listener { return listenerStub{r} },
 	Servant: listenerSkeleton{},
 }
@@ -377,6 +400,13 @@ var RemoteParty = &skeleton.Interface[Party]{
 	Methods: []skeleton.Method{
 		{ID: partyMake, Signature: "Make(int) ([]github.com/rmigo/rmigo/internal/testobj.Listener, error)"},
 		{ID: partyPass, Signature: "Pass(github.com/rmigo/rmigo/internal/testobj.Listener, string, int) error"},
+	},
+	Docs: skeleton.Docs{
+		Text: "Party is what a process has for others in tests of references that travel.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Make", Params: "n"},
+			{Method: "Pass", Params: "l name hops"},
+		},
 	},
 	Stub:    func(r stub.Ref) Party { return partyStub{r} },
 	Servant: partySkeleton{},
@@ -446,6 +476,9 @@ var RemoteSpare = &skeleton.Interface[Spare]{
 	Path: "github.com/rmigo/rmigo/internal/testobj.Spare",
 	Methods: []skeleton.Method{
 		{ID: spareNothing, Signature: "Nothing() error"},
+	},
+	Docs: skeleton.Docs{
+		Text: "Spare is an interface that the tests' objects do not have.",
 	},
 	Stub:    func(r stub.Ref) Spare { return spareStub{r} },
 	Servant: spareSkeleton{},

@@ -58,6 +58,7 @@ type Codec struct {
 	limits Limits
 	plans  sync.Map  // reflect.Type → *plan; grows with the program's types, never with what peers send
 	graphs sync.Pool // of *graphWriter
+	knots  map[reflect.Type]reflect.Type
 }
 
 // NewCodec returns a codec with the given limits, defaults filled in.

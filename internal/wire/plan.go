@@ -45,6 +45,10 @@ func (b *planner) plan(t reflect.Type) *plan {
 		p.zero = zeroBits
 	}
 	b.made[t] = p
+	if real, ok := b.codec.knots[t]; ok {
+		b.knot(p, real)
+		return p
+	}
 	if !builtin(p) && !scalar(p) {
 		b.compose(p)
 	}

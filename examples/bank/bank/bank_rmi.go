@@ -21,6 +21,14 @@ var RemoteBank = &skeleton.Interface[Bank]{
 		{ID: bankOpen, Signature: "Open(string) (github.com/rmigo/rmigo/examples/bank/bank.Account, error)"},
 		{ID: bankOwners, Signature: "Owners() ([]string, error)", Idempotent: true},
 	},
+	Docs: skeleton.Docs{
+		Text: "Bank gives access to accounts by their owners' names. All amounts of this package are in cents.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Account", Params: "owner", Text: "Account returns the owner's account; ErrNoAccount if there is none. It is the same object at every call: clients may\ncompare accounts with ==."},
+			{Method: "Open", Params: "owner", Text: "Open opens an account with nothing in it; ErrAccountExists if the owner has one already."},
+			{Method: "Owners", Text: "Owners lists who has an account, sorted."},
+		},
+	},
 	Stub:    func(r stub.Ref) Bank { return bankStub{r} },
 	Servant: bankSkeleton{},
 }
@@ -109,6 +117,16 @@ var RemoteAccount = &skeleton.Interface[Account]{
 		{ID: accountDeposit, Signature: "Deposit(int64) (int64, error)"},
 		{ID: accountWatch, Signature: "Watch(github.com/rmigo/rmigo/examples/bank/bank.Listener) (github.com/rmigo/rmigo/examples/bank/bank.Subscription, error)"},
 		{ID: accountWithdraw, Signature: "Withdraw(int64) (int64, error)"},
+	},
+	Docs: skeleton.Docs{
+		Text: "Account is one owner's money.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Audit", Text: "Audit has the account's entries examined, and returns them. It takes as long as the auditor does: give it a deadline."},
+			{Method: "Balance", Text: "Balance returns what is there."},
+			{Method: "Deposit", Params: "cents", Results: "balance", Text: "Deposit adds cents, which must be more than zero (ErrAmount), and returns the balance after it."},
+			{Method: "Watch", Params: "l", Text: "Watch tells the listener of changes from now on, until the subscription is stopped or the listener fails."},
+			{Method: "Withdraw", Params: "cents", Results: "balance", Text: "Withdraw takes cents, which must be more than zero (ErrAmount), and returns the balance after it. If there are not so\nmany, nothing is taken and the error is a *FundsError."},
+		},
 	},
 	Stub:    func(r stub.Ref) Account { return accountStub{r} },
 	Servant: accountSkeleton{},
@@ -231,6 +249,12 @@ var RemoteListener = &skeleton.Interface[Listener]{
 	Methods: []skeleton.Method{
 		{ID: listenerChanged, Signature: "Changed(github.com/rmigo/rmigo/examples/bank/bank.Change) error"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Listener is what a client passes to Account.Watch. It runs in the client's process, which need not listen anywhere: calls to\nit come over the connection that the client has made.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Changed", Params: "c", Text: "Changed is called after a change, once at a time. Changes that happen during a call are told together by the next one.\nAn error ends the subscription."},
+		},
+	},
 	Stub:    func(r stub.Ref) Listener { return listenerStub{r} },
 	Servant: listenerSkeleton{},
 }
@@ -277,6 +301,13 @@ var RemoteSubscription = &skeleton.Interface[Subscription]{
 	Methods: []skeleton.Method{
 		{ID: subscriptionListener, Signature: "Listener() (github.com/rmigo/rmigo/examples/bank/bank.Listener, error)"},
 		{ID: subscriptionStop, Signature: "Stop() error", Idempotent: true},
+	},
+	Docs: skeleton.Docs{
+		Text: "Subscription is a Listener's being told of changes.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Listener", Text: "Listener returns who is told. In the process that passed the listener, that is the listener itself and no stub of it."},
+			{Method: "Stop", Text: "Stop ends the subscription, and the context of a call to the listener that is under way. Once it has returned nil, no\ncall begins. Stopping twice is harmless."},
+		},
 	},
 	Stub:    func(r stub.Ref) Subscription { return subscriptionStub{r} },
 	Servant: subscriptionSkeleton{},

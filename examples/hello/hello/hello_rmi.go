@@ -19,6 +19,12 @@ var RemoteGreeter = &skeleton.Interface[Greeter]{
 	Methods: []skeleton.Method{
 		{ID: greeterGreet, Signature: "Greet(string) (string, error)"},
 	},
+	Docs: skeleton.Docs{
+		Text: "Greeter greets.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Greet", Params: "name"},
+		},
+	},
 	Stub:    func(r stub.Ref) Greeter { return greeterStub{r} },
 	Servant: greeterSkeleton{},
 }

@@ -1,0 +1,97 @@
+// Package dynamic calls methods without the Go types of their arguments and results: it makes types that travel alike of an object's
+// description, turns values at hand into arguments of these types, and results into natural values.
+//
+//	m, err := dynamic.Compile(node, description, "Deposit")
+//	args, err := m.Arguments([]any{100}, objects)
+//
+// Natural values are bool, int64, uint64, float64, complex128, string, []byte, time.Time, time.Duration, []any, map[string]any (also
+// for structs, by the names of their fields; map[any]any for maps with other keys than strings), stub.Object for remote objects,
+// error, nil, and the types of math/big. What is shared among results arrives shared, cycles included.
+//
+// Arguments may be natural values, or any Go values that look alike, and what encoding/json makes of numbers, of bytes (base64) and of
+// times (RFC 3339). A wrong one is an *ArgumentError, which says where.
+package dynamic
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/rmigo/rmigo/refs"
+	"github.com/rmigo/rmigo/skeleton"
+	"github.com/rmigo/rmigo/stub"
+)
+
+// Method is one method of a described object.
+type Method struct {
+	Face *refs.Face // to call it through
+	ID   uint64
+
+	described *refs.MethodDescription
+	params    []*shape
+	results   []*shape
+}
+
+// Compile finds a method and makes the types of its parameters and results. The error says what is wrong with the description, which
+// comes from a peer, or that there is no such method.
+func Compile(n *refs.Node, d *refs.Description, name string) (*Method, error) {
+	in, described := d.Method(name)
+	if described == nil {
+		return nil, &NoMethodError{Name: name, Has: names(d)}
+	}
+	b := newBuilder(d)
+	m := &Method{ID: described.ID, described: described}
+	for _, list := range []struct {
+		of   []refs.Value
+		into *[]*shape
+	}{{described.Params, &m.params}, {described.Results, &m.results}} {
+		for _, v := range list.of {
+			s, err := b.shape(v.Type)
+			if err != nil {
+				return nil, fmt.Errorf("%s is described with a type that makes no sense: %w", described.Name, err)
+			}
+			*list.into = append(*list.into, s)
+		}
+	}
+	knots, held, err := b.finish()
+	if err != nil {
+		return nil, fmt.Errorf("%s is described with types that make no sense: %w", described.Name, err)
+	}
+	m.Face, err = n.DynamicFace(descriptor{skeleton.AnyObject, in.Name, described, held}, knots)
+	return m, err
+}
+
+// NoMethodError is a name that no method has.
+type NoMethodError struct {
+	Name string
+	Has  []string // declarations of those that there are
+}
+
+func (e *NoMethodError) Error() string {
+	return fmt.Sprintf("the object has no method %s: it has %s", e.Name, slices.Clip(e.Has))
+}
+
+func names(d *refs.Description) []string {
+	var all []string
+	for _, face := range d.Interfaces {
+		for _, m := range face.Methods {
+			all = append(all, m.String())
+		}
+	}
+	return all
+}
+
+// descriptor is that of a described interface, of which one method is to be called.
+type descriptor struct {
+	*skeleton.Interface[stub.Object]
+	path   string
+	method *refs.MethodDescription
+	held   []refs.Type
+}
+
+func (d descriptor) Name() string { return d.path }
+func (d descriptor) MethodTable() []refs.Method {
+	return []refs.Method{{ID: d.method.ID, Signature: d.method.Signature, Idempotent: slices.Contains(d.method.Directives, "idempotent")}}
+}
+func (d descriptor) TypeTable() []refs.Type {
+	return append([]refs.Type{skeleton.AnyObject}, d.held...)
+}

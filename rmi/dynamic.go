@@ -1,0 +1,121 @@
+package rmi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rmigo/rmigo/internal/dynamic"
+	"github.com/rmigo/rmigo/refs"
+	"github.com/rmigo/rmigo/skeleton"
+	"github.com/rmigo/rmigo/stub"
+)
+
+// What an object can be asked, as Describe tells it.
+type (
+	Description          = refs.Description
+	InterfaceDescription = refs.InterfaceDescription
+	MethodDescription    = refs.MethodDescription
+	TypeDescription      = refs.TypeDescription
+	ArgumentError        = dynamic.ArgumentError // says which argument of Invoke does not fit, and why
+)
+
+// Describe asks an object which interfaces, methods and types it has, with their docs and directives. v is a stub or any other
+// stub.Object. ErrNoSuchObject where the object is gone, ErrNoSuchMethod where its process is of a version that does not describe.
+func Describe(ctx context.Context, v any) (*Description, error) {
+	s, remote := stub.Of(v)
+	if !remote {
+		return nil, &Error{Op: "describe", NotRun: true, Err: fmt.Errorf("%T is no stub: ObjectOf makes one of an object of this process", v)}
+	}
+	return s.Handle().Describe(ctx)
+}
+
+// Invoke calls a method of an object without generated code, by what the object says of itself, which is asked for first. object is a
+// Ref, its text, or a stub; the method's name may have the interface's before it, as in "Account.Deposit".
+//
+// Arguments are checked before the call is sent: one that does not fit is ErrMarshal with an *ArgumentError that says which. They may be
+// natural values or any Go values that look like what is expected: numbers within range, strings, []byte, lists, maps, structs or maps
+// by the names of fields, times, and what encoding/json makes of those (with UseNumber, where large integers must not lose digits). A
+// remote object is given as a stub, as a Ref or its text, or as what a descriptor's Of returns.
+//
+// Results, without the error, come as natural values: bool, int64, uint64, float64, complex128, string, []byte, time.Time, time.Duration,
+// []any, map[string]any (structs too, by the names of their fields), stub.Object, error, nil, pointers to the types of math/big. What is
+// shared among them is shared, and they may contain themselves, as the originals may.
+//
+// An object of this process is called in the same way, and not as by an ordinary call: arguments and results are copies.
+func Invoke(ctx context.Context, n *Node, object any, method string, args ...any) ([]any, error) {
+	s, err := objectOf(n, object)
+	if err == nil && s == nil {
+		err = fmt.Errorf("%T is neither a reference nor a stub", object)
+	}
+	if err != nil {
+		return nil, uninvoked(method, err)
+	}
+	r, _ := stub.Of(s)
+	h := r.Handle()
+	d, err := h.Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := dynamic.Compile(h.Node(), d, method)
+	if err != nil {
+		e := uninvoked(method, err)
+		e.Ref, e.Kind = h.Ref(), ErrUnmarshal
+		if none := (*dynamic.NoMethodError)(nil); errors.As(err, &none) {
+			e.Kind = ErrNoSuchMethod
+		}
+		return nil, e
+	}
+	values, err := m.Arguments(args, func(v any) (stub.Object, error) { return objectOf(n, v) })
+	if err != nil {
+		e := uninvoked(method, err)
+		e.Ref, e.Kind = h.Ref(), ErrMarshal
+		return nil, e
+	}
+	call := h.Call(ctx, m.Face, m.ID, nil)
+	for i, v := range values {
+		m.Put(&call.Args, i, v)
+	}
+	call.Invoke()
+	results := m.Get(&call.Results)
+	if err := call.Finish(); err != nil {
+		return nil, err
+	}
+	return results(), nil
+}
+
+func uninvoked(method string, err error) *Error {
+	e := &Error{Op: "invoke", Method: method, NotRun: true, Err: err}
+	errors.As(err, &e.Kind)
+	return e
+}
+
+// objectOf returns the remote object that v stands for; nil, nil where it stands for none.
+func objectOf(n *Node, v any) (stub.Object, error) {
+	switch v := v.(type) {
+	case stub.Object:
+		return v, nil
+	case Ref:
+		return resolve(n.refs, skeleton.AnyObject, v)
+	case skeleton.Bound:
+		if s, ok := stub.Of(v.Impl()); ok {
+			return s, nil
+		}
+		ref, err := ExportCollectable(n, v)
+		if err != nil {
+			return nil, err
+		}
+		return resolve(n.refs, skeleton.AnyObject, ref)
+	case string:
+		if !strings.HasPrefix(v, "rmi-ref:") {
+			return nil, nil
+		}
+		var r Ref
+		if err := r.UnmarshalText([]byte(v)); err != nil {
+			return nil, err
+		}
+		return resolve(n.refs, skeleton.AnyObject, r)
+	}
+	return nil, nil
+}
