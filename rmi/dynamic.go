@@ -21,6 +21,9 @@ type (
 	ArgumentError        = dynamic.ArgumentError // says which argument of Invoke does not fit, and why
 )
 
+// AnyObject is the descriptor of stub.Object, for those who look objects up, or resolve their references, without knowing a type.
+var AnyObject = skeleton.AnyObject
+
 // Describe asks an object which interfaces, methods and types it has, with their docs and directives. v is a stub or any other
 // stub.Object. ErrNoSuchObject where the object is gone, ErrNoSuchMethod where its process is of a version that does not describe.
 func Describe(ctx context.Context, v any) (*Description, error) {

@@ -312,7 +312,7 @@ func TestARegistrysURLGivenAsANameIsWrongUsageWithTheRightOne(t *testing.T) {
 
 func TestHelpIsWhatItWas(t *testing.T) {
 	leak.Check(t)
-	for _, name := range []string{"registry", "serve", "list", "lookup", "unbind", "ping", "cycles"} {
+	for _, name := range []string{"registry", "serve", "list", "lookup", "unbind", "ping", "cycles", "call", "describe"} {
 		args := []string{name, "--help"}
 		if name == "registry" {
 			args = args[1:]

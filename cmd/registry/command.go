@@ -43,7 +43,7 @@ by name, and asks one for what it holds.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), listCommand(), lookupCommand(), unbindCommand(), pingCommand(), cyclesCommand())
+	root.AddCommand(serveCommand(), listCommand(), lookupCommand(), describeCommand(), callCommand(), unbindCommand(), pingCommand(), cyclesCommand())
 	return root
 }
 

@@ -1,0 +1,75 @@
+package main_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
+	"github.com/rmigo/rmigo/registry"
+	"github.com/rmigo/rmigo/rmi"
+)
+
+// A registry is an object like any other, with references among its arguments and results: these tests call one.
+func bindingRegistry(t *testing.T) (url string) {
+	t.Helper()
+	url, _ = serving(t)
+	binding(t, url, "ear")
+	n, _ := listening(t, rmi.Options{})
+	reg, err := registry.New(registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rmi.Bind(ctx(t), n, url+"/other", registry.RemoteRegistry.Of(reg)); err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
+func TestCallPrintsResultsAndTakesReferences(t *testing.T) {
+	leak.Check(t)
+	url := bindingRegistry(t)
+	run(t, "call", "--registry", url, "ear", "Hear", "you").want(t, ran{stdout: "heard you\n"})
+	run(t, "call", "--registry", url, "ear", "Hear", `"100"`, "--json").want(t, ran{stdout: "[\n  \"heard 100\"\n]\n"})
+	ear := strings.TrimSpace(run(t, "lookup", "--registry", url, "ear", "--ref").stdout)
+	run(t, "call", ear, "Hear", "you").want(t, ran{stdout: "heard you\n"})
+	run(t, "call", "--registry", url, "other", "Bind", "a", ear).want(t, ran{})
+	run(t, "call", "--registry", url, "other", "List", "").want(t, ran{stdout: "[\"a\"]\n"})
+	returned := run(t, "call", "--registry", url, "other", "Lookup", "a")
+	if returned.code != 0 || !strings.HasPrefix(returned.stdout, "rmi-ref:") {
+		t.Fatalf("a reference is printed as %+v", returned)
+	}
+	run(t, "call", strings.TrimSpace(returned.stdout), "Hear", "me").want(t, ran{stdout: "heard me\n"})
+}
+
+func TestCallSaysWhatIsWrong(t *testing.T) {
+	leak.Check(t)
+	url := bindingRegistry(t)
+	const advice = "\"registry describe\" prints what an object can be asked.\n"
+	for _, c := range []struct {
+		args []string
+		want ran
+	}{
+		{[]string{"ear", "Hear", "100"}, ran{code: 2, stderr: "registry: argument 1 (text): 100 where string is expected\n" + advice}},
+		{[]string{"ear", "Hear"}, ran{code: 2, stderr: "registry: 0 arguments where Hear takes 1: Hear(text string) (string)\n" + advice}},
+		{[]string{"ear", "See"}, ran{code: 2, stderr: "registry: ear: the object has no method See: it has [Hear(text string) (string)]\n" + advice}},
+		{[]string{"nix", "Hear", "x"}, ran{code: 3, stderr: "registry: nothing is bound to \"nix\" at rmi://127.0.0.1:PORT\n\"registry list\" prints the names that are bound.\n"}},
+		{[]string{"other", "Lookup", "nix"}, ran{code: 1, stderr: "registry: other: \"nix\": not bound\n"}},
+	} {
+		run(t, append([]string{"call", "--registry", url}, c.args...)...).want(t, c.want)
+	}
+	run(t, "call", "x").want(t, ran{code: 2, stderr: "registry: call: give a NAME and a METHOD\nRun \"registry call --help\" for usage.\n"})
+}
+
+func TestDescribePrintsTheInterface(t *testing.T) {
+	leak.Check(t)
+	url := bindingRegistry(t)
+	run(t, "describe", "--registry", url, "ear").want(t, ran{stdout: `// Listener is called back.
+interface github.com/rmigo/rmigo/internal/testobj.Listener
+
+	Hear(text string) (string)
+`})
+	json := run(t, "describe", "--registry", url, "ear", "--json")
+	if json.code != 0 || !strings.Contains(json.stdout, `"Signature": "Hear(string) (string, error)"`) {
+		t.Errorf("as JSON: %+v", json)
+	}
+}
