@@ -82,7 +82,7 @@ func checks() map[string]any {
 			}}}},
 			Types: []refs.TypeDescription{{Name: "b.A", Kind: refs.KindRemote}},
 		}),
-		"cancel-extended":      cancel(extensions()),
+		"cancel-extended": cancel(extensions()),
 
 		"scalars":       hexCheck(checkScalars),
 		"lists":         value([][]int{{1}, {}, nil}),

@@ -41,10 +41,10 @@ func (c *Collector) Held(which func(refs.ObjectID) bool) (gone <-chan struct{}) 
 	c.event(func(t *table) {
 		for id, x := range t.objects.m {
 			if which(id) {
-				if x.gone == nil {
-					x.gone = make(chan struct{})
+				if t.objects.waiting[x] == nil {
+					t.objects.waiting[x] = make(chan struct{})
 				}
-				gone = x.gone
+				gone = t.objects.waiting[x]
 				return
 			}
 		}
@@ -67,7 +67,7 @@ func (c *Collector) Holders(id refs.ObjectID) (out []Holder) {
 		if x == nil {
 			return
 		}
-		for _, h := range x.holders {
+		for _, h := range x.holders() {
 			one := Holder{Process: h.by.peer, For: t.now - h.since}
 			if h.via != nil {
 				one.Method, one.Call = h.via.message.Method(), h.via.message.Call
@@ -83,7 +83,7 @@ func (c *Collector) Holders(id refs.ObjectID) (out []Holder) {
 func (c *Collector) HeldFor(d time.Duration) (out []refs.ObjectID) {
 	c.event(func(t *table) {
 		for id, x := range t.objects.m {
-			if x.heldFor(t.now) >= d && len(x.holders) > 0 {
+			if x.heldFor(t.now) >= d && x.held() {
 				out = append(out, id)
 			}
 		}
@@ -93,7 +93,7 @@ func (c *Collector) HeldFor(d time.Duration) (out []refs.ObjectID) {
 
 // heldFor is for how long some process has held the object; 0 where none does.
 func (x *object) heldFor(now time.Duration) (longest time.Duration) {
-	for _, h := range x.holders {
+	for _, h := range x.holders() {
 		longest = max(longest, now-h.since)
 	}
 	return longest

@@ -1,6 +1,8 @@
 package gc
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rmigo/rmigo/refs"
@@ -10,24 +12,57 @@ import (
 // exactly while it has a holder or a pin.
 type objects struct {
 	m            map[refs.ObjectID]*object
-	unreferenced func(refs.ObjectID, any) // nobody holds it any more
+	waiting      map[*object]chan struct{} // closed when the object leaves
+	unreferenced func(refs.ObjectID, any)  // nobody holds it any more
 }
 
 // object is one of them. impl keeps it alive.
 type object struct {
-	impl    any
-	holders []holder
-	pins    int32
-	listed  bool          // somebody held it since it came here
-	gone    chan struct{} // closed when it leaves; nil while nobody waits for that
-	sent    *sending      // the last message that carried it
+	impl   any
+	first  holder                  // the one there is as a rule; or none
+	others map[*association]holder // any more
+	pins   int32
+	listed bool     // somebody held it since it came here
+	sent   *sending // the last message that carried it
 }
 
 // holder is an association whose peer holds the object.
 type holder struct {
-	by    *association
+	by    *association // nil: there is no holder
 	since time.Duration
 	via   *sending // the message that brought it there; nil: another process handed it on
+}
+
+// held reports whether anybody holds the object.
+func (x *object) held() bool { return x.first.by != nil || len(x.others) > 0 }
+
+// holders returns those who hold the object.
+func (x *object) holders() (all []holder) {
+	if x.first.by != nil {
+		all = append(all, x.first)
+	}
+	return slices.AppendSeq(all, maps.Values(x.others))
+}
+
+// add adds a holder.
+func (x *object) add(h holder) {
+	switch {
+	case x.first.by == nil:
+		x.first = h
+	case x.others == nil:
+		x.others = map[*association]holder{h.by: h}
+	default:
+		x.others[h.by] = h
+	}
+}
+
+// remove takes a holder out.
+func (x *object) remove(by *association) {
+	if x.first.by == by {
+		x.first = holder{}
+		return
+	}
+	delete(x.others, by)
 }
 
 // sending is a message that has carried own objects to a peer: the same for all of them.
@@ -39,7 +74,7 @@ type sending struct {
 // lessor is the owner's part of one association: which objects the peer holds, and the messages to it whose references it has not
 // secured.
 type lessor struct {
-	holds  map[refs.ObjectID]int // the place of the peer among the object's holders
+	holds  map[refs.ObjectID]struct{}
 	pins   map[key]*pin
 	pinned int // references in pins
 
@@ -96,12 +131,13 @@ func (o *objects) unpin(r pinned) {
 
 // release forgets an object that nobody holds and that is not on its way to anybody.
 func (o *objects) release(id refs.ObjectID, x *object) {
-	if len(x.holders) > 0 || x.pins > 0 || o.m[id] != x {
+	if x.held() || x.pins > 0 || o.m[id] != x {
 		return
 	}
 	delete(o.m, id)
-	if x.gone != nil {
-		close(x.gone)
+	if gone := o.waiting[x]; gone != nil {
+		close(gone)
+		delete(o.waiting, x)
 	}
 	if x.listed {
 		o.unreferenced(id, x.impl)
@@ -129,8 +165,8 @@ func (o *objects) keep(a *association, id refs.ObjectID, x *object, now time.Dur
 	if x.sent != nil && x.sent.to == a {
 		h.via = x.sent
 	}
-	a.holds[id] = len(x.holders)
-	x.holders = append(x.holders, h)
+	a.holds[id] = struct{}{}
+	x.add(h)
 }
 
 // retain makes all that the peer holds, or may have received, former: a lease is left to it to say what it holds.
@@ -161,20 +197,13 @@ func (o *objects) lapse(a *association) {
 
 // clean takes the peer out of the object's holders.
 func (o *objects) clean(a *association, id refs.ObjectID) {
-	at, held := a.holds[id]
-	if !held {
+	if _, held := a.holds[id]; !held {
 		return
 	}
 	delete(a.holds, id)
 	delete(a.former, id)
 	x := o.m[id]
-	last := len(x.holders) - 1
-	if at < last {
-		x.holders[at] = x.holders[last]
-		x.holders[at].by.holds[id] = at
-	}
-	x.holders[last] = holder{}
-	x.holders = x.holders[:last]
+	x.remove(a)
 	o.release(id, x)
 }
 
@@ -184,7 +213,7 @@ func (o *objects) withdraw(id refs.ObjectID) (holders []*association) {
 	if x == nil {
 		return nil
 	}
-	for _, h := range x.holders {
+	for _, h := range x.holders() {
 		holders = append(holders, h.by)
 	}
 	x.listed, x.impl = false, nil

@@ -50,7 +50,7 @@ func newTable(self refs.ProcessID, host refs.Host, lease time.Duration, quota in
 	t := &table{
 		self: self, host: host, lease: lease, quota: quota,
 		clock: newClock(lease), associations: map[refs.ProcessID]*association{},
-		objects: objects{m: map[refs.ObjectID]*object{}},
+		objects: objects{m: map[refs.ObjectID]*object{}, waiting: map[*object]chan struct{}{}},
 	}
 	t.objects.unreferenced = func(id refs.ObjectID, impl any) { t.later(func() { host.Unreferenced(id, impl) }) }
 	return t
@@ -65,7 +65,7 @@ func (t *table) associate(peer refs.ProcessID) *association {
 	if a == nil {
 		a = &association{
 			table: t, peer: peer, heard: t.clock.now,
-			lessor: lessor{holds: map[refs.ObjectID]int{}, pins: map[key]*pin{}},
+			lessor: lessor{holds: map[refs.ObjectID]struct{}{}, pins: map[key]*pin{}},
 			lessee: lessee{entries: map[refs.ObjectID]*entry{}, owed: map[key]*obligation{}},
 		}
 		t.associations[peer] = a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rmigo/rmigo/internal/transport"
@@ -55,7 +56,7 @@ var errNoResults = errors.New("the call returned no results")
 // Call begins a call of the method on the object, connecting to its process if there is no connection. Failures are kept for
 // Finish; until then, all else does nothing. via is how the call is made; nil: as the node's options say.
 func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies) *Outgoing {
-	n := h.node
+	n := h.Node()
 	c := n.newOutgoing()
 	c.handle, c.face, c.method, c.ctx, c.chain = h, f, method, ctx, n.cfg.Outbound
 	c.in, c.pairs = scopeOf(ctx)
@@ -83,7 +84,7 @@ func (c *Outgoing) bound(via *Policies) {
 		t = via.timeout
 	}
 	if t == 0 {
-		if t = c.handle.node.cfg.Timeout; t == 0 {
+		if t = c.handle.Node().cfg.Timeout; t == 0 {
 			return
 		}
 		if _, bounded := c.ctx.Deadline(); bounded {
@@ -95,7 +96,7 @@ func (c *Outgoing) bound(via *Policies) {
 
 // begin finds a link for the call, and gives it a number.
 func (c *Outgoing) begin() *Error {
-	h, n := c.handle, c.handle.node
+	h, n := c.handle, c.handle.Node()
 	if in := c.in; in != nil {
 		if int(in.depth) >= n.cfg.MaxCallDepth {
 			return &Error{Kind: ErrLimit, NotRun: true,
@@ -118,7 +119,7 @@ func (c *Outgoing) begin() *Error {
 // live returns the link that a call would take now, or nil.
 func (h *Handle) live() *link {
 	if h.Local() {
-		return h.node.home
+		return h.Node().home
 	}
 	if via := h.via.Load(); via != nil {
 		if l := via.usable(); l != nil {
@@ -146,7 +147,7 @@ func (n *Node) newOutgoing() *Outgoing {
 
 // drop gives the call's memory back. Nothing of it is used any more, and nobody else knows it: it is in no slot.
 func (c *Outgoing) drop() {
-	n := c.handle.node
+	n := c.handle.Node()
 	if c.frame != nil && !c.Results.Kept() {
 		n.buffers.Put(c.frame)
 	}
@@ -191,7 +192,7 @@ func (c *Outgoing) give(e *Error) {
 // connect returns the link that calls on the object take. A fixed object is valid under any incarnation: where another
 // process answers at its endpoints, the call goes there.
 func (h *Handle) connect(ctx context.Context) (*link, error) {
-	if h.Local() && h.node.closed() {
+	if h.Local() && h.Node().closed() {
 		return nil, &Error{Op: "connect", Kind: ErrNodeClosed, NotRun: true, Err: errors.New("this node was closed")}
 	}
 	if l := h.live(); l != nil {
@@ -207,7 +208,7 @@ func (h *Handle) connect(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	for _, endpoint := range h.peer.candidates() {
-		if l, err := h.node.linkTo(ctx, endpoint); err == nil && l != nil {
+		if l, err := h.Node().linkTo(ctx, endpoint); err == nil && l != nil {
 			h.via.Store(l.peer)
 			return l, nil
 		}
@@ -269,7 +270,7 @@ func (c *Outgoing) again() {
 		c.link.line.Done(c.courier.in)
 	}
 	if c.frame != nil {
-		c.handle.node.buffers.Put(c.frame)
+		c.handle.Node().buffers.Put(c.frame)
 	}
 	c.err, c.flags, c.body, c.frame, c.broke, c.failure = nil, 0, nil, nil, nil, nil
 	c.courier.in.Result, c.courier.pinned, c.courier.references = false, false, 0
@@ -522,7 +523,7 @@ func (h *Handle) missing(why Reason) Reason {
 	if h.id.Object.Fixed() {
 		return why // it may be there later, or in another process
 	}
-	h.node.collector.Missing(h.id, h.local, why)
+	h.Node().collector.Missing(h.id, h.local, why)
 	if end := h.end.Load(); end != nil && end.Kind == ErrNoSuchObject {
 		return end.Reason
 	}
@@ -551,20 +552,20 @@ func (c *Outgoing) explain(e *Error) {
 // Interfaces asks the object's process for the names of the object's interfaces. For an object of this node's own, it looks.
 func (h *Handle) Interfaces(ctx context.Context, f *Face) ([]string, error) {
 	if h.Local() {
-		e, _, why := h.node.exports.get(h.id.Object)
+		e, _, why := h.Node().exports.get(h.id.Object)
 		if e == nil {
 			return nil, &Error{Op: "describe", Ref: h.Ref(), Kind: ErrNoSuchObject, Reason: why, NotRun: true}
 		}
-		return h.node.exports.interfaces(e), nil
+		return h.Node().exports.interfaces(e), nil
 	}
-	c := h.Call(ctx, f, methodInterfaces, h.node.direct)
+	c := h.Call(ctx, f, methodInterfaces, h.Node().direct)
 	c.Invoke()
 	var names []string
 	c.Results.Value(&names)
 	if err := c.Finish(); err != nil {
 		return nil, err
 	}
-	h.learn(names)
+	h.learn(strings.Join(names, " "))
 	return names, nil
 }
 

@@ -106,13 +106,13 @@ func cutLast(s string, sep byte) (before, after string) {
 // Describe asks the object's process what the object is like. An object of this node is described without asking.
 func (h *Handle) Describe(ctx context.Context) (*Description, error) {
 	if h.Local() {
-		e, _, why := h.node.exports.get(h.id.Object)
+		e, _, why := h.Node().exports.get(h.id.Object)
 		if e == nil {
 			return nil, &Error{Op: "describe", Ref: h.Ref(), Kind: ErrNoSuchObject, Reason: why, NotRun: true}
 		}
-		return h.node.exports.describe(e), nil
+		return h.Node().exports.describe(e), nil
 	}
-	c := h.Call(ctx, h.node.plain, methodDescribe, h.node.direct)
+	c := h.Call(ctx, h.Node().plain, methodDescribe, h.Node().direct)
 	c.Invoke()
 	d := &Description{}
 	c.Results.Value(d)

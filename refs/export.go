@@ -21,29 +21,37 @@ import (
 // Invariants: an id is in byID at most once and never comes back once removed; an implementation is in the table at most
 // once, whatever the number of its interfaces. The table itself keeps only pinned objects alive; others live while somebody
 // here reaches them, or the collector does because they are held elsewhere, and leave the table when they are garbage. mu guards
-// both maps and each export's fields above active; no user code runs under it. active counts running calls and is changed only
+// the maps and each export's fields above active; no user code runs under it. active counts running calls and is changed only
 // by acquire (under the read lock, so never after removal) and release.
 type exports struct {
 	mu     sync.RWMutex
 	byID   map[ObjectID]*export
-	byImpl map[implKey]*export
+	byType map[reflect.Type]*kind
 	owned  map[*export][]*export // end with the key, or when nobody holds it any more
 	graves graves
 }
 
-// implKey is an implementation's identity. The type is part of it, since a struct and its first field share an address. All
-// pointers to one zero-size type are one key: Go does not tell such pointers apart.
-type implKey struct {
-	typ     reflect.Type
-	pointer weak.Pointer[byte]
+// kind is a Go type of pointers, and the exports of its objects. An object's identity is its type and its address, since a struct and
+// its first field share an address. All pointers to one zero-size type are one object, at no address: Go does not tell them apart.
+type kind struct {
+	typ    reflect.Type
+	at     map[weak.Pointer[byte]]*export
+	none   shape // without interfaces
+	shapes []*shape
+}
+
+// shape is a list of interfaces through which objects of a kind are exported: most have the same. It does not change.
+type shape struct {
+	kind  *kind
+	faces []*Face
+	table *wire.Table // of all interfaces: two of them may share a method
 }
 
 type export struct {
 	id      ObjectID
-	key     implKey
-	pinned  any // the object, where it was exported for good
-	faces   []*Face
-	table   *wire.Table // of all its interfaces: two of them may share a method
+	address weak.Pointer[byte]
+	pinned  unsafe.Pointer // to the object, where it was exported for good
+	*shape
 	options atomic.Pointer[ExportOptions]
 
 	active atomic.Int64
@@ -59,32 +67,33 @@ type ending struct {
 
 // object returns the implementation; nil where it is garbage. The table's mu is held.
 func (e *export) object() any {
-	if e.pinned != nil {
-		return e.pinned
+	p := e.pinned
+	if p == nil {
+		p = unsafe.Pointer(e.address.Value())
 	}
-	p := e.key.pointer.Value()
 	if p == nil {
 		return nil
 	}
-	return reflect.NewAt(e.key.typ.Elem(), unsafe.Pointer(p)).Interface()
+	return reflect.NewAt(e.kind.typ.Elem(), p).Interface()
 }
 
-func keyOf(impl any) (implKey, error) {
-	v := reflect.ValueOf(impl)
+// identity returns the pointer that impl is, and the address that tells it from others of its type.
+func identity(impl any) (v reflect.Value, address weak.Pointer[byte], err error) {
+	v = reflect.ValueOf(impl)
 	if impl == nil {
-		return implKey{}, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true, Err: errors.New("nil: there is no object")}
+		return v, address, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true, Err: errors.New("nil: there is no object")}
 	}
 	if v.Kind() != reflect.Pointer {
-		return implKey{}, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true,
+		return v, address, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true,
 			Err: fmt.Errorf("%T: identity needs an address: export a *%[1]T", impl)}
 	}
 	if v.IsNil() {
-		return implKey{}, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true, Err: fmt.Errorf("nil %T", impl)}
+		return v, address, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true, Err: fmt.Errorf("nil %T", impl)}
 	}
-	if v.Type().Elem().Size() == 0 {
-		return implKey{typ: v.Type()}, nil
+	if v.Type().Elem().Size() > 0 {
+		address = weak.Make((*byte)(v.UnsafePointer()))
 	}
-	return implKey{v.Type(), weak.Make((*byte)(v.UnsafePointer()))}, nil
+	return v, address, nil
 }
 
 // Lifetime says how long an object stays exported.
@@ -132,25 +141,20 @@ func (n *Node) export(id ObjectID, f *Face, impl any, l Lifetime, needsIdentity 
 		n.traces.add(e, 2)
 	}
 	if fresh && l == Collectable {
-		runtime.AddCleanup((*byte)(reflect.ValueOf(impl).UnsafePointer()), (*garbage).collected, &garbage{n, e})
+		runtime.AddCleanup((*byte)(reflect.ValueOf(impl).UnsafePointer()), n.garbage, e)
 	}
 	return e, err
 }
 
-// garbage is what is needed when an object was found to be garbage.
-type garbage struct {
-	node *Node
-	e    *export
-}
-
-// collected is the cleanup: it may only lock and delete. A pinned object is none, though it may have been withdrawn.
-func (g *garbage) collected() {
-	t := &g.node.exports
+// collected is the cleanup of an object that was found to be garbage: it may only lock and delete. A pinned object is none, though it
+// may have been withdrawn.
+func (n *Node) collected(e *export) {
+	t := &n.exports
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.byID[g.e.id] == g.e && g.e.object() == nil {
-		t.drop(g.e, Collected)
-		g.node.traces.remove(g.e)
+	if t.byID[e.id] == e && e.object() == nil {
+		t.drop(e, Collected)
+		n.traces.remove(e)
 	}
 }
 
@@ -164,38 +168,66 @@ func (e *export) admits() Filter {
 
 // add exports impl through f; fresh: it was not there. An object that needs an identity must have one of its own, or be there already.
 func (t *exports) add(id ObjectID, f *Face, impl any, l Lifetime, needsIdentity bool) (e *export, fresh bool, err error) {
-	key, err := keyOf(impl)
+	v, address, err := identity(impl)
 	if err != nil {
 		return nil, false, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e = t.byImpl[key]
+	k := t.byType[v.Type()]
+	if k == nil {
+		k = &kind{typ: v.Type(), at: map[weak.Pointer[byte]]*export{}}
+		k.none.kind = k
+		t.byType[k.typ] = k
+	}
+	e = k.at[address]
 	switch {
 	case id.Fixed() && (e != nil && e.id != id || t.byID[id] != nil && t.byID[id] != e):
 		return nil, false, &Error{Op: "export", Kind: ErrAlreadyBound, NotRun: true,
 			Err: errors.New("this node has another object at that name or well-known id, or the object is exported under another id")}
-	case e == nil && needsIdentity && key.pointer == weak.Pointer[byte]{}:
+	case e == nil && needsIdentity && address == weak.Pointer[byte]{}:
 		return nil, false, &Error{Op: "export", Kind: ErrNotPointer, NotRun: true, Err: fmt.Errorf(
 			"%T: the implementation is not a pointer that tells one object from another, since what it points to has size zero: "+
 				"give the type a field, or Export the object before it is passed", impl)}
 	case e == nil:
-		e, fresh = &export{id: id, key: key}, true
-		t.byID[id], t.byImpl[key] = e, e
+		e, fresh = &export{id: id, address: address, shape: &k.none}, true
 	}
+	s, err := e.shape.with(f)
+	if err != nil {
+		return nil, false, err
+	}
+	e.shape = s
 	if l == Pinned {
-		e.pinned = impl
+		e.pinned = v.UnsafePointer()
 	}
-	if !slices.Contains(e.faces, f) {
-		if len(e.faces) == maxInterfaces {
-			return nil, false, &Error{Op: "export", Kind: ErrLimit, NotRun: true, Err: fmt.Errorf("an object has at most %d interfaces", maxInterfaces)}
-		}
-		if e.table, err = tableOf(append(e.faces, f)); err != nil {
-			return nil, false, &Error{Op: "export", NotRun: true, Err: err}
-		}
-		e.faces = append(e.faces, f)
+	if fresh {
+		t.byID[id], k.at[address] = e, e
 	}
 	return e, fresh, nil
+}
+
+// with returns the shape that has one more interface; the same one where it has it already.
+func (s *shape) with(f *Face) (*shape, error) {
+	n := len(s.faces)
+	switch {
+	case slices.Contains(s.faces, f):
+		return s, nil
+	case n == maxInterfaces:
+		return nil, &Error{Op: "export", Kind: ErrLimit, NotRun: true, Err: fmt.Errorf("an object has at most %d interfaces", maxInterfaces)}
+	}
+	for _, known := range s.kind.shapes {
+		if len(known.faces) == n+1 && known.faces[n] == f && slices.Equal(known.faces[:n], s.faces) {
+			return known, nil
+		}
+	}
+	faces := append(slices.Clip(s.faces), f)
+	table, err := tableOf(faces)
+	if err != nil {
+		return nil, &Error{Op: "export", NotRun: true, Err: err}
+	}
+	more := &shape{s.kind, faces, table}
+	s.kind.shapes = append(s.kind.shapes, more)
+	return more, nil
 }
 
 // tableOf is the table for messages of an object with these interfaces.
@@ -283,13 +315,17 @@ func (t *exports) signatures(e *export) hasMethods {
 
 // find returns the export of a local object, or nil.
 func (t *exports) find(impl any) *export {
-	key, err := keyOf(impl)
+	v, address, err := identity(impl)
 	if err != nil {
 		return nil
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.byImpl[key]
+	k := t.byType[v.Type()]
+	if k == nil {
+		return nil
+	}
+	return k.at[address]
 }
 
 // get returns the export with the id and its object, or why there is none.
@@ -363,7 +399,7 @@ func (t *exports) disown(e *export) []*export {
 // drop forgets the export. mu is held.
 func (t *exports) drop(e *export, why Reason) {
 	delete(t.byID, e.id)
-	delete(t.byImpl, e.key)
+	delete(e.kind.at, e.address)
 	delete(t.owned, e)
 	e.pinned = nil
 	t.graves.bury(e.id, why)

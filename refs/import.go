@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"unique"
@@ -16,56 +17,53 @@ import (
 // imports is the table of remote objects that this process holds: their canonical handles, weakly.
 //
 // Invariant: at any time at most one reachable Handle of an object exists in a node, so that == on stubs means the same
-// object. An entry is removed by the cleanup of the handle that made it, unless a new handle has taken its place since: the
-// entry's generation tells. mu is held for no longer than map work; the cleanup takes it too, on the runtime's goroutine.
+// object. Each peer has the entries of its own objects. One is removed by the cleanup of the handle that made it, unless a new handle
+// has taken its place since. mu guards all peers' entries. It is held for no longer than map work; the cleanup takes it too, on the
+// runtime's goroutine.
 type imports struct {
-	mu  sync.Mutex
-	m   map[ID]importEntry
-	gen uint64
-}
-
-type importEntry struct {
-	handle weak.Pointer[Handle]
-	gen    uint64
+	mu   sync.Mutex
+	made uint64 // handles, so far
 }
 
 // Handle is the canonical handle of one remote object in this process. Whoever reaches it holds the object; stubs reach it.
 // A handle of an object of this same process exists where an untyped reference came home.
 type Handle struct {
 	id    ID
-	node  *Node
-	peer  *peer                 // of id.Process; nil when that is this process
+	peer  *peer                 // of id.Process; the node's self when that is this process
 	local uint64                // tells it from other handles of the object, earlier and later ones
 	via   atomic.Pointer[peer]  // the process that answers for a fixed object now
 	end   atomic.Pointer[Error] // why calls fail without being sent; nil: they do not
 	keep  any                   // the object itself, where it is one of this process
 
 	mu         sync.Mutex
-	interfaces []string
-	views      []view
+	interfaces unique.Handle[string] // joined by spaces; one string for all handles
+	views      *View
 	watches    map[*watch]struct{} // told once end is set
 }
 
-// view is what a handle is through an interface.
-type view struct {
-	face *Face
-	v    any
+// View is a remote object through an interface: what a stub is a pointer to. It does not change.
+type View struct {
+	Handle   *Handle
+	Face     *Face
+	Policies *Policies // nil: as the node's options say
+
+	next *View
 }
 
 // ID returns the identity of the object.
 func (h *Handle) ID() ID { return h.id }
 
 // Node returns the node that holds the object.
-func (h *Handle) Node() *Node { return h.node }
+func (h *Handle) Node() *Node { return h.peer.node }
 
 // Local reports whether the object is one of this node's own.
-func (h *Handle) Local() bool { return h.peer == nil }
+func (h *Handle) Local() bool { return h.peer == h.peer.node.self }
 
 // Ref returns the object's reference, with the endpoints at which its process is known to be reached by now.
 func (h *Handle) Ref() Ref {
 	if h.Local() {
-		if e, _, _ := h.node.exports.get(h.id.Object); e != nil {
-			return h.node.refOfExport(e, nil)
+		if e, _, _ := h.Node().exports.get(h.id.Object); e != nil {
+			return h.Node().refOfExport(e, nil)
 		}
 	}
 	rec := wire.Record{Process: h.id.Process, Object: h.id.Object, Interfaces: h.knownInterfaces()}
@@ -79,32 +77,44 @@ func (h *Handle) Ref() Ref {
 func (h *Handle) knownInterfaces() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Clone(h.interfaces)
+	return strings.Fields(h.joined())
 }
 
-// learn adds interface names that the object turned out to have.
-func (h *Handle) learn(names []string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, name := range names {
-		if len(h.interfaces) < maxInterfaces && isWord(name) && !slices.Contains(h.interfaces, name) {
-			h.interfaces = append(h.interfaces, unique.Make(name).Value()) // one string for all handles, not a part of this reference's
-		}
+// joined returns the names of the object's interfaces, joined by spaces. mu is held.
+func (h *Handle) joined() string {
+	if h.interfaces == (unique.Handle[string]{}) {
+		return ""
 	}
+	return h.interfaces.Value()
 }
 
-// View returns the handle's one view under d, making it by mk the first time: package stub keeps its canonical stubs here.
-func (h *Handle) View(f *Face, mk func() any) any {
+// learn adds interface names that the object turned out to have, joined by spaces.
+func (h *Handle) learn(names string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, known := range h.views {
-		if known.face == f {
-			return known.v
+	if names == h.joined() {
+		return
+	}
+	known := strings.Fields(h.joined())
+	for _, name := range strings.Fields(names) {
+		if len(known) < maxInterfaces && isWord(name) && !slices.Contains(known, name) {
+			known = append(known, name)
 		}
 	}
-	v := mk()
-	h.views = append(h.views, view{f, v})
-	return v
+	h.interfaces = unique.Make(strings.Join(known, " "))
+}
+
+// View returns the handle's one view through the interface, without policies of its own.
+func (h *Handle) View(f *Face) *View {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for v := h.views; v != nil; v = v.next {
+		if v.Face == f {
+			return v
+		}
+	}
+	h.views = &View{Handle: h, Face: f, next: h.views}
+	return h.views
 }
 
 // finish makes calls fail from now on; it reports whether they did not already.
@@ -128,9 +138,10 @@ func (h *Handle) Release() {
 	if h.Local() || !h.finish(&Error{Kind: ErrReleased, NotRun: true}) {
 		return
 	}
-	h.node.imports.forget(h.id, h.local)
+	n := h.Node()
+	n.imports.forget(h)
 	if !h.id.Object.WellKnown() {
-		h.node.collector.Dropped(h.id, h.local, true)
+		n.collector.Dropped(h.id, h.local, true)
 	}
 }
 
@@ -139,15 +150,20 @@ func (h host) Kill(id ID, local uint64, why Reason) {
 	if id.Object.Named() && (why == Restarted || why == Ended) {
 		return // it may be found in the process that comes after
 	}
+	h.mu.Lock()
+	p := h.peers[id.Process]
+	h.mu.Unlock()
+	if p == nil {
+		return
+	}
 	t := &h.imports
 	t.mu.Lock()
-	e := t.m[id]
-	old := e.handle.Value()
+	old := p.handles[id.Object].Value()
 	t.mu.Unlock()
 	if old == nil || old.local != local {
 		return
 	}
-	t.forget(id, local)
+	t.forget(old)
 	end := &Error{Kind: ErrNoSuchObject, Reason: why, NotRun: true}
 	if why == Restarted {
 		old.peer.mu.Lock()
@@ -166,78 +182,81 @@ func (h host) Kill(id ID, local uint64, why Reason) {
 func (t *imports) restore(h *Handle) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, there := t.m[h.id]; there {
+	if _, there := h.peer.handles[h.id.Object]; there {
 		return false
 	}
-	t.m[h.id] = importEntry{weak.Make(h), h.local}
+	h.peer.handles[h.id.Object] = weak.Make(h)
 	return true
 }
 
-// forget takes a handle out of the table, so that a reference that arrives later has another one. It reports whether it was there.
-func (t *imports) forget(id ID, local uint64) bool {
+// forget takes a handle out of the table, so that a reference that arrives later has another one.
+func (t *imports) forget(h *Handle) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	there := t.m[id].gen == local
-	if there {
-		delete(t.m, id)
+	if h.peer.handles[h.id.Object].Value() == h {
+		delete(h.peer.handles, h.id.Object)
 	}
-	return there
 }
 
 // dropped is what a handle's cleanup needs. It holds pointers, so that it is never allocated together with small objects that
 // live longer.
 type dropped struct {
-	node   *Node
 	peer   *peer
-	object ObjectID // of the peer, or of the node where that is nil
-	gen    uint64
+	object ObjectID
+	local  uint64
 }
 
 // handle returns the canonical handle of the object that r names; keep is the object where it is one of this process.
 func (n *Node) handle(r Ref, keep any) *Handle {
-	var p *peer
+	p := n.self
 	if r.id.Process != n.id {
 		p = n.usePeer(r.id.Process)
 		p.learn(r.Endpoints(), false)
 	}
 	t := &n.imports
 	t.mu.Lock()
-	h := t.m[r.id].handle.Value()
+	h := p.handles[r.id.Object].Value()
 	fresh := h == nil
 	if fresh {
-		t.gen++
-		h = &Handle{id: r.id, node: n, peer: p, local: t.gen, keep: keep}
-		t.m[r.id] = importEntry{weak.Make(h), t.gen}
-		runtime.AddCleanup(h, (*dropped).run, &dropped{n, p, r.id.Object, t.gen})
+		t.made++
+		h = &Handle{id: r.id, peer: p, local: t.made, keep: keep}
+		if p.handles == nil {
+			p.handles = map[ObjectID]weak.Pointer[Handle]{}
+		}
+		p.handles[r.id.Object] = weak.Make(h)
+		runtime.AddCleanup(h, (*dropped).run, &dropped{p, r.id.Object, t.made})
 	}
 	t.mu.Unlock()
-	if fresh && p != nil && !r.id.Object.WellKnown() {
+	if fresh && p != n.self && !r.id.Object.WellKnown() {
 		n.collector.Imported(r.id, h.local)
 		if n.cfg.TraceExports {
 			n.traces.addStub(h)
 		}
 	}
-	if !fresh && p != nil {
+	if !fresh && p != n.self {
 		n.releasePeer(p) // counted for a handle that was there already
 	}
-	h.learn(r.Interfaces())
+	h.learn(r.interfaces)
 	return h
 }
 
 // run is the cleanup: it may only lock, delete and enqueue.
 func (d *dropped) run() {
-	id := ID{d.node.id, d.object}
-	if d.peer != nil {
-		id.Process = d.peer.id
+	n, p := d.peer.node, d.peer
+	n.imports.mu.Lock()
+	if p.handles[d.object].Value() == nil { // it may be that of a later handle, which is garbage as well
+		delete(p.handles, d.object)
 	}
-	d.node.imports.forget(id, d.gen)
-	if d.peer != nil && !id.Object.WellKnown() { // also of a handle that was released: a message may have met it after that
-		d.node.collector.Dropped(id, d.gen, false)
+	n.imports.mu.Unlock()
+	id := ID{p.id, d.object}
+	n.traces.remove(stubKey{id, d.local})
+	if p == n.self {
+		return
 	}
-	d.node.traces.remove(stubKey{id, d.gen})
-	if d.peer != nil {
-		d.node.releasePeer(d.peer)
+	if !id.Object.WellKnown() { // also of a handle that was released: a message may have met it after that
+		n.collector.Dropped(id, d.local, false)
 	}
+	n.releasePeer(p)
 }
 
 // Resolve turns a reference into the object seen through d: the object itself when it is this node's own, else its canonical

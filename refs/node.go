@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,10 +31,12 @@ type Node struct {
 	plain        *Face     // of its questions
 	home         *link     // to this process itself
 	collector    Collector
+	self         *peer // this process: of handles of its own objects, not among peers
 	faces        faces
 	exports      exports
 	imports      imports
 	traces       traces
+	garbage      func(*export) // is collected: made once, since each export has it
 	buffers      buffers
 	outgoing     sync.Pool   // *Outgoing
 	incoming     sync.Pool   // *Incoming
@@ -76,8 +79,7 @@ func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 	}
 	n := &Node{
 		id: newID(), cfg: cfg, codec: wire.NewCodec(cfg.Limits.codec()), direct: &Policies{}, collector: keepAll{},
-		exports:   exports{byID: map[ObjectID]*export{}, byImpl: map[implKey]*export{}},
-		imports:   imports{m: map[ID]importEntry{}},
+		exports:   exports{byID: map[ObjectID]*export{}, byType: map[reflect.Type]*kind{}},
 		pending:   transport.NewPending(cfg.Limits.PendingHandshakes),
 		idle:      transport.NewIdle(cfg.Limits.IdleConnections),
 		paths:     transport.NewPaths(4096),
@@ -94,6 +96,8 @@ func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 		return nil, err
 	}
 	n.home = n.newHome()
+	n.garbage = n.collected
+	n.self = &peer{node: n, id: n.id}
 	a, b := newID(), newID()
 	copy(n.secret[:], slices.Concat(a[:], b[:]))
 	n.base, n.cancel = context.WithCancelCause(context.Background())

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"weak"
 )
 
 // peer is the association of this process with another incarnation. It outlives connections: it holds what must not be lost
@@ -20,6 +21,7 @@ type peer struct {
 	uses int // handles, links and operations that refer to it; guarded by Node.mu
 
 	current atomic.Pointer[link]
+	handles map[ObjectID]weak.Pointer[Handle] // of its objects; guarded by the node's imports
 
 	mu       sync.Mutex
 	links    []*link

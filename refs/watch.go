@@ -68,7 +68,7 @@ func (h *Handle) Monitor(ctx context.Context) error {
 	select {
 	case why := <-told:
 		err = asError(why)
-	case <-h.node.base.Done():
+	case <-h.Node().base.Done():
 		err = &Error{Kind: ErrNodeClosed, NotRun: true}
 	case <-ctx.Done():
 		err = &Error{NotRun: true, Err: contextError(ctx)}
@@ -84,7 +84,7 @@ func (h *Handle) Secure(ctx context.Context) error {
 		return nil
 	}
 	told := make(chan Reason, 1)
-	h.node.collector.Secured(h.id, func(why Reason) { told <- why })
+	h.Node().collector.Secured(h.id, func(why Reason) { told <- why })
 	err := &Error{Op: "hold", Ref: h.Ref(), NotRun: true}
 	select {
 	case err.Reason = <-told:
@@ -98,7 +98,7 @@ func (h *Handle) Secure(ctx context.Context) error {
 		default:
 			err.Kind = ErrNoSuchObject
 		}
-	case <-h.node.base.Done():
+	case <-h.Node().base.Done():
 		err.Kind = ErrNodeClosed
 	case <-ctx.Done():
 		err.Err = fmt.Errorf("process %v did not answer: %w", h.id.Process, contextError(ctx))

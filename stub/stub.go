@@ -34,13 +34,7 @@ import (
 type Call = refs.Outgoing
 
 // Ref is a view of a remote object through one interface. The zero Ref views nothing.
-type Ref struct{ v *view }
-
-type view struct {
-	handle   *refs.Handle
-	face     *refs.Face
-	policies *refs.Policies // nil: as the node's options say
-}
+type Ref struct{ v *refs.View }
 
 // Object is any remote object: an untyped, strong reference. Every generated stub is one, and so is what ObjectOf of package
 // rmi makes of a local object. It stays a reference even in the process that has the object; Narrow gives it a type.
@@ -50,8 +44,7 @@ type Object interface {
 
 // Canonical returns the handle's one view through the interface, so that stubs of the same object and interface are equal.
 func Canonical(h *refs.Handle, f *refs.Face) Ref {
-	v := h.View(f, func() any { return &view{handle: h, face: f} })
-	return Ref{v.(*view)}
+	return Ref{h.View(f)}
 }
 
 // Of returns the Ref in v, if v is a stub or any other Object.
@@ -67,11 +60,11 @@ func Of(v any) (Ref, bool) {
 func (r Ref) ref() Ref { return r }
 
 // Handle returns the handle of the object viewed.
-func (r Ref) Handle() *refs.Handle { return r.v.handle }
+func (r Ref) Handle() *refs.Handle { return r.v.Handle }
 
 // Call begins a call of the method with the given id.
 func (r Ref) Call(ctx context.Context, method uint64) *Call {
-	return r.v.handle.Call(ctx, r.v.face, method, r.v.policies)
+	return r.v.Handle.Call(ctx, r.v.Face, method, r.v.Policies)
 }
 
 // String names the object without giving its id, which is a capability.
@@ -79,7 +72,7 @@ func (r Ref) String() string {
 	if r.v == nil {
 		return "stub of no object"
 	}
-	return "stub of " + r.v.handle.Ref().String()
+	return "stub of " + r.v.Handle.Ref().String()
 }
 
 // GoString is String, for %#v.
