@@ -36,9 +36,11 @@ func (c *Collector) Stats() (s Stats) {
 }
 
 // Held returns an object of this process for which which holds and that others hold or that is on its way to them, with a channel that
-// is closed when that has ended; none where there is no such object. which is called with locks held.
-func (c *Collector) Held(which func(refs.ObjectID) bool) (gone <-chan struct{}) {
+// is closed when that has ended or is Pinned; none where there is no such object. which is called with locks held. Once the collector is
+// closed, open is false.
+func (c *Collector) Held(which func(refs.ObjectID) bool) (gone <-chan struct{}, open bool) {
 	c.event(func(t *table) {
+		open = true
 		for id, x := range t.objects.m {
 			if which(id) {
 				if t.objects.waiting[x] == nil {
@@ -49,7 +51,16 @@ func (c *Collector) Held(which func(refs.ObjectID) bool) (gone <-chan struct{}) 
 			}
 		}
 	})
-	return gone
+	return gone, open
+}
+
+// Pinned tells that an object of this process lives for good from now on, whoever holds it.
+func (c *Collector) Pinned(id refs.ObjectID) {
+	c.event(func(t *table) {
+		if x := t.objects.m[id]; x != nil {
+			t.objects.tell(x)
+		}
+	})
 }
 
 // Holder is a process that holds an object.

@@ -26,6 +26,7 @@ type association struct {
 	waits    bool // it is in table.changed
 	wanted   bool // what the node was told
 	kept     int  // handshakes that resume it
+	silent   bool // the node was told that the peer is given up, and none has begun since
 	flushing bool // it is in table.flushes
 }
 
@@ -94,7 +95,7 @@ func (a *association) begin(generation uint64) {
 		a.table.objects.retain(a)
 	}
 	a.end(&refs.Error{Kind: refs.ErrPeerExpired, Err: fmt.Errorf("the association with process %v began anew", a.peer)})
-	a.generation, a.open = generation, true
+	a.generation, a.open, a.silent = generation, true, false
 	a.table.epochs++
 	a.epoch = a.table.epochs
 	for id := range a.entries {
@@ -493,11 +494,16 @@ func (a *association) clean(id refs.ObjectID, e *entry) {
 	e.secured(0)
 }
 
-// expire gives the peer up, in both roles: nothing was heard from it for a lease.
+// expire gives the peer up, in both roles: nothing was heard from it for a lease. One that was not reached in that time has no role yet,
+// but there may be those who wait for its end.
 func (a *association) expire() {
-	a.table.objects.lapse(a)
-	why := &refs.Error{Kind: refs.ErrPeerExpired, Err: fmt.Errorf("nothing was heard from process %v for a lease", a.peer)}
-	a.end(why)
+	why := &refs.Error{Kind: refs.ErrPeerExpired, Err: fmt.Errorf("process %v was not reached for a lease", a.peer)}
+	if a.open {
+		why.Err = fmt.Errorf("nothing was heard from process %v for a lease", a.peer)
+		a.table.objects.lapse(a)
+		a.end(why)
+	}
+	a.silent = true
 	a.table.later(func() { a.table.host.Expired(a.peer, why) })
 }
 
@@ -506,6 +512,7 @@ func (a *association) left() {
 	a.table.objects.lapse(a)
 	why := &refs.Error{Kind: refs.ErrUnreachable, Err: fmt.Errorf("process %v has ended", a.peer)}
 	a.end(why)
+	a.silent = true
 	a.killAll(refs.Ended)
 	a.table.later(func() { a.table.host.Expired(a.peer, why) })
 }

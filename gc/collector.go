@@ -14,6 +14,7 @@ import (
 // exports and imports are asked, which are leaves below it; what else the node is to do is done after it is given back.
 type Collector struct {
 	start time.Time
+	self  refs.ProcessID
 
 	mu     sync.Mutex
 	table  *table
@@ -25,8 +26,8 @@ type Collector struct {
 	drops drops
 }
 
-// drops are the handles that were garbage collected. The runtime tells of them on a goroutine of its own, which must do no more than
-// leave a note: an event takes them up.
+// drops are the handles that were garbage collected, and own objects that ended with their owner which was. The runtime tells of them on
+// a goroutine of its own, which must do no more than leave a note: an event takes them up.
 type drops struct {
 	mu   sync.Mutex
 	list []drop
@@ -36,7 +37,7 @@ type drops struct {
 
 type drop struct {
 	id    refs.ID
-	local uint64
+	local uint64 // the handle; of an own object, 0
 }
 
 func (d *drops) add(id refs.ID, local uint64) {
@@ -76,7 +77,7 @@ type Options struct {
 
 // New makes the collector of the process.
 func New(self refs.ProcessID, host refs.Host, o Options) *Collector {
-	c := &Collector{start: time.Now(), table: newTable(self, host, o.Lease, o.Quota)}
+	c := &Collector{start: time.Now(), self: self, table: newTable(self, host, o.Lease, o.Quota)}
 	c.table.since = func(t time.Time) time.Duration { return t.Sub(c.start) }
 	return c
 }
@@ -92,6 +93,10 @@ func (c *Collector) event(f func(t *table)) {
 	quiet := len(t.associations) == 0
 	t.now = time.Since(c.start)
 	for _, d := range c.drops.take() {
+		if d.id.Process == t.self {
+			t.withdrawn(d.id.Object, refs.Unexported)
+			continue
+		}
 		c.counts.Dropped++
 		if a := t.associations[d.id.Process]; a != nil {
 			a.dropped(d.id.Object, d.local, false)
@@ -148,6 +153,9 @@ func (c *Collector) Close() {
 		c.timer.Stop()
 	}
 	t := c.table // what it keeps alive may be what keeps the node alive, by its cleanups
+	for x := range t.objects.waiting {
+		t.objects.tell(x)
+	}
 	c.table = newTable(t.self, t.host, t.lease, t.quota)
 }
 
@@ -252,6 +260,9 @@ func (c *Collector) Missing(id refs.ID, local uint64, why refs.Reason) {
 func (c *Collector) Withdrawn(id refs.ObjectID, why refs.Reason) {
 	c.event(func(t *table) { t.withdrawn(id, why) })
 }
+
+// Orphaned implements refs.Collector.
+func (c *Collector) Orphaned(id refs.ObjectID) { c.drops.add(refs.ID{Process: c.self, Object: id}, 0) }
 
 // Left implements refs.Collector.
 func (c *Collector) Left(peer refs.ProcessID) {

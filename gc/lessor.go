@@ -12,7 +12,7 @@ import (
 // exactly while it has a holder or a pin.
 type objects struct {
 	m            map[refs.ObjectID]*object
-	waiting      map[*object]chan struct{} // closed when the object leaves
+	waiting      map[*object]chan struct{} // closed when the object leaves, or nobody need wait for that any more
 	unreferenced func(refs.ObjectID, any)  // nobody holds it any more
 }
 
@@ -135,12 +135,17 @@ func (o *objects) release(id refs.ObjectID, x *object) {
 		return
 	}
 	delete(o.m, id)
+	o.tell(x)
+	if x.listed {
+		o.unreferenced(id, x.impl)
+	}
+}
+
+// tell lets go of those who wait for the end of the object.
+func (o *objects) tell(x *object) {
 	if gone := o.waiting[x]; gone != nil {
 		close(gone)
 		delete(o.waiting, x)
-	}
-	if x.listed {
-		o.unreferenced(id, x.impl)
 	}
 }
 

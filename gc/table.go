@@ -147,7 +147,7 @@ func (t *table) tick(heard func(*association) time.Duration) {
 		if len(a.lines) > 0 {
 			a.heard = max(a.heard, t.clock.at(heard(a)))
 		}
-		if a.open && t.clock.expired(a.heard) {
+		if !a.silent && t.clock.expired(a.heard) {
 			a.expire()
 		}
 		if len(a.former) > 0 && t.clock.now >= a.due {

@@ -30,6 +30,9 @@ type Collector interface {
 	Missing(id ID, local uint64, why Reason)
 	// Withdrawn tells that an object of this process is exported no longer.
 	Withdrawn(id ObjectID, why Reason)
+	// Orphaned tells the same of one that ended as Unexported when its owner was found to be garbage. As it is a cleanup that tells, the
+	// collector may take no more than a note, as for Dropped.
+	Orphaned(id ObjectID)
 	// Left tells that the peer has said that it ends, and has no connection any more; Replaced, that another process answers at all its
 	// endpoints.
 	Left(peer ProcessID)
@@ -129,6 +132,7 @@ func (keepAll) Dropped(ID, uint64, bool)                        {}
 func (keepAll) Secured(_ ID, f func(Reason))                    { f(0) }
 func (keepAll) Missing(ID, uint64, Reason)                      {}
 func (keepAll) Withdrawn(ObjectID, Reason)                      {}
+func (keepAll) Orphaned(ObjectID)                               {}
 func (keepAll) Left(ProcessID)                                  {}
 func (keepAll) Replaced(ProcessID)                              {}
 func (keepAll) Close()                                          {}

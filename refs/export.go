@@ -139,6 +139,9 @@ func (n *Node) export(id ObjectID, f *Face, impl any, l Lifetime, needsIdentity 
 	e, fresh, err := n.exports.add(id, f, impl, l, needsIdentity)
 	if fresh && n.cfg.TraceExports {
 		n.traces.add(e, 2)
+		if there, _, _ := n.exports.get(e.id); there != e { // it was withdrawn before that
+			n.traces.remove(e)
+		}
 	}
 	if fresh && l == Collectable {
 		runtime.AddCleanup((*byte)(reflect.ValueOf(impl).UnsafePointer()), n.garbage, e)
@@ -152,9 +155,20 @@ func (n *Node) collected(e *export) {
 	t := &n.exports
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.byID[e.id] == e && e.object() == nil {
-		t.drop(e, Collected)
-		n.traces.remove(e)
+	if t.byID[e.id] != e || e.object() != nil {
+		return
+	}
+	owned := t.disown(e)
+	t.drop(e, Collected)
+	n.traces.remove(e)
+	for len(owned) > 0 {
+		child := owned[0]
+		owned = append(owned[1:], t.disown(child)...)
+		if t.byID[child.id] == child {
+			t.drop(child, Unexported)
+			n.traces.remove(child)
+			n.collector.Orphaned(child.id)
+		}
 	}
 }
 
@@ -347,7 +361,7 @@ func (h host) Lookup(id ObjectID) (impl any, why Reason) {
 func (n *Node) Unexport(ctx context.Context, impl any) error {
 	e := n.exports.find(impl)
 	if e == nil {
-		return &Error{Op: "unexport", Kind: ErrNoSuchObject, NotRun: true, Err: fmt.Errorf("this %T is not exported by this node", impl)}
+		return notExported("unexport", impl)
 	}
 	var own int64
 	if in := incomingFrom(ctx); in != nil && in.export.Load() == e {
@@ -405,16 +419,17 @@ func (t *exports) drop(e *export, why Reason) {
 	t.graves.bury(e.id, why)
 }
 
-// Own has the export of child end when nobody holds parent any more after somebody did, or when parent is no longer exported itself.
+// Own has the export of child end when nobody holds parent any more after somebody did, or when parent is no longer exported itself,
+// because it was withdrawn or is garbage.
 // Both are objects that this node exports; ErrNoSuchObject where one is not.
 func (n *Node) Own(parent, child any) error {
 	p, c := n.exports.find(parent), n.exports.find(child)
-	for impl, e := range map[any]*export{parent: p, child: c} {
-		if e == nil {
-			return &Error{Op: "own", Kind: ErrNoSuchObject, NotRun: true, Err: fmt.Errorf("this %T is not exported by this node", impl)}
-		}
-	}
-	if p == c {
+	switch {
+	case p == nil:
+		return notExported("own", parent)
+	case c == nil:
+		return notExported("own", child)
+	case p == c:
 		return &Error{Op: "own", NotRun: true, Err: errors.New("an object cannot own itself")}
 	}
 	n.exports.mu.Lock()
@@ -427,6 +442,10 @@ func (n *Node) Own(parent, child any) error {
 	}
 	n.exports.owned[p] = append(n.exports.owned[p], c)
 	return nil
+}
+
+func notExported(op string, impl any) error {
+	return &Error{Op: op, Kind: ErrNoSuchObject, NotRun: true, Err: fmt.Errorf("this %T is not exported by this node", impl)}
 }
 
 // Unreferenced implements Host: what the object owns ends, and the object is told, on a goroutine of its own.

@@ -249,7 +249,7 @@ func (d *dropped) run() {
 	}
 	n.imports.mu.Unlock()
 	id := ID{p.id, d.object}
-	n.traces.remove(stubKey{id, d.local})
+	n.traces.remove(stubKey{&n.traces, id, d.local})
 	if p == n.self {
 		return
 	}

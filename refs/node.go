@@ -218,6 +218,7 @@ func (n *Node) Close() error {
 	n.collector.Close()
 	n.tasks.wait()
 	n.workers.close()
+	n.traces.close()
 	return errors.Join(errs...)
 }
 

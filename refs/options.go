@@ -122,7 +122,9 @@ const (
 	Reject    = wire.Reject
 )
 
-// ExportOptions are what holds for one exported object. The zero value is valid.
+// ExportOptions are what holds for one exported object. The zero value is valid. What its functions refer to lives as long as the object
+// is exported: functions of a collectable object that refer to the object itself keep it for ever. For those there is the method
+// Unreferenced().
 type ExportOptions struct {
 	Filter       Filter // asked before Options.Filter about the arguments of calls on the object. Nil: only that one is
 	Unreferenced func() // called when no process holds the object any more, after one did; each time, on a goroutine of its own. Nil: the object's method Unreferenced(), if it has one, is

@@ -36,6 +36,7 @@ type peer struct {
 	waits    bool                // redial runs
 	theirs   bool                // the last link was dialled by the peer
 	watchers map[*watch]struct{} // told when the peer is given up
+	givenUp  error               // why it was, if it has not been connected since
 	known    bool                // token and gen are set
 	token    [16]byte            // digest of what it presented when it was first met
 	agreeing int                 // handshakes that have agreed on a generation, and come to no connection yet
@@ -152,6 +153,7 @@ func (p *peer) add(l *link) {
 	p.links = append(p.links, l)
 	p.current.Store(keep)
 	p.theirs = !l.dialled
+	p.givenUp = nil
 	p.signal()
 	p.mu.Unlock()
 	for _, old := range retire {

@@ -39,6 +39,9 @@ func (h host) Expired(id ProcessID, why error) {
 	p.mu.Lock()
 	watchers := p.watchers
 	p.watchers = nil
+	if generation, _ := h.collector.Current(id); generation == 0 { // it has not come back meanwhile
+		p.givenUp = why
+	}
 	p.signal()
 	p.mu.Unlock()
 	for w := range watchers {

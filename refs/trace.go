@@ -10,11 +10,14 @@ import (
 
 // traces remember where objects were exported and stubs came to be, where Options.TraceExports asks for that.
 type traces struct {
-	mu    sync.Mutex
-	sites map[any]string // by *export, or by ID of a handle with its number
+	mu     sync.Mutex
+	sites  map[any]string // by *export, or by stubKey
+	closed bool
 }
 
+// stubKey tells a handle from all others in the process's profile, those of other nodes as well.
 type stubKey struct {
+	of    *traces
 	id    ID
 	local uint64
 }
@@ -38,41 +41,50 @@ func profile(name string) (p *pprof.Profile) {
 	return pprof.NewProfile(name)
 }
 
-// add notes where the export came to be, skip callers above.
-func (t *traces) add(e *export, skip int) {
-	profile(exportsProfile).Add(e, skip+1)
-	t.note(e, site(skip+1))
-}
-
-func (t *traces) addStub(h *Handle) {
-	k := stubKey{h.id, h.local}
-	profile(stubsProfile).Add(k, 2)
-	t.note(k, site(2))
-}
-
-func (t *traces) note(key any, at string) {
+// add notes where what key stands for came to be, skip callers above.
+func (t *traces) add(key any, skip int) {
+	at := site(skip + 1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
 	if t.sites == nil {
 		t.sites = map[any]string{}
 	}
 	t.sites[key] = at
+	profileOf(key).Add(key, skip+1)
 }
+
+func (t *traces) addStub(h *Handle) { t.add(stubKey{t, h.id, h.local}, 2) }
 
 // remove forgets what add noted.
 func (t *traces) remove(key any) {
 	t.mu.Lock()
-	_, there := t.sites[key]
-	delete(t.sites, key)
-	t.mu.Unlock()
-	if !there {
-		return
+	defer t.mu.Unlock()
+	if _, there := t.sites[key]; there {
+		delete(t.sites, key)
+		profileOf(key).Remove(key)
 	}
-	name := exportsProfile
+}
+
+// close forgets everything, what is to come as well: the profiles outlive the node.
+func (t *traces) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for key := range t.sites {
+		profileOf(key).Remove(key)
+	}
+	t.sites = nil
+}
+
+// profileOf returns the profile that key is in.
+func profileOf(key any) *pprof.Profile {
 	if _, stub := key.(stubKey); stub {
-		name = stubsProfile
+		return profile(stubsProfile)
 	}
-	profile(name).Remove(key)
+	return profile(exportsProfile)
 }
 
 // at returns where the export came to be, "" where that is not known.

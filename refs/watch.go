@@ -15,9 +15,9 @@ type watch struct {
 
 func (w *watch) tell(why error) { w.once.Do(func() { w.f(why) }) }
 
-// Watch has f called, once, when the object is known to be gone, the handle is released, or the object's process is given up: with an
-// *Error of the kind ErrNoSuchObject, ErrReleased, ErrPeerExpired or ErrUnreachable. f must not block, and may be called before Watch
-// returns. stop ends the watching; f may be running then. The handle must be reachable for as long as that matters.
+// Watch has f called, once, when the object is known to be gone, the handle is released, or the object's process is given up, at once where
+// that has happened: with an *Error of the kind ErrNoSuchObject, ErrReleased, ErrPeerExpired or ErrUnreachable. f must not block, and
+// may be called before Watch returns. stop ends the watching; f may be running then. The handle must be reachable for as long as that matters.
 func (h *Handle) Watch(f func(why error)) (stop func()) {
 	if h.Local() {
 		return func() {} // its process is this one
@@ -29,9 +29,12 @@ func (h *Handle) Watch(f func(why error)) (stop func()) {
 	}
 	h.watches[w] = struct{}{}
 	h.mu.Unlock()
-	h.peer.watch(w)
+	why := h.peer.watch(w)
 	if end := h.end.Load(); end != nil {
-		w.tell(end)
+		why = end
+	}
+	if why != nil {
+		w.tell(why)
 	}
 	return func() {
 		h.mu.Lock()
@@ -41,13 +44,15 @@ func (h *Handle) Watch(f func(why error)) (stop func()) {
 	}
 }
 
-func (p *peer) watch(w *watch) {
+// watch has w told when the peer is given up; why says that it is already.
+func (p *peer) watch(w *watch) (why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.watchers == nil {
 		p.watchers = map[*watch]struct{}{}
 	}
 	p.watchers[w] = struct{}{}
+	return p.givenUp
 }
 
 func (p *peer) unwatch(w *watch) {

@@ -32,8 +32,8 @@ func Monitor(ctx context.Context, v any) error {
 	return s.Handle().Monitor(ctx)
 }
 
-// Owned has the export of child end when no process holds parent any more after one did, or when parent's own export ends: for objects
-// that make sense only together, such as a session and its cursors. Both are objects that n exports.
+// Owned has the export of child end when no process holds parent any more after one did, or when parent's own export ends, by Unexport or
+// because parent is garbage: for objects that make sense only together, such as a session and its cursors. Both are objects that n exports.
 func Owned(n *Node, parent, child any) error { return n.refs.Own(parent, child) }
 
 // Weak is a remote reference that keeps nothing alive. It is data, as Ref is: it may be kept where a stub would close a cycle between
@@ -112,11 +112,14 @@ func (n *Node) Holders(impl any) []Holder {
 func (n *Node) ExportedAt(impl any) string { return n.refs.ExportedAt(impl) }
 
 // Wait returns once no other process holds any object of this node but those that are pinned by Export, Bind or ExportAs: a process that
-// lives only for what others hold of it may end then. If ctx ends first, it returns ctx's error.
+// lives only for what others hold of it may end then. If ctx ends first, it returns ctx's error, and ErrNodeClosed once n is closed.
 func (n *Node) Wait(ctx context.Context) error {
 	for {
-		gone := n.collector.Held(func(id refs.ObjectID) bool { return !n.refs.IsPinned(id) })
-		if gone == nil {
+		gone, open := n.collector.Held(func(id refs.ObjectID) bool { return !n.refs.IsPinned(id) })
+		switch {
+		case !open:
+			return &Error{Op: "wait", Kind: ErrNodeClosed, NotRun: true}
+		case gone == nil:
 			return nil
 		}
 		select {

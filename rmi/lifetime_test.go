@@ -154,6 +154,108 @@ func TestWhatIsOwnedEndsWithItsOwner(t *testing.T) {
 	})
 }
 
+func TestWhatIsOwnedEndsWithAnOwnerThatBecomesGarbage(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{TraceExports: true}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		parent, child, grandchild := &hearer{"parent", make(chan string, 1)}, &hearer{"child", make(chan string, 1)}, &hearer{"grandchild", make(chan string, 1)}
+		if _, err := rmi.ExportCollectable(server, testobj.RemoteListener.Of(parent)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rmi.Export(server, testobj.RemoteListener.Of(child)); err != nil {
+			t.Fatal(err)
+		}
+		ref, err := rmi.Export(server, testobj.RemoteListener.Of(grandchild))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(rmi.Owned(server, parent, child), rmi.Owned(server, child, grandchild)); err != nil {
+			t.Fatal(err)
+		}
+		dependent := resolved(t, client, testobj.RemoteListener, ref)
+		settle(time.Second)
+		if n := server.Stats().Exports; n != 3 {
+			t.Errorf("while their owner lives, %d of three objects are exported", n)
+		}
+		runtime.KeepAlive(parent)
+		parent = nil // that nobody ever held
+		settle(time.Second)
+		if n := server.Stats().Exports; n != 0 || pprof.Lookup("rmi.exports").Count() != 0 {
+			t.Errorf("after it the server exports %d objects, and %d by the profile", n, pprof.Lookup("rmi.exports").Count())
+		}
+		var e *rmi.Error
+		if err := rmi.Monitor(ctx(t), dependent); !errors.As(err, &e) || e.Reason != rmi.Unexported {
+			t.Errorf("its holder is told %v; want ErrNoSuchObject, unexported", err)
+		}
+		if err := rmi.Owned(server, []int{1}, child); !errors.Is(err, rmi.ErrNoSuchObject) {
+			t.Errorf("Owned by what is no pointer: %v", err)
+		}
+	})
+}
+
+func TestMonitorTellsOfAProcessThatWasGivenUpBefore(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, w *world, server, client *rmi.Node, endpoint string) {
+		remote := pass(t, server, client, newService(server))
+		settle(time.Second)
+		w.stall(true, endpoint)
+		settle(2 * time.Minute)
+		for range 2 {
+			if err := rmi.Monitor(ctx(t), remote); !errors.Is(err, rmi.ErrPeerExpired) {
+				t.Errorf("a lease after the process was last heard: %v, want ErrPeerExpired", err)
+			}
+		}
+		w.stall(false, endpoint)
+		settle(time.Minute)
+		if err := rmi.Monitor(ctx(t), remote); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after it came back: %v, want to wait", err)
+		}
+	})
+}
+
+func TestMonitorTellsOfAProcessThatIsNeverReached(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		remote := pass(t, server, client, newService(server))
+		server.Close() // before anything was said
+		began := time.Now()
+		err := rmi.Monitor(t.Context(), remote)
+		if after := time.Since(began); !errors.Is(err, rmi.ErrPeerExpired) || after < time.Minute || after > time.Minute*9/8+time.Second {
+			t.Errorf("after %v: %v, want ErrPeerExpired after a lease", after, err)
+		}
+	})
+}
+
+func TestWaitEndsWithTheNodeAndWithWhatIsExportedForGood(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		remote := pass(t, server, client, newService(server))
+		waited := make(chan error, 1)
+		hold := func(l testobj.Listener) {
+			if err := remote.Remember(ctx(t), l); err != nil {
+				t.Fatal(err)
+			}
+			go func() { waited <- client.Wait(t.Context()) }()
+			synctest.Wait()
+		}
+		kept := &hearer{"kept", make(chan string, 1)}
+		hold(kept)
+		if _, err := rmi.Export(client, testobj.RemoteListener.Of(kept)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-waited; err != nil {
+			t.Errorf("Wait, after the last object that was held was exported for good: %v", err)
+		}
+		hold(&hearer{"held", make(chan string, 1)})
+		client.Close()
+		if err := <-waited; !errors.Is(err, rmi.ErrNodeClosed) {
+			t.Errorf("Wait, after the node was closed: %v, want ErrNodeClosed", err)
+		}
+		if err := client.Wait(ctx(t)); !errors.Is(err, rmi.ErrNodeClosed) {
+			t.Errorf("Wait of a closed node: %v, want ErrNodeClosed", err)
+		}
+	})
+}
+
 func TestWaitEndsWithTheLastHolderOfWhatIsNotPinned(t *testing.T) {
 	leak.Check(t)
 	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
@@ -257,6 +359,28 @@ func TestADeadServersNamesVanish(t *testing.T) {
 	})
 }
 
+func TestANameThatWasBoundForADeadServerVanishes(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, w *world, server, client *rmi.Node, endpoint string) {
+		reg := servesRegistry(t, server)
+		dead, _ := w.server(rmi.Options{})
+		remote := pass(t, dead, client, newService(dead))
+		dead.Close() // which the registry's process never meets
+		url := "rmi://" + strings.TrimPrefix(endpoint, "tcp://")
+		if err := rmi.Bind(ctx(t), client, url+"/it", testobj.RemoteService.Of(remote)); err != nil {
+			t.Fatal(err)
+		}
+		settle(30 * time.Second)
+		if names, err := reg.List(ctx(t), ""); len(names) != 1 || err != nil {
+			t.Fatalf("the names are %v, %v", names, err)
+		}
+		settle(40 * time.Second)
+		if names, err := reg.List(ctx(t), ""); len(names) != 0 || err != nil {
+			t.Errorf("after a lease, the names are %v, %v", names, err)
+		}
+	})
+}
+
 func TestNamesComeBackAfterAPartitionLongerThanTheLease(t *testing.T) {
 	leak.Check(t)
 	pair(t, rmi.Options{}, func(t *testing.T, w *world, server, client *rmi.Node, endpoint string) {
@@ -307,5 +431,28 @@ func TestTracedExportsTellWhereTheyCameToBe(t *testing.T) {
 		if n := pprof.Lookup("rmi.exports").Count(); n != 0 {
 			t.Errorf("after Unexport, the profile of exports has %d", n)
 		}
+	})
+}
+
+func TestNodesThatTraceShareTheProfilesAndLeaveNothingInThem(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{TraceExports: true}, func(t *testing.T, w *world, server, client *rmi.Node, _ string) {
+		other := w.node(rmi.Options{TraceExports: true})
+		impl := newService(server)
+		one, two := pass(t, server, client, impl), pass(t, server, other, impl) // the first handle of either
+		if n := pprof.Lookup("rmi.stubs").Count(); n != 2 {
+			t.Errorf("the profile of stubs has %d, want one of each node", n)
+		}
+		other.Close()
+		if n := pprof.Lookup("rmi.stubs").Count(); n != 1 {
+			t.Errorf("after one was closed, the profile of stubs has %d", n)
+		}
+		server.Close()
+		client.Close()
+		if n := pprof.Lookup("rmi.stubs").Count() + pprof.Lookup("rmi.exports").Count(); n != 0 {
+			t.Errorf("closed nodes have left %d entries", n)
+		}
+		runtime.KeepAlive(one)
+		runtime.KeepAlive(two)
 	})
 }

@@ -31,7 +31,11 @@ func export(n *Node, l refs.Lifetime, b skeleton.Bound) (Ref, error) {
 	if err := unbound("export", "", b); err != nil {
 		return Ref{}, err
 	}
-	return n.refs.Export(l, b.Options(), b.Descriptor(), b.Impl())
+	ref, err := n.refs.Export(l, b.Options(), b.Descriptor(), b.Impl())
+	if err == nil && l == refs.Pinned {
+		n.collector.Pinned(ref.ID().Object) // it may have been held before
+	}
+	return ref, err
 }
 
 // ExportAs is Export under an id that stands for a name: references to the object stay valid when this process ends and another one, at

@@ -252,7 +252,7 @@ func (l *listening) Handle(_ context.Context, r slog.Record) error {
 	})
 	s := l.p.simulation
 	s.tell("process %d: %s%s", l.p.place, r.Message, text.String())
-	if r.Message != "gave up a process" {
+	if r.Message != "gave up a process" || strings.Contains(text.String(), "was not reached") { // there may be no way
 		return nil
 	}
 	s.mu.Lock()
