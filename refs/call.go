@@ -30,6 +30,8 @@ type Outgoing struct {
 	in      *callContext // that it is made in; nil: none
 	pairs   map[string]pair
 	depth   uint16
+	oneWay  bool // it is over when it is queued
+	queued  bool // as that, it was
 	number  uint64
 	slot    uint64
 	link    *link
@@ -60,6 +62,7 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 	c := n.newOutgoing()
 	c.handle, c.face, c.method, c.ctx, c.chain = h, f, method, ctx, n.cfg.Outbound
 	c.in, c.pairs = scopeOf(ctx)
+	c.oneWay = f.isOneWay(method)
 	if via != nil {
 		c.chain = via.chain
 	}
@@ -154,6 +157,7 @@ func (c *Outgoing) drop() {
 	c.handle, c.face, c.ctx, c.cancel, c.depth, c.link, c.err = nil, nil, nil, nil, 0, nil, nil
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
 	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
+	c.oneWay, c.queued = false, false
 	c.courier = courier{}
 	c.Args.Err, c.Results.Err = nil, nil
 	if cap(c.args) > smallMessage {
@@ -252,6 +256,11 @@ func (c *Outgoing) exchange(frame []byte) {
 		c.give(e)
 		return
 	}
+	if c.queued {
+		c.flags, c.body = wire.ReplyResults, wire.AppendNone(c.copied[:0])
+		c.outcome()
+		return
+	}
 	select {
 	case <-c.done:
 	case <-c.ctx.Done():
@@ -272,7 +281,7 @@ func (c *Outgoing) again() {
 	if c.frame != nil {
 		c.handle.Node().buffers.Put(c.frame)
 	}
-	c.err, c.flags, c.body, c.frame, c.broke, c.failure = nil, 0, nil, nil, nil, nil
+	c.err, c.flags, c.body, c.frame, c.broke, c.failure, c.queued = nil, 0, nil, nil, nil, nil, false
 	c.courier.in.Result, c.courier.pinned, c.courier.references = false, false, 0
 }
 
@@ -328,9 +337,9 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		return false, &Error{Err: contextError(c.ctx)}
 	}
 	var extensions []byte
-	if c.pairs != nil {
+	if c.pairs != nil || c.in != nil || c.handle.row.Load() != nil {
 		var e *Error
-		if extensions, e = carried(c.pairs, l.node.cfg.Limits.MetadataBytes); e != nil {
+		if extensions, e = c.extensions(l); e != nil {
 			return false, e
 		}
 	}
@@ -345,6 +354,13 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	}
 	if extensions != nil {
 		frame = slices.Concat(frame[:wire.CallHeaderBytes], extensions, frame[wire.CallHeaderBytes:])
+	}
+	if c.oneWay && l.features&featureOrder != 0 {
+		if gaveWay, err = c.queue(l, frame, extensions); err == nil {
+			c.queued = true
+			l.node.oneWays.sent.Add(1)
+		}
+		return gaveWay, err
 	}
 	var waiting int
 	if c.slot, waiting, err = l.waiting.add(c); err != nil {

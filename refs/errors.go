@@ -37,7 +37,8 @@ const (
 	ErrReleased                        // the stub was released
 	ErrNotPointer                      // an implementation must be a pointer
 	ErrNodeClosed                      // the node is closed or shutting down
-	lastKind           = ErrNodeClosed
+	ErrDeadlock                        // the call waited for what a call that waits for it has
+	lastKind           = ErrDeadlock
 )
 
 // Error names the kind.
@@ -49,6 +50,7 @@ func (k Kind) Error() string {
 		ErrAccessDenied: "access denied", ErrUnauthenticated: "unauthenticated", ErrPanic: "panic in method",
 		ErrOverloaded: "overloaded", ErrProtocol: "protocol error", ErrVersion: "no common protocol version",
 		ErrReleased: "reference released", ErrNotPointer: "implementation is not a pointer", ErrNodeClosed: "node closed",
+		ErrDeadlock: "deadlock",
 	}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", uint8(k))

@@ -34,6 +34,7 @@ type Handle struct {
 	via   atomic.Pointer[peer]  // the process that answers for a fixed object now
 	end   atomic.Pointer[Error] // why calls fail without being sent; nil: they do not
 	keep  any                   // the object itself, where it is one of this process
+	row   atomic.Pointer[row]   // the latest of one-way calls; nil: there were none
 
 	mu         sync.Mutex
 	interfaces unique.Handle[string] // joined by spaces; one string for all handles

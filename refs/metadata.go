@@ -101,9 +101,9 @@ func MetadataFrom(ctx context.Context) Metadata {
 	return m
 }
 
-// carried returns the extensions of a call that is made with the pairs; nil: none.
-func carried(pairs map[string]pair, limit int) ([]byte, *Error) {
-	m := wire.Metadata{Own: map[string]string{}, Chain: map[string]string{}}
+// carried returns what a call carries that is made with the pairs.
+func carried(pairs map[string]pair, limit int) (m wire.Metadata, e *Error) {
+	m = wire.Metadata{Own: map[string]string{}, Chain: map[string]string{}}
 	size := 0
 	for key, p := range pairs {
 		into := m.Own
@@ -114,15 +114,15 @@ func carried(pairs map[string]pair, limit int) ([]byte, *Error) {
 			into = m.Chain
 		}
 		if key == "" || !utf8.ValidString(key) || !utf8.ValidString(p.value) {
-			return nil, &Error{Kind: ErrMarshal, NotRun: true, Err: fmt.Errorf("the metadata %q: %q is no text under a key", key, p.value)}
+			return m, &Error{Kind: ErrMarshal, NotRun: true, Err: fmt.Errorf("the metadata %q: %q is no text under a key", key, p.value)}
 		}
 		size += len(key) + len(p.value)
 		into[key] = p.value
 	}
 	if size > limit {
-		return nil, &Error{Kind: ErrLimit, NotRun: true, Err: tooMuchMetadata(limit)}
+		return m, &Error{Kind: ErrLimit, NotRun: true, Err: tooMuchMetadata(limit)}
 	}
-	return wire.AppendMetadata(nil, m), nil
+	return m, nil
 }
 
 func tooMuchMetadata(limit int) error {

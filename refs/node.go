@@ -51,6 +51,8 @@ type Node struct {
 	calls  tasks // calls being served
 
 	workers workers // serve them
+	turns   turns   // who runs on serial objects
+	oneWays oneWays
 
 	number       atomic.Uint64 // of the last call made: to each peer they grow, and none is used twice
 	redials      atomic.Int64  // peers that are being dialled because they are wanted

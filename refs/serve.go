@@ -31,6 +31,9 @@ type Incoming struct {
 	frame   []byte // the buffer that body is part of, where it has one of its own
 	size    int64  // of that memory, counted in Node.pendingBytes
 	begun   bool
+	lineup  *lineup // it stands for: the one-way calls in it; nil: it is a call
+	turn    *turn   // on a serial object, which it has; nil: none
+	refused *Error  // what it ended with before it was served
 	arrives courier // references among the arguments
 	leaves  courier // and among the results
 
@@ -56,6 +59,7 @@ func (in *Incoming) drop() {
 		n.buffers.Put(in.frame)
 	}
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
+	in.lineup, in.turn, in.refused = nil, nil, nil
 	if cap(in.copied) > smallMessage {
 		in.copied = nil
 	}
@@ -176,6 +180,9 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		return err
 	}
 	l.touch()
+	if h.OneWay {
+		return l.takeOneWay(h, frame, body, lent)
+	}
 	in := n.newIncoming()
 	in.keep(frame, body, lent)
 	in.Method, in.slot, in.object = h.Method, h.Slot, h.Object
@@ -186,14 +193,14 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		return nil // the connection is over, and so is the call
 	}
 	in.ctx = &callContext{link: l, number: h.Number, depth: h.Depth}
-	tooMuch := false
+	tooMuch, after := false, uint64(0)
 	if h.Extensions != nil {
 		m, err := wire.ReadMetadata(h.Extensions, n.cfg.Limits.MetadataBytes)
 		if tooMuch = errors.Is(err, wire.ErrMetadata); err != nil && !tooMuch {
 			in.drop()
 			return err
 		}
-		in.ctx.pairs = arrived(m)
+		in.ctx.pairs, in.ctx.path, after = arrived(m), m.Path, m.After
 	}
 	if h.Timeout > 0 {
 		in.ctx.deadline = now.Add(h.Timeout)
@@ -219,8 +226,18 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		return nil
 	}
 	n.calls.begin()
-	n.workers.do(in)
+	if after > 0 && l.lineups.gate(in, after) {
+		return nil
+	}
+	n.start(in)
 	return nil
+}
+
+// start has a call served that waits for no one-way calls, once nobody else has the object, if it is a serial one. It never waits.
+func (n *Node) start(in *Incoming) {
+	if !n.turns.any.Load() || n.turns.take(in) {
+		n.workers.do(in)
+	}
 }
 
 // keep takes the arguments out of a frame that is lent, or over with a frame that is not. A call may last: it must not hold more
@@ -273,10 +290,18 @@ func (in *Incoming) done() {
 	if e := c.export.Load(); e != nil {
 		e.release()
 	}
+	if in.turn != nil {
+		n.turns.release(in)
+	}
 }
 
 // serve runs the call and replies.
 func (in *Incoming) serve() {
+	if in.lineup != nil {
+		in.lineup.work()
+		in.drop()
+		return
+	}
 	n, l := in.node, in.ctx.link
 	returned := false
 	defer func() {
@@ -324,21 +349,25 @@ func (in *Incoming) respond(frame []byte) {
 // call finds the object and the method, and runs it.
 func (in *Incoming) call() error {
 	n := in.node
+	if in.refused != nil {
+		return in.refused
+	}
 	e, impl, f, table, why := n.exports.acquire(in.object, in.Method)
 	if e == nil {
 		return &Error{Kind: ErrNoSuchObject, Reason: why}
 	}
 	in.ctx.export.Store(e)
-	if in.Method == methodInterfaces || in.Method == methodDescribe {
+	if in.Method >= methodInterfaces && in.Method <= methodFlush {
 		in.Args.Reset(n.codec, nil, &in.arrives, "argument", in.body)
 		in.startResults(nil)
 		if err := in.Begin(); err != nil {
 			return err
 		}
-		if in.Method == methodDescribe {
-			in.Results.Value(*n.exports.describe(e))
-		} else {
+		switch in.Method {
+		case methodInterfaces:
 			in.Results.Value(n.exports.interfaces(e))
+		case methodDescribe:
+			in.Results.Value(*n.exports.describe(e))
 		}
 		return nil
 	}

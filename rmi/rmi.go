@@ -95,6 +95,7 @@ const (
 	ErrReleased        = refs.ErrReleased
 	ErrNotPointer      = refs.ErrNotPointer
 	ErrNodeClosed      = refs.ErrNodeClosed
+	ErrDeadlock        = refs.ErrDeadlock
 )
 
 // Why an object is missing, in Error.Reason.

@@ -77,7 +77,7 @@ type Servant[T any] interface {
 // Interface describes the remote interface T. rmigen declares one, RemoteT, for each interface marked //rmi:remote.
 type Interface[T any] struct {
 	Path    string // import path and name: "example.com/bank.Account"
-	Serial  bool   // one call at a time is to run on an object (no effect in this version)
+	Serial  bool   // one call at a time runs on an object, whichever of its interfaces it comes through
 	Async   bool   // an asynchronous view is wanted (no effect in this version)
 	Methods []Method
 	Docs    Docs // what its source says of it, for descriptions
@@ -126,6 +126,9 @@ func (d *Interface[T]) GoType() reflect.Type { return reflect.TypeFor[T]() }
 
 // MethodTable returns the methods.
 func (d *Interface[T]) MethodTable() []Method { return d.Methods }
+
+// OneAtATime reports whether one call at a time runs on an object.
+func (d *Interface[T]) OneAtATime() bool { return d.Serial }
 
 // TypeTable returns what the interface's messages may carry by name.
 func (d *Interface[T]) TypeTable() []Type { return d.Servant.Types() }

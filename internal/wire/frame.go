@@ -24,6 +24,12 @@ func (k FrameKind) String() string {
 		return "REPLY"
 	case CancelFrame:
 		return "CANCEL"
+	case OneWayFrame:
+		return "ONEWAY"
+	case DoneFrame:
+		return "DONE"
+	case ProbeFrame:
+		return "PROBE"
 	}
 	return fmt.Sprintf("frame kind %d", uint8(k))
 }
@@ -44,6 +50,7 @@ const callPinned = 1
 
 // CallHeader is the fixed part of a CALL.
 type CallHeader struct {
+	OneWay  bool          // it is a ONEWAY: Slot is its place in the row of those to the object over this connection, from 1 on
 	Pinned  bool          // references among the arguments are kept alive until the receiver acknowledges the message
 	Depth   uint16        // of calls within calls, for bounding recursion between processes
 	Number  uint64        // the call's identity on its lane
@@ -101,7 +108,7 @@ func (e *FrameSizeError) Error() string {
 	return fmt.Sprintf("a frame of %d bytes: a frame has between %d and %d (Limits.MessageBytes sets the upper bound)", e.Length, e.Least, e.Most)
 }
 
-// AppendCallHeader appends the header of a CALL, its length left 0 for [FinishFrame], and its extensions. The arguments come after
+// AppendCallHeader appends the header of a CALL or ONEWAY, its length left 0 for [FinishFrame], and its extensions. The arguments come after
 // them. A timeout below zero is sent as one nanosecond: a deadline that has passed.
 func AppendCallHeader(buf []byte, h CallHeader) []byte {
 	timeout := h.Timeout
@@ -115,7 +122,11 @@ func AppendCallHeader(buf []byte, h CallHeader) []byte {
 	if h.Extensions != nil {
 		flags |= hasMap
 	}
-	buf = append(buf, 0, 0, 0, 0, byte(CallFrame), flags)
+	kind := CallFrame
+	if h.OneWay {
+		kind = OneWayFrame
+	}
+	buf = append(buf, 0, 0, 0, 0, byte(kind), flags)
 	buf = binary.BigEndian.AppendUint16(buf, h.Depth)
 	buf = binary.BigEndian.AppendUint64(buf, h.Number)
 	buf = binary.BigEndian.AppendUint64(buf, h.Slot)
@@ -153,18 +164,23 @@ func FinishFrame(buf []byte) error {
 	return nil
 }
 
-// ParseCall splits a whole CALL, as a [FrameHandler] gets it, into its header and the arguments; these and the extensions are
+// ParseCall splits a whole CALL or ONEWAY, as a [FrameHandler] gets it, into its header and the arguments; these and the extensions are
 // part of frame.
 func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
-	flags, rest, err := parseFrame(frame, CallFrame, CallHeaderBytes, callPinned)
+	kind := CallFrame
+	if len(frame) > lengthBytes && FrameKind(frame[lengthBytes]) == OneWayFrame {
+		kind = OneWayFrame
+	}
+	flags, rest, err := parseFrame(frame, kind, CallHeaderBytes, callPinned)
 	if err != nil {
 		return CallHeader{}, nil, err
 	}
 	timeout := binary.BigEndian.Uint64(frame[24:])
 	if timeout > math.MaxInt64 {
-		return CallHeader{}, nil, &FrameError{CallFrame, "its timeout overflows"}
+		return CallHeader{}, nil, &FrameError{kind, "its timeout overflows"}
 	}
 	h = CallHeader{
+		OneWay:  kind == OneWayFrame,
 		Pinned:  flags&callPinned != 0,
 		Depth:   binary.BigEndian.Uint16(frame[6:]),
 		Number:  binary.BigEndian.Uint64(frame[8:]),

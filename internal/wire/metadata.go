@@ -2,9 +2,11 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -12,19 +14,27 @@ import (
 type Metadata struct {
 	Own   map[string]string // for the method called
 	Chain map[string]string // for all calls that are made on its behalf as well
+
+	After uint64   // it waits until the one-way calls that its caller sent to the object up to this one have ended; 0: for none
+	Path  []uint64 // tokens of what the calls that it is nested in hold: it waits for none of that
 }
+
+// MostTokens is how long a Path may be.
+const MostTokens = 256
 
 // The extensions of a CALL.
 const (
 	extOwn   = "meta"
 	extChain = "chain"
+	extAfter = "after"
+	extPath  = "path"
 )
 
 // AppendMetadata appends the map of extensions that holds m, nothing where m is empty.
 func AppendMetadata(buf []byte, m Metadata) []byte {
 	parts := uint64(0)
-	for _, pairs := range []map[string]string{m.Own, m.Chain} {
-		if len(pairs) > 0 {
+	for _, there := range []bool{len(m.Own) > 0, len(m.Path) > 0, m.After > 0, len(m.Chain) > 0} {
+		if there {
 			parts++
 		}
 	}
@@ -33,6 +43,15 @@ func AppendMetadata(buf []byte, m Metadata) []byte {
 	}
 	buf = appendHead(buf, majorMap, parts)
 	buf = appendPairs(buf, extOwn, m.Own)
+	if len(m.Path) > 0 {
+		buf = appendHead(appendText(buf, extPath), majorBytes, uint64(8*len(m.Path)))
+		for _, token := range m.Path {
+			buf = binary.BigEndian.AppendUint64(buf, token)
+		}
+	}
+	if m.After > 0 {
+		buf = appendHead(appendText(buf, extAfter), majorUint, m.After)
+	}
 	return appendPairs(buf, extChain, m.Chain)
 }
 
@@ -75,6 +94,10 @@ func ReadMetadata(extensions []byte, limit int) (m Metadata, err error) {
 			m.Own, limit = d.pairs(m.Own, limit)
 		case extChain:
 			m.Chain, limit = d.pairs(m.Chain, limit)
+		case extAfter:
+			m.After = d.uint(math.MaxUint64)
+		case extPath:
+			m.Path = d.tokens()
 		default:
 			d.skip()
 		}
@@ -91,6 +114,18 @@ func ReadMetadata(extensions []byte, limit int) (m Metadata, err error) {
 		return Metadata{}, &FrameError{CallFrame, fmt.Sprintf("its metadata cannot be read: %v", d.Err)}
 	}
 	return m, nil
+}
+
+// tokens reads a path.
+func (d *Decoder) tokens() (path []uint64) {
+	packed := d.take(d.length(majorBytes, "a path of tokens"))
+	if d.Err == nil && (len(packed)%8 != 0 || len(packed) > 8*MostTokens) {
+		d.failf("a path of %d bytes: it has 8 for each token, and at most %d tokens", len(packed), MostTokens)
+	}
+	for ; d.Err == nil && len(packed) > 0; packed = packed[8:] {
+		path = append(path, binary.BigEndian.Uint64(packed))
+	}
+	return path
 }
 
 // pairs reads a map of texts of no more than limit bytes, and returns it with what is left of the limit.
