@@ -25,6 +25,7 @@ type association struct {
 
 	waits    bool // it is in table.changed
 	wanted   bool // what the node was told
+	kept     int  // handshakes that resume it
 	flushing bool // it is in table.flushes
 }
 

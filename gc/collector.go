@@ -171,6 +171,25 @@ func (c *Collector) Current(peer refs.ProcessID) (generation, applied uint64) {
 	return 0, 0
 }
 
+// Keep implements refs.Collector.
+func (c *Collector) Keep(peer refs.ProcessID) (release func()) {
+	var a *association
+	c.event(func(t *table) {
+		if a = t.associations[peer]; a != nil {
+			a.kept++
+		}
+	})
+	if a == nil {
+		return func() {}
+	}
+	return func() {
+		c.event(func(*table) {
+			a.kept--
+			a.touched()
+		})
+	}
+}
+
 // Wanted implements refs.Collector.
 func (c *Collector) Wanted(peer refs.ProcessID) bool {
 	c.mu.Lock()

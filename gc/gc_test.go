@@ -297,6 +297,29 @@ func TestBatchesAreSentAgainOverTheNextConnection(t *testing.T) {
 	})
 }
 
+func TestAnAssociationIsNotForgottenWhileAHandshakeResumesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		release := o.Keep(a.id)
+		ow.line.Lost()
+		aw.line.Lost()
+		if g, _ := o.Current(a.id); g != 1 {
+			t.Errorf("generation %d was promised to go on, and is %d", 1, g)
+		}
+		back := &wire{}
+		if back.line = o.Connected(a.id, refs.Generation{Number: 1}, back); back.line == nil {
+			t.Fatal("a connection that resumes it is refused")
+		}
+		back.line.Lost()
+		release()
+		if g, _ := o.Current(a.id); g != 0 || o.Stats().Peers != 0 {
+			t.Errorf("generation %d of an association without any use goes on", g)
+		}
+		o.Keep(a.id)() // of one that there is not
+	})
+}
+
 func TestAnAcknowledgementThatIsLostIsMadeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})

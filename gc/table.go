@@ -114,7 +114,7 @@ func (t *table) settleOne(a *association) {
 		a.wanted = needed
 		t.later(func() { t.host.Reconsider(a.peer) })
 	}
-	if !a.wanted && len(a.lines) == 0 && t.associations[a.peer] == a {
+	if !a.wanted && a.kept == 0 && len(a.lines) == 0 && t.associations[a.peer] == a {
 		a.open = false
 		delete(t.associations, a.peer)
 	}

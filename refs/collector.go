@@ -15,6 +15,8 @@ type Collector interface {
 	Connected(peer ProcessID, g Generation, c Carrier) Line
 	// Current returns the association's generation, if it goes on, and the last batch of the peer's that was applied in it; else 0.
 	Current(peer ProcessID) (generation, applied uint64)
+	// Keep has the association not forgotten for having no connection and no use, until release is called: a handshake resumes it.
+	Keep(peer ProcessID) (release func())
 	// Wanted reports whether the association has to go on, so that a lost connection is to be restored.
 	Wanted(peer ProcessID) bool
 	// Imported tells that the process has a new handle of the object, the local-th of all.
@@ -120,6 +122,7 @@ type keepAll struct{}
 
 func (k keepAll) Connected(ProcessID, Generation, Carrier) Line { return k }
 func (keepAll) Current(ProcessID) (uint64, uint64)              { return 0, 0 }
+func (keepAll) Keep(ProcessID) func()                           { return func() {} }
 func (keepAll) Wanted(ProcessID) bool                           { return false }
 func (keepAll) Imported(ID, uint64)                             {}
 func (keepAll) Dropped(ID, uint64, bool)                        {}

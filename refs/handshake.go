@@ -87,6 +87,7 @@ func (n *Node) hello(ctx context.Context, conn transport.Conn, p *peer, endpoint
 	if err != nil {
 		return nil, failed(err)
 	}
+	defer n.collector.Keep(p.id)() // what HELLO offers to resume
 	l, gen, applied := p.standing()
 	if l != nil {
 		conn.Close()
@@ -334,6 +335,7 @@ func hearFirst(session transport.Session) (transport.Stream, any, error) {
 func (n *Node) answerHello(ctx context.Context, session transport.Session, control transport.Stream, process ProcessID, hello wire.Hello, inTime func() error) error {
 	p := n.usePeer(process)
 	defer n.releasePeer(p)
+	defer n.collector.Keep(p.id)() // what WELCOME resumes
 	welcome, err := n.sayWelcome(ctx, session, control, p, hello)
 	if err != nil {
 		return err
