@@ -113,6 +113,14 @@ func (n *Node) Face(d Descriptor) (*Face, error) {
 	return actual.(*Face), nil
 }
 
+// Face returns d as the handle's node has interned it.
+func (h *Handle) Face(d Descriptor) (*Face, error) {
+	if h.peer == nil {
+		return NewFace(d)
+	}
+	return h.Node().Face(d)
+}
+
 // DynamicFace returns a Face that the node does not keep, for a descriptor that is made for a call, with types among which there are
 // knots.
 func (n *Node) DynamicFace(d Descriptor, knots map[reflect.Type]reflect.Type) (*Face, error) {

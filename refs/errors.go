@@ -38,7 +38,8 @@ const (
 	ErrNotPointer                      // an implementation must be a pointer
 	ErrNodeClosed                      // the node is closed or shutting down
 	ErrDeadlock                        // the call waited for what a call that waits for it has
-	lastKind           = ErrDeadlock
+	ErrBroken                          // what the call depends on was promised, and there is none; the cause is why
+	lastKind           = ErrBroken
 )
 
 // Error names the kind.
@@ -50,7 +51,7 @@ func (k Kind) Error() string {
 		ErrAccessDenied: "access denied", ErrUnauthenticated: "unauthenticated", ErrPanic: "panic in method",
 		ErrOverloaded: "overloaded", ErrProtocol: "protocol error", ErrVersion: "no common protocol version",
 		ErrReleased: "reference released", ErrNotPointer: "implementation is not a pointer", ErrNodeClosed: "node closed",
-		ErrDeadlock: "deadlock",
+		ErrDeadlock: "deadlock", ErrBroken: "promise broken",
 	}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", uint8(k))

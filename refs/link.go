@@ -40,6 +40,7 @@ type link struct {
 	rows    rows   // our one-way calls
 	serving serving
 	lineups lineups // the peer's one-way calls
+	vows    vows    // what the peer is promised
 
 	probes      atomic.Int64 // PROBEs in the second, since start, that probeSecond is
 	probeSecond atomic.Int64
@@ -295,6 +296,7 @@ func (l *link) tick() {
 		l.next(now, l.probe)
 		return
 	}
+	l.node.settleForgotten()
 	silent := now - time.Duration(l.heard.Load())
 	silentBulk, stalled := l.tickBulks()
 	stalled = max(stalled, l.out.stalled(), l.ctl.stalled())
@@ -508,6 +510,20 @@ func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 		err := l.takeDone(frame)
 		if !lent {
 			l.node.buffers.Put(frame)
+		}
+		return err
+	case wire.CallsFrame:
+		if l.features&featurePipes == 0 {
+			break
+		}
+		return r.takeCalls(frame, lent)
+	case wire.ForgetFrame:
+		h, err := wire.ParseForget(frame)
+		if !lent {
+			l.node.buffers.Put(frame)
+		}
+		if err == nil {
+			l.vows.forget(h.Number)
 		}
 		return err
 	case wire.ProbeFrame:

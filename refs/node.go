@@ -53,6 +53,7 @@ type Node struct {
 	workers workers // serve them
 	turns   turns   // who runs on serial objects
 	oneWays oneWays
+	forgets forgets
 
 	number       atomic.Uint64 // of the last call made: to each peer they grow, and none is used twice
 	redials      atomic.Int64  // peers that are being dialled because they are wanted

@@ -444,6 +444,8 @@ func (c *Outgoing) after(l *link) (uint64, error) {
 	switch {
 	case r == nil:
 		return 0, nil
+	case c.ahead: // in its pipe it waits for nobody
+		return 0, r.settle(c.ctx)
 	case r.link == l:
 		return r.pending(), nil
 	case c.in != nil && len(c.in.path) > 0: // it may belong to what runs there
@@ -460,6 +462,9 @@ func (c *Outgoing) extensions(l *link) ([]byte, *Error) {
 		if m, e = carried(c.pairs, l.node.cfg.Limits.MetadataBytes); e != nil {
 			return nil, e
 		}
+	}
+	if c.ahead {
+		m.Pipe = c.pipe.id
 	}
 	if !c.oneWay && l.features&featureOrder != 0 {
 		var err error

@@ -33,6 +33,8 @@ type Incoming struct {
 	begun   bool
 	lineup  *lineup // it stands for: the one-way calls in it; nil: it is a call
 	turn    *turn   // on a serial object, which it has; nil: none
+	vow     *vowed  // what it is to return is promised; nil: nothing
+	pipe    uint64  // that it belongs to; 0: none
 	refused *Error  // what it ended with before it was served
 	arrives courier // references among the arguments
 	leaves  courier // and among the results
@@ -59,7 +61,7 @@ func (in *Incoming) drop() {
 		n.buffers.Put(in.frame)
 	}
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
-	in.lineup, in.turn, in.refused = nil, nil, nil
+	in.lineup, in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, nil, 0, held{}
 	if cap(in.copied) > smallMessage {
 		in.copied = nil
 	}
@@ -193,14 +195,15 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		return nil // the connection is over, and so is the call
 	}
 	in.ctx = &callContext{link: l, number: h.Number, depth: h.Depth}
-	tooMuch, after := false, uint64(0)
+	in.arrives.serving = in.ctx
+	tooMuch, after, pipe := false, uint64(0), uint64(0)
 	if h.Extensions != nil {
 		m, err := wire.ReadMetadata(h.Extensions, n.cfg.Limits.MetadataBytes)
 		if tooMuch = errors.Is(err, wire.ErrMetadata); err != nil && !tooMuch {
 			in.drop()
 			return err
 		}
-		in.ctx.pairs, in.ctx.path, after = arrived(m), m.Path, m.After
+		in.ctx.pairs, in.ctx.path, after, pipe = arrived(m), m.Path, m.After, m.Pipe
 	}
 	if h.Timeout > 0 {
 		in.ctx.deadline = now.Add(h.Timeout)
@@ -219,6 +222,9 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 	if refusal == nil && tooMuch {
 		refusal = &Error{Kind: ErrLimit, Err: tooMuchMetadata(n.cfg.Limits.MetadataBytes)}
 	}
+	if h.Promised && refusal == nil {
+		refusal = in.promiseFor(h.Number)
+	}
 	if refusal != nil {
 		l.out.post(in.refusal(refusal))
 		in.done()
@@ -226,6 +232,12 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		return nil
 	}
 	n.calls.begin()
+	if pipe != 0 {
+		if l.vows.join(in, pipe) {
+			n.workers.do(in)
+		}
+		return nil
+	}
 	if after > 0 && l.lineups.gate(in, after) {
 		return nil
 	}
@@ -293,6 +305,12 @@ func (in *Incoming) done() {
 	if in.turn != nil {
 		n.turns.release(in)
 	}
+	if in.vow != nil {
+		in.keepVow(errMoved)
+	}
+	if in.pipe != 0 {
+		c.link.vows.leave(n, in.pipe)
+	}
 }
 
 // serve runs the call and replies.
@@ -313,7 +331,13 @@ func (in *Incoming) serve() {
 	}()
 	err := in.call()
 	returned = true
+	if in.pipe != 0 && errors.Is(err, errMoved) {
+		l.vows.stop(in.pipe)
+	}
 	in.respond(in.answer(err))
+	if in.vow != nil {
+		in.keepVow(err)
+	}
 	in.done()
 	in.drop()
 }
@@ -349,6 +373,9 @@ func (in *Incoming) respond(frame []byte) {
 // call finds the object and the method, and runs it.
 func (in *Incoming) call() error {
 	n := in.node
+	if _, vowed := in.object.vowed(); (vowed || in.pipe != 0) && in.refused == nil {
+		in.refused = in.aim()
+	}
 	if in.refused != nil {
 		return in.refused
 	}

@@ -96,6 +96,7 @@ const (
 	ErrNotPointer      = refs.ErrNotPointer
 	ErrNodeClosed      = refs.ErrNodeClosed
 	ErrDeadlock        = refs.ErrDeadlock
+	ErrBroken          = refs.ErrBroken
 )
 
 // Why an object is missing, in Error.Reason.

@@ -78,7 +78,7 @@ type Servant[T any] interface {
 type Interface[T any] struct {
 	Path    string // import path and name: "example.com/bank.Account"
 	Serial  bool   // one call at a time runs on an object, whichever of its interfaces it comes through
-	Async   bool   // an asynchronous view is wanted (no effect in this version)
+	Async   bool   // there is an asynchronous view
 	Methods []Method
 	Docs    Docs // what its source says of it, for descriptions
 	Stub    func(stub.Ref) T
@@ -138,7 +138,7 @@ func (d *Interface[T]) Documentation() Docs { return d.Docs }
 
 // NewStub returns the canonical stub on the handle.
 func (d *Interface[T]) NewStub(h *refs.Handle) (any, error) {
-	f, err := h.Node().Face(d)
+	f, err := h.Face(d)
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,7 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 			}
 		}
 		declared[i.descriptor] = i.mark.spec.Pos()
+		p.refuseViewNames(i, declared, imported)
 	}
 	taken := func(name string) bool {
 		_, a := declared[name]
@@ -303,7 +304,7 @@ func (im *imports) spec(path string) string {
 
 // reservedWords are the predeclared names that generated code uses, and the locals of every method.
 func reservedWords() []string {
-	return append(predeclared(), "ctx", "call", "impl", "s", "err")
+	return append(predeclared(), "ctx", "call", "impl", "s", "err", "all")
 }
 
 func predeclared() []string {

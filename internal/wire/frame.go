@@ -30,6 +30,10 @@ func (k FrameKind) String() string {
 		return "DONE"
 	case ProbeFrame:
 		return "PROBE"
+	case ForgetFrame:
+		return "FORGET"
+	case CallsFrame:
+		return "CALLS"
 	}
 	return fmt.Sprintf("frame kind %d", uint8(k))
 }
@@ -45,19 +49,22 @@ const (
 	hasMap      = 0x80      // the flag of a frame whose header is followed by a CBOR map of extensions, which a receiver skips
 )
 
-// callPinned is the flag of a CALL whose arguments hold references that the caller keeps alive until they are acknowledged.
-const callPinned = 1
+const (
+	callPinned   = 1 // the flag of a CALL whose arguments hold references that the caller keeps alive until they are acknowledged
+	callPromised = 2 // and of one whose result is promised
+)
 
 // CallHeader is the fixed part of a CALL.
 type CallHeader struct {
-	OneWay  bool          // it is a ONEWAY: Slot is its place in the row of those to the object over this connection, from 1 on
-	Pinned  bool          // references among the arguments are kept alive until the receiver acknowledges the message
-	Depth   uint16        // of calls within calls, for bounding recursion between processes
-	Number  uint64        // the call's identity on its lane
-	Slot    uint64        // echoed by the reply
-	Timeout time.Duration // what remains of the caller's deadline; 0: none
-	Object  [16]byte
-	Method  uint64
+	OneWay   bool          // it is a ONEWAY: Slot is its place in the row of those to the object over this connection, from 1 on
+	Pinned   bool          // references among the arguments are kept alive until the receiver acknowledges the message
+	Promised bool          // what it returns may be called before it is there, until FORGET
+	Depth    uint16        // of calls within calls, for bounding recursion between processes
+	Number   uint64        // the call's identity on its lane
+	Slot     uint64        // echoed by the reply
+	Timeout  time.Duration // what remains of the caller's deadline; 0: none
+	Object   [16]byte
+	Method   uint64
 
 	Extensions []byte // the encoded map of extensions that follows the header; nil: none
 }
@@ -119,6 +126,9 @@ func AppendCallHeader(buf []byte, h CallHeader) []byte {
 	if h.Pinned {
 		flags = callPinned
 	}
+	if h.Promised {
+		flags |= callPromised
+	}
 	if h.Extensions != nil {
 		flags |= hasMap
 	}
@@ -171,7 +181,11 @@ func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
 	if len(frame) > lengthBytes && FrameKind(frame[lengthBytes]) == OneWayFrame {
 		kind = OneWayFrame
 	}
-	flags, rest, err := parseFrame(frame, kind, CallHeaderBytes, callPinned)
+	known := byte(callPinned)
+	if kind == CallFrame {
+		known |= callPromised
+	}
+	flags, rest, err := parseFrame(frame, kind, CallHeaderBytes, known)
 	if err != nil {
 		return CallHeader{}, nil, err
 	}
@@ -180,14 +194,15 @@ func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
 		return CallHeader{}, nil, &FrameError{kind, "its timeout overflows"}
 	}
 	h = CallHeader{
-		OneWay:  kind == OneWayFrame,
-		Pinned:  flags&callPinned != 0,
-		Depth:   binary.BigEndian.Uint16(frame[6:]),
-		Number:  binary.BigEndian.Uint64(frame[8:]),
-		Slot:    binary.BigEndian.Uint64(frame[16:]),
-		Timeout: time.Duration(timeout),
-		Object:  [16]byte(frame[32:48]),
-		Method:  binary.BigEndian.Uint64(frame[48:]),
+		OneWay:   kind == OneWayFrame,
+		Pinned:   flags&callPinned != 0,
+		Promised: flags&callPromised != 0,
+		Depth:    binary.BigEndian.Uint16(frame[6:]),
+		Number:   binary.BigEndian.Uint64(frame[8:]),
+		Slot:     binary.BigEndian.Uint64(frame[16:]),
+		Timeout:  time.Duration(timeout),
+		Object:   [16]byte(frame[32:48]),
+		Method:   binary.BigEndian.Uint64(frame[48:]),
 	}
 	if after := len(frame) - len(rest); after > CallHeaderBytes {
 		h.Extensions = frame[CallHeaderBytes:after]

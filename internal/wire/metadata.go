@@ -16,6 +16,7 @@ type Metadata struct {
 	Chain map[string]string // for all calls that are made on its behalf as well
 
 	After uint64   // it waits until the one-way calls that its caller sent to the object up to this one have ended; 0: for none
+	Pipe  uint64   // the pipe that it belongs to; 0: none
 	Path  []uint64 // tokens of what the calls that it is nested in hold: it waits for none of that
 }
 
@@ -28,12 +29,13 @@ const (
 	extChain = "chain"
 	extAfter = "after"
 	extPath  = "path"
+	extPipe  = "pipe"
 )
 
 // AppendMetadata appends the map of extensions that holds m, nothing where m is empty.
 func AppendMetadata(buf []byte, m Metadata) []byte {
 	parts := uint64(0)
-	for _, there := range []bool{len(m.Own) > 0, len(m.Path) > 0, m.After > 0, len(m.Chain) > 0} {
+	for _, there := range []bool{len(m.Own) > 0, len(m.Path) > 0, m.Pipe > 0, m.After > 0, len(m.Chain) > 0} {
 		if there {
 			parts++
 		}
@@ -48,6 +50,9 @@ func AppendMetadata(buf []byte, m Metadata) []byte {
 		for _, token := range m.Path {
 			buf = binary.BigEndian.AppendUint64(buf, token)
 		}
+	}
+	if m.Pipe > 0 {
+		buf = appendHead(appendText(buf, extPipe), majorUint, m.Pipe)
 	}
 	if m.After > 0 {
 		buf = appendHead(appendText(buf, extAfter), majorUint, m.After)
@@ -96,6 +101,8 @@ func ReadMetadata(extensions []byte, limit int) (m Metadata, err error) {
 			m.Chain, limit = d.pairs(m.Chain, limit)
 		case extAfter:
 			m.After = d.uint(math.MaxUint64)
+		case extPipe:
+			m.Pipe = d.uint(math.MaxUint64)
 		case extPath:
 			m.Path = d.tokens()
 		default:

@@ -10,6 +10,8 @@ const (
 	OneWayFrame FrameKind = 0x30
 	DoneFrame   FrameKind = 0x31
 	ProbeFrame  FrameKind = 0x32
+	ForgetFrame FrameKind = 0x33
+	CallsFrame  FrameKind = 0x34
 )
 
 const (
@@ -94,4 +96,60 @@ func ParseProbe(frame []byte) (Probe, error) {
 		p.Path = append(p.Path, binary.BigEndian.Uint64(rest))
 	}
 	return p, nil
+}
+
+// AppendForget appends a whole FORGET, which has the layout of a CANCEL.
+func AppendForget(buf []byte, h CancelHeader) []byte {
+	start := len(buf)
+	buf = AppendCancel(buf, h)
+	buf[start+lengthBytes] = byte(ForgetFrame)
+	return buf
+}
+
+// ParseForget reads a whole FORGET.
+func ParseForget(frame []byte) (CancelHeader, error) {
+	_, rest, err := parseFrame(frame, ForgetFrame, CancelHeaderBytes, 0)
+	if err != nil {
+		return CancelHeader{}, err
+	}
+	if len(rest) > 0 {
+		return CancelHeader{}, &FrameError{ForgetFrame, fmt.Sprintf("%d bytes follow it", len(rest))}
+	}
+	return CancelHeader{Number: binary.BigEndian.Uint64(frame[8:])}, nil
+}
+
+const callsHeaderBytes = 8 // length u32, kind u8, flags u8, reserved u16
+
+// AppendCalls appends a CALLS, its length left 0 for [FinishFrame]: a batch of whole CALLs.
+func AppendCalls(buf []byte, calls [][]byte) []byte {
+	buf = append(buf, 0, 0, 0, 0, byte(CallsFrame), 0, 0, 0)
+	for _, call := range calls {
+		buf = append(buf, call...)
+	}
+	return buf
+}
+
+// ParseCalls returns the CALLs of a whole CALLS, for NextCall.
+func ParseCalls(frame []byte) ([]byte, error) {
+	_, rest, err := parseFrame(frame, CallsFrame, callsHeaderBytes, 0)
+	return rest, err
+}
+
+// NextCall returns the first of some CALLs, and the rest.
+func NextCall(calls []byte) (call, rest []byte, err error) {
+	if len(calls) < CallHeaderBytes {
+		return nil, nil, &FrameError{CallsFrame, "it ends within a call"}
+	}
+	n := uint64(binary.BigEndian.Uint32(calls)) + lengthBytes
+	if n > uint64(len(calls)) || FrameKind(calls[lengthBytes]) != CallFrame {
+		return nil, nil, &FrameError{CallsFrame, "something that is no whole call is in it"}
+	}
+	return calls[:n:n], calls[n:], nil
+}
+
+// AppendRecord appends a remote reference as it stands among values.
+func AppendRecord(buf []byte, r Record) []byte {
+	e := Encoder{buf: buf}
+	e.record(r)
+	return e.buf
 }
