@@ -81,6 +81,10 @@ func checks() map[string]any {
 		"done":                 hexCheck(checkDone),
 		"call-after":           metadata(wire.CallHeader{Depth: 1, Number: 10}, wire.Metadata{After: 2, Path: []uint64{7}}),
 		"probe":                hexCheck(checkProbe),
+		"forget":               hexCheck(checkForget),
+		"calls":                hexCheck(checkCalls),
+		"call-promised": metadata(wire.CallHeader{Number: 12, Promised: true, Object: [16]byte{'r', 'm', 'i', ':', 'v', 'o', 'w', 0, 15: 11}},
+			wire.Metadata{Pipe: 10}),
 		"description": value(refs.Description{
 			Interfaces: []refs.InterfaceDescription{{Name: "b.A", Methods: []refs.MethodDescription{{
 				ID: 300, Name: "Open", Signature: "Open(int) (b.A, error)", Params: []refs.Value{{Name: "n", Type: "int"}}, Results: []refs.Value{{Type: "b.A"}},
@@ -447,7 +451,9 @@ func kindOf(h wire.CallHeader) wire.FrameKind {
 
 func metadata(h wire.CallHeader, want wire.Metadata) hexCheck {
 	return func(t *testing.T, b []byte) {
-		h.Object, h.Method, h.Extensions = accountID(), deposit, wire.AppendMetadata(nil, want)
+		if h.Method, h.Extensions = deposit, wire.AppendMetadata(nil, want); h.Object == [16]byte{} {
+			h.Object = accountID()
+		}
 		call(h, nil)(t, b)
 		wellformed(t, h.Extensions)
 		if got, err := wire.ReadMetadata(h.Extensions, 100); err != nil || !reflect.DeepEqual(got, want) {
@@ -465,6 +471,31 @@ func checkDone(t *testing.T, b []byte) {
 	same(t, frame, b)
 	if got, item, err := wire.ParseDone(alone(t, b, wire.DoneFrame)); err != nil || got != want || len(item) > 0 {
 		t.Errorf("it is read as %+v, % x, %v; want %+v", got, item, err, want)
+	}
+}
+
+func checkForget(t *testing.T, b []byte) {
+	want := wire.CancelHeader{Number: 11}
+	same(t, wire.AppendForget(nil, want), b)
+	if got, err := wire.ParseForget(alone(t, b, wire.ForgetFrame)); err != nil || got != want {
+		t.Errorf("it is read as %+v, %v; want %+v", got, err, want)
+	}
+}
+
+func checkCalls(t *testing.T, b []byte) {
+	one := b[8:]
+	call(wire.CallHeader{Number: 1, Object: accountID(), Method: deposit}, nil)(t, one)
+	frame := wire.AppendCalls(nil, [][]byte{one})
+	if err := wire.FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	same(t, frame, b)
+	calls, err := wire.ParseCalls(alone(t, b, wire.CallsFrame))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, rest, err := wire.NextCall(calls); err != nil || !bytes.Equal(got, one) || len(rest) > 0 {
+		t.Errorf("it is read as % x, % x, %v", got, rest, err)
 	}
 }
 

@@ -101,6 +101,16 @@ func FuzzSession(f *testing.F) {
 	f.Add(ping, slices.Concat(oneWay, after, wire.AppendProbe(nil, wire.Probe{Number: 3, Rank: 1, Path: []uint64{7}})))
 	f.Add(ping, slices.Concat(oneWay, oneWay))
 	f.Add(ping, done)
+	promised := func(number uint64, object [16]byte) []byte {
+		b := wire.AppendCallHeader(nil, wire.CallHeader{Number: number, Promised: true, Object: object, Method: 1, Extensions: wire.AppendMetadata(nil, wire.Metadata{Pipe: 9})})
+		b = append(b, 0x80)
+		wire.FinishFrame(b)
+		return b
+	}
+	on := [16]byte{'r', 'm', 'i', ':', 'v', 'o', 'w', 0, 15: 4}
+	batch := wire.AppendCalls(nil, [][]byte{promised(4, s.object), promised(5, on)})
+	wire.FinishFrame(batch)
+	f.Add(ping, slices.Concat(batch, promised(6, on), wire.AppendForget(nil, wire.CancelHeader{Number: 4}), promised(7, on)))
 	f.Add([]byte{0, 1, 0xff}, []byte{0, 0, 0, 1, 9})
 	f.Fuzz(func(t *testing.T, control, lane []byte) { s.session(t, control, lane) })
 }

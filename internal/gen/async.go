@@ -142,20 +142,24 @@ func (m methodOutput) AsyncDeclaration() string {
 
 // AsyncBody is the body of a view's method.
 func (m methodOutput) AsyncBody(iface string) string {
-	call := fmt.Sprintf("s.%s(%s)", m.Name, m.Arguments())
-	takes := fmt.Sprintf("func(ctx %s.Context, s %s)", m.context, iface)
+	call := fmt.Sprintf("impl.%s(%s)", m.Name, m.Arguments())
+	takes := fmt.Sprintf("func(ctx %s.Context, impl %s)", m.context, iface)
 	switch {
 	case m.view != "":
-		return fmt.Sprintf("return %sOf(%s.Then(ctx, v.object, %s, %s (%s, error) {\nreturn %s\n}))", m.view, m.stub, m.descriptor, takes, m.result, call)
+		return fmt.Sprintf("return %sOf(%s.Then(ctx, s.object, %s, %s (%s, error) {\nreturn %s\n}))", m.view, m.stub, m.descriptor, takes, m.result, call)
 	case len(m.Results) == 0:
-		return fmt.Sprintf("return %s.Do(ctx, v.object, %s error {\nreturn %s\n})", m.stub, takes, call)
+		return fmt.Sprintf("return %s.Do(ctx, s.object, %s error {\nreturn %s\n})", m.stub, takes, call)
 	case m.Struct == nil:
-		return fmt.Sprintf("return %s.Go(ctx, v.object, %s (%s, error) {\nreturn %s\n})", m.stub, takes, m.result, call)
+		return fmt.Sprintf("return %s.Go(ctx, s.object, %s (%s, error) {\nreturn %s\n})", m.stub, takes, m.result, call)
+	}
+	all := "all"
+	for slices.ContainsFunc(m.Params, func(v valueOutput) bool { return v.Name == all }) {
+		all += "All"
 	}
 	fields := make([]string, len(m.Struct.names))
 	for k, name := range m.Struct.names {
-		fields[k] = "all." + name
+		fields[k] = all + "." + name
 	}
-	return fmt.Sprintf("return %s.Go(ctx, v.object, %s (all %s, err error) {\n%s, err = %s\nreturn all, err\n})",
-		m.stub, takes, m.result, strings.Join(fields, ", "), call)
+	return fmt.Sprintf("return %s.Go(ctx, s.object, %s (%s %s, err error) {\n%s, err = %s\nreturn %s, err\n})",
+		m.stub, takes, all, m.result, strings.Join(fields, ", "), call, all)
 }

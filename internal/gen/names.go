@@ -304,7 +304,7 @@ func (im *imports) spec(path string) string {
 
 // reservedWords are the predeclared names that generated code uses, and the locals of every method.
 func reservedWords() []string {
-	return append(predeclared(), "ctx", "call", "impl", "s", "err", "all")
+	return append(predeclared(), "ctx", "call", "impl", "s", "err")
 }
 
 func predeclared() []string {

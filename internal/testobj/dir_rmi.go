@@ -107,35 +107,35 @@ type AsyncDir struct{ object Dir }
 func AsyncDirOf(object Dir) AsyncDir { return AsyncDir{object} }
 
 // Promise returns what is viewed: where that is not there yet, a promise of it, which can be called and passed all the same.
-func (v AsyncDir) Promise() Dir { return v.object }
+func (s AsyncDir) Promise() Dir { return s.object }
 
-func (v AsyncDir) Append(ctx context.Context, text string) *stub.Future[stub.None] {
-	return stub.Do(ctx, v.object, func(ctx context.Context, s Dir) error {
-		return s.Append(ctx, text)
+func (s AsyncDir) Append(ctx context.Context, text string) *stub.Future[stub.None] {
+	return stub.Do(ctx, s.object, func(ctx context.Context, impl Dir) error {
+		return impl.Append(ctx, text)
 	})
 }
 
-func (v AsyncDir) Link(ctx context.Context, name string, to Dir) *stub.Future[stub.None] {
-	return stub.Do(ctx, v.object, func(ctx context.Context, s Dir) error {
-		return s.Link(ctx, name, to)
+func (s AsyncDir) Link(ctx context.Context, name string, to Dir) *stub.Future[stub.None] {
+	return stub.Do(ctx, s.object, func(ctx context.Context, impl Dir) error {
+		return impl.Link(ctx, name, to)
 	})
 }
 
-func (v AsyncDir) Mirror(ctx context.Context) AsyncDir {
-	return AsyncDirOf(stub.Then(ctx, v.object, RemoteDir, func(ctx context.Context, s Dir) (Dir, error) {
-		return s.Mirror(ctx)
+func (s AsyncDir) Mirror(ctx context.Context) AsyncDir {
+	return AsyncDirOf(stub.Then(ctx, s.object, RemoteDir, func(ctx context.Context, impl Dir) (Dir, error) {
+		return impl.Mirror(ctx)
 	}))
 }
 
-func (v AsyncDir) Open(ctx context.Context, name string) AsyncDir {
-	return AsyncDirOf(stub.Then(ctx, v.object, RemoteDir, func(ctx context.Context, s Dir) (Dir, error) {
-		return s.Open(ctx, name)
+func (s AsyncDir) Open(ctx context.Context, name string) AsyncDir {
+	return AsyncDirOf(stub.Then(ctx, s.object, RemoteDir, func(ctx context.Context, impl Dir) (Dir, error) {
+		return impl.Open(ctx, name)
 	}))
 }
 
-func (v AsyncDir) Read(ctx context.Context) *stub.Future[string] {
-	return stub.Go(ctx, v.object, func(ctx context.Context, s Dir) (string, error) {
-		return s.Read(ctx)
+func (s AsyncDir) Read(ctx context.Context) *stub.Future[string] {
+	return stub.Go(ctx, s.object, func(ctx context.Context, impl Dir) (string, error) {
+		return impl.Read(ctx)
 	})
 }
 
@@ -145,9 +145,9 @@ type AsyncDirStat struct {
 	Bytes   int64
 }
 
-func (v AsyncDir) Stat(ctx context.Context) *stub.Future[AsyncDirStat] {
-	return stub.Go(ctx, v.object, func(ctx context.Context, s Dir) (all AsyncDirStat, err error) {
-		all.Entries, all.Bytes, err = s.Stat(ctx)
+func (s AsyncDir) Stat(ctx context.Context) *stub.Future[AsyncDirStat] {
+	return stub.Go(ctx, s.object, func(ctx context.Context, impl Dir) (all AsyncDirStat, err error) {
+		all.Entries, all.Bytes, err = impl.Stat(ctx)
 		return all, err
 	})
 }

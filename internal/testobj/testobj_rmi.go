@@ -183,10 +183,10 @@ func (s serviceStub) Tell(ctx context.Context, l Listener, text string) (result 
 	return result, call.Finish()
 }
 
-func (s serviceStub) TellAll(ctx context.Context, text string, arg1 ...Listener) error {
+func (s serviceStub) TellAll(ctx context.Context, text string, all ...Listener) error {
 	call := s.serviceRef.Call(ctx, serviceTellAll)
 	call.Args.String(text)
-	call.Args.Value(arg1)
+	call.Args.Value(all)
 	call.Invoke()
 	return call.Finish()
 }
@@ -322,13 +322,13 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 		return err
 	case serviceTellAll:
 		var text string
-		var arg1 []Listener
+		var all []Listener
 		call.Args.String(&text)
-		call.Args.Value(&arg1)
+		call.Args.Value(&all)
 		if err := call.Begin(); err != nil {
 			return err
 		}
-		return impl.TellAll(ctx, text, arg1...)
+		return impl.TellAll(ctx, text, all...)
 	case serviceWhy:
 		var cause error
 		call.Args.Error(&cause)
