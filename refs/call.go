@@ -33,13 +33,12 @@ type Outgoing struct {
 	oneWay bool // it is over when it is queued
 	queued bool // as that, it was
 
-	launch *launch       // how it is made, if it holds nobody up
-	on     *promise      // what it is called on; nil: an object
-	pipe   *pipe         // that it belongs to; nil: none
-	ticket chan struct{} // closed when its place in the pipe is over
-	before chan struct{} // that of the one before it, if there is one
-	ahead  bool          // it goes before what it depends on is there
-	vows   []vow         // among the arguments
+	launch *launch  // how it is made, if it holds nobody up
+	on     *promise // what it is called on; nil: an object
+	pipe   *pipe    // that it belongs to; nil: none
+	ticket *ticket  // its place in that
+	ahead  bool     // it goes before what it depends on is there
+	vows   []vow    // among the arguments
 
 	number  uint64
 	slot    uint64
@@ -306,6 +305,9 @@ func (c *Outgoing) Invoke() {
 			kind = ErrMarshal
 		}
 		unfit = &Error{Kind: kind, Reason: reason, NotRun: true, Err: err}
+		if broken := (*Error)(nil); kind == ErrBroken && errors.As(err, &broken) {
+			unfit = asError(broken)
+		}
 	} else {
 		c.args = frame[:0]
 	}

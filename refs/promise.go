@@ -42,8 +42,30 @@ type pipe struct {
 	id   uint64 // among the numbers of calls
 
 	mu   sync.Mutex
-	link *link         // by which its calls go ahead; nil: it goes on from here, or has not begun
-	tail chan struct{} // closed when the last call that was made has ended
+	link *link   // by which its calls go ahead; nil: it goes on from here, or has not begun
+	tail *ticket // of the last call that was made
+}
+
+// ticket is a call's place in its pipe.
+type ticket struct {
+	done   chan struct{} // closed when it has ended; those before it may be under way
+	before *ticket       // nil: those have ended. Guarded by pipe.mu
+}
+
+// previous returns the last call before this one that has not ended, nil if all have.
+func (p *pipe) previous(t *ticket) *ticket {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for t.before != nil {
+		select {
+		case <-t.before.done:
+			t.before = t.before.before
+			continue
+		default:
+		}
+		break
+	}
+	return t.before
 }
 
 // launch is how a call is made that does not hold its maker up.
@@ -258,21 +280,22 @@ func (c *Outgoing) enter() {
 		return
 	}
 	c.oneWay = false
-	c.ticket = make(chan struct{})
 	c.pipe.mu.Lock()
-	c.before, c.pipe.tail = c.pipe.tail, c.ticket
+	c.ticket = &ticket{make(chan struct{}), c.pipe.tail}
+	c.pipe.tail = c.ticket
 	c.pipe.mu.Unlock()
 }
 
 // leave ends the call's place in its pipe, and whatever else it kept others waiting by.
 func (c *Outgoing) leave() {
 	if c.ticket != nil {
-		close(c.ticket)
+		close(c.ticket.done)
+		c.pipe.previous(c.ticket)
 	}
 	if c.launch != nil {
 		c.launch.release()
 	}
-	c.on, c.pipe, c.ticket, c.before, c.launch, c.ahead, c.vows = nil, nil, nil, nil, nil, false, nil
+	c.on, c.pipe, c.ticket, c.launch, c.ahead, c.vows = nil, nil, nil, nil, false, nil
 }
 
 // aim finds the link for a call that belongs to a pipe, and what is called: the promise, by the link that its pipe goes ahead by; else,
@@ -321,10 +344,10 @@ func (c *Outgoing) fallBack() *Error {
 	c.pipe.link = nil
 	c.pipe.mu.Unlock()
 	c.ahead = false
-	if c.before != nil {
+	for before := c.pipe.previous(c.ticket); before != nil; before = c.pipe.previous(c.ticket) {
 		FlushBundle(c.ctx)
 		select {
-		case <-c.before:
+		case <-before.done:
 		case <-c.ctx.Done():
 			return &Error{NotRun: true, Err: contextError(c.ctx)}
 		}
@@ -337,7 +360,7 @@ func (c *Outgoing) fallBack() *Error {
 		case err != nil:
 			return c.on.broken()
 		case v == nil:
-			return &Error{Kind: ErrBroken, NotRun: true, Err: errors.New("the call that was to return the object has returned nil")}
+			return errPromisedNil()
 		}
 		if c.handle, err = c.handle.Node().handleOf(v, c.face, c.on.handle); err != nil {
 			return asError(err)
@@ -349,6 +372,10 @@ func (c *Outgoing) fallBack() *Error {
 	}
 	c.link = l
 	return nil
+}
+
+func errPromisedNil() *Error {
+	return &Error{Kind: ErrBroken, NotRun: true, Err: errors.New("the call that was to return the object has returned nil")}
 }
 
 // handleOf returns the handle by which a value is called: its own, or one of the way home.
@@ -410,7 +437,7 @@ func (c *courier) promised(t wire.Type, h *Handle) (wire.Record, error) {
 	case err != nil:
 		return wire.Record{}, err
 	case v == nil:
-		return wire.Record{}, &Error{Kind: ErrBroken, NotRun: true, Err: errors.New("what was promised turned out to be nil")}
+		return wire.Record{}, errPromisedNil()
 	}
 	return c.Export(t, v)
 }
@@ -439,14 +466,14 @@ func (c *Outgoing) keepVows(frame []byte) ([]byte, *Error) {
 		} else if err != nil {
 			return frame, asError(err)
 		}
-		is := []byte{0xf6}
-		if v.h.promise.value != nil {
-			rec, err := c.courier.Export(v.t, v.h.promise.value)
-			if err != nil {
-				return frame, asError(err)
-			}
-			is = wire.AppendRecord(nil, rec)
+		if v.h.promise.value == nil {
+			return frame, errPromisedNil()
 		}
+		rec, err := c.courier.Export(v.t, v.h.promise.value)
+		if err != nil {
+			return frame, asError(err)
+		}
+		is := wire.AppendRecord(nil, rec)
 		frame = slices.Concat(frame[:wire.CallHeaderBytes], bytes.ReplaceAll(frame[wire.CallHeaderBytes:], was, is))
 	}
 	return frame, nil

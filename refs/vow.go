@@ -21,7 +21,7 @@ type vowed struct {
 	done   chan struct{}
 	object ObjectID // of this process; zero: it is none of its own
 	keep   any
-	moved  bool // it is in another process, or nil
+	moved  bool // it is in another process
 }
 
 // inPipe is a pipeline: its calls run one at a time, in the order in which they came. One that cannot go ahead stops it.
@@ -164,7 +164,7 @@ func (in *Incoming) keepVow(err error) {
 	v := in.vow
 	if err == nil && in.begun {
 		v.object, v.keep = in.leaves.first.id.Object, in.leaves.first.keep
-		v.moved = in.leaves.first.id.Process != in.node.id
+		v.moved = in.leaves.first.keep != nil && in.leaves.first.id.Process != in.node.id
 	}
 	close(v.done)
 	in.vow, in.leaves.first = nil, held{}
@@ -200,4 +200,17 @@ func (in *Incoming) promiseFor(number uint64) *Error {
 	}
 	in.vow = v
 	return nil
+}
+
+// Promises returns how many objects the node keeps because calls have promised them.
+func (n *Node) Promises() (count int) {
+	n.mu.Lock()
+	links := append(n.liveLinks(), n.home)
+	n.mu.Unlock()
+	for _, l := range links {
+		l.vows.mu.Lock()
+		count += len(l.vows.made)
+		l.vows.mu.Unlock()
+	}
+	return count
 }

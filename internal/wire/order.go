@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // What keeps calls in order. A ONEWAY has the layout of a CALL.
@@ -149,7 +150,7 @@ func NextCall(calls []byte) (call, rest []byte, err error) {
 
 // AppendRecord appends a remote reference as it stands among values.
 func AppendRecord(buf []byte, r Record) []byte {
-	e := Encoder{buf: buf}
+	e := Encoder{codec: NewCodec(Limits{}), buf: buf, most: math.MaxInt}
 	e.record(r)
 	return e.buf
 }
