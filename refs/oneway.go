@@ -494,5 +494,12 @@ func (h *Handle) Flush(ctx context.Context) error {
 		c.Invoke()
 		err = c.Finish()
 	}
-	return errors.Join(r.tally.take(h), err)
+	switch failed := r.tally.take(h); {
+	case err == nil:
+		return failed
+	case failed == nil:
+		return err
+	default:
+		return errors.Join(failed, err)
+	}
 }
