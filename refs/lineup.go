@@ -29,6 +29,8 @@ type lineup struct {
 	object ObjectID
 	token  atomic.Uint64 // of the call that runs; 0: none does
 
+	current atomic.Pointer[callContext] // of that; nil: none
+
 	mu      sync.Mutex
 	done    uint64 // all up to this one have ended
 	told    uint64 // all up to this one, the caller knows that
@@ -40,13 +42,15 @@ type lineup struct {
 	shut    bool
 }
 
-// queued is a one-way call that waits for those before it.
+// queued is a one-way call that waits for those before it, and then runs: with all that it needs, since there may be many.
 type queued struct {
 	header  wire.CallHeader
-	pairs   map[string]pair
+	ctx     callContext
+	own     [1]uint64 // its path
 	body    []byte
 	frame   []byte // the buffer that body is part of, where it has one of its own
 	refused *Error
+	small   [64]byte // memory for a small body
 }
 
 // behind is a two-way call that waits for one-way calls.
@@ -63,7 +67,7 @@ func (l *link) lineup(object ObjectID) (*lineup, error) {
 	u := s.byObject[object]
 	switch {
 	case s.shut:
-		return nil, errors.New("the connection has ended")
+		return nil, errLinkEnded
 	case u == nil && len(s.byObject) == wire.MostRows:
 		return nil, &wire.FrameError{Kind: wire.OneWayFrame, Says: fmt.Sprintf("to more than %d objects", wire.MostRows)}
 	case u == nil:
@@ -95,7 +99,7 @@ func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool) erro
 		case err != nil:
 			return err
 		}
-		q.pairs = arrived(m)
+		q.ctx.pairs = arrived(m)
 	}
 	q.keep(n, frame, body, lent)
 	work, err := u.add(q)
@@ -122,7 +126,7 @@ func (q *queued) keep(n *Node, frame, body []byte, lent bool) {
 		n.buffers.Put(frame)
 	case q.refused != nil:
 	case lent:
-		q.body = slices.Clone(body)
+		q.body = append(q.small[:0], body...)
 	default:
 		q.body, q.frame = body, frame
 	}
@@ -204,14 +208,12 @@ func (u *lineup) run(q *queued) {
 		return
 	}
 	in := u.incoming(q)
-	if _, err := u.l.serving.add(in.ctx, false); err != nil {
-		in.received()
-		in.node.pendingBytes.Add(-in.size)
-		in.drop()
-		return
-	}
 	in.node.rootCalls.Add(1)
-	u.token.Store(in.ctx.path[0])
+	u.token.Store(q.own[0])
+	u.current.Store(in.ctx)
+	if u.l.ended() { // and may not have seen it
+		in.ctx.end(errLinkEnded)
+	}
 	returned := false
 	defer func() {
 		if !returned { // the method called runtime.Goexit, which ends this worker
@@ -234,7 +236,9 @@ func (u *lineup) incoming(q *queued) *Incoming {
 	in.Method, in.object = h.Method, h.Object
 	in.arrives = courier{node: n, link: u.l, in: Message{Call: h.Number}, pinned: h.Pinned}
 	in.leaves = courier{node: n, link: u.l, in: Message{Call: h.Number, Result: true, method: h.Method}}
-	in.ctx = &callContext{link: u.l, number: h.Number, pairs: q.pairs, path: []uint64{newToken()}}
+	q.own[0] = newToken()
+	in.ctx = &q.ctx
+	in.ctx.link, in.ctx.number, in.ctx.path = u.l, h.Number, q.own[:]
 	if h.Timeout > 0 {
 		in.ctx.deadline = time.Now().Add(h.Timeout)
 	}
@@ -244,6 +248,7 @@ func (u *lineup) incoming(q *queued) *Incoming {
 // finish ends a call that was run; runtime: the error, if there is one, is not the method's.
 func (u *lineup) finish(in *Incoming, q *queued, err error, runtime bool) {
 	u.token.Store(0)
+	u.current.Store(nil)
 	if in.leaves.pinned { // results of a one-way call go nowhere
 		in.leaves.pinned = false
 		u.l.line.Unsent(in.leaves.in)
@@ -263,8 +268,27 @@ func (u *lineup) finish(in *Incoming, q *queued, err error, runtime bool) {
 	case err != nil:
 		flags, item = wire.ReplyError, wire.AppendError(in.node.codec, in.table(), nil, nil, err)
 	}
-	in.done()
+	in.received()
+	in.ctx.end(nil)
+	in.settle()
 	u.ended(q, flags, item)
+}
+
+var errLinkEnded = errors.New("the connection has ended")
+
+// cancelIf ends the contexts of one-way calls that run.
+func (s *lineups) cancelIf(which func(*callContext) bool, why error) {
+	s.mu.Lock()
+	var calls []*callContext
+	for _, u := range s.byObject {
+		if c := u.current.Load(); c != nil && which(c) {
+			calls = append(calls, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range calls {
+		c.end(why)
+	}
 }
 
 // ended notes that a call has ended, tells the caller when it should know, and lets go who waited for it.
@@ -354,6 +378,7 @@ func (u *lineup) forget(q *queued) {
 
 // end drops what has not begun on a link that has ended.
 func (s *lineups) end() {
+	s.cancelIf(func(*callContext) bool { return true }, errLinkEnded)
 	s.mu.Lock()
 	s.shut = true
 	all := s.byObject

@@ -168,7 +168,9 @@ func (n *Node) cancelCalls(e *export, why error) {
 	links := append(n.liveLinks(), n.home)
 	n.mu.Unlock()
 	for _, l := range links {
-		l.serving.cancelIf(func(c *callContext) bool { return c.export.Load() == e }, why)
+		called := func(c *callContext) bool { return c.export.Load() == e }
+		l.serving.cancelIf(called, why)
+		l.lineups.cancelIf(called, why)
 	}
 }
 
@@ -291,10 +293,19 @@ func (in *Incoming) admit(ofPeer int) *Error {
 
 // done ends the accounting of the call.
 func (in *Incoming) done() {
-	n, c := in.node, in.ctx
+	c := in.ctx
 	in.received()
 	c.end(nil)
 	c.link.serving.remove(c.number)
+	in.settle()
+	if in.vow != nil {
+		in.keepVow(errMoved)
+	}
+}
+
+// settle gives back what the call had for itself.
+func (in *Incoming) settle() {
+	n, c := in.node, in.ctx
 	if c.depth == 0 {
 		n.rootCalls.Add(-1)
 	}
@@ -305,34 +316,39 @@ func (in *Incoming) done() {
 	if in.turn != nil {
 		n.turns.release(in)
 	}
-	if in.vow != nil {
-		in.keepVow(errMoved)
-	}
-	if in.pipe != 0 {
-		c.link.vows.leave(n, in.pipe)
-	}
 }
 
-// serve runs the call and replies.
+// serve runs the call and replies, and then those that come after it in its pipe.
 func (in *Incoming) serve() {
 	if in.lineup != nil {
 		in.lineup.work()
 		in.drop()
 		return
 	}
-	n, l := in.node, in.ctx.link
+	for in != nil {
+		in = in.serveOne()
+	}
+}
+
+func (in *Incoming) serveOne() (next *Incoming) {
+	n, l, pipe := in.node, in.ctx.link, in.pipe
 	returned := false
 	defer func() {
 		if !returned { // the method called runtime.Goexit
 			l.out.post(in.refusal(in.exited(debug.Stack())))
 			in.done()
+			if pipe != 0 {
+				if next := l.vows.leave(pipe); next != nil {
+					n.workers.do(next)
+				}
+			}
 		}
 		n.calls.done()
 	}()
 	err := in.call()
 	returned = true
-	if in.pipe != 0 && errors.Is(err, errMoved) {
-		l.vows.stop(in.pipe)
+	if pipe != 0 && errors.Is(err, errMoved) {
+		l.vows.stop(pipe)
 	}
 	in.respond(in.answer(err))
 	if in.vow != nil {
@@ -340,6 +356,10 @@ func (in *Incoming) serve() {
 	}
 	in.done()
 	in.drop()
+	if pipe != 0 {
+		next = l.vows.leave(pipe)
+	}
+	return next
 }
 
 // respond sends the reply. What waits to be sent counts as what waits to be served does, and one peer's no more than half of it: a
@@ -365,6 +385,10 @@ func (in *Incoming) respond(frame []byte) {
 	}
 	if b := l.wide(frame); b != nil {
 		b.send(l.gone, frame)
+		return
+	}
+	if in.pipe != 0 && l.vows.more(in.pipe) {
+		l.out.queue(l.gone, frame)
 		return
 	}
 	l.out.send(l.gone, frame, true, l.serving.count.Load() > 1)

@@ -69,24 +69,32 @@ func (s *vows) join(in *Incoming, pipe uint64) bool {
 	return true
 }
 
-// leave has the next call of the pipe start.
-func (s *vows) leave(n *Node, pipe uint64) {
+// leave returns the next call of the pipe, which is to start.
+func (s *vows) leave(pipe uint64) *Incoming {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	p := s.pipes[pipe]
-	if p == nil || len(p.queue) == 0 {
-		if p != nil {
-			if p.running = false; !p.stopped {
-				delete(s.pipes, pipe)
-			}
+	switch {
+	case p == nil:
+		return nil
+	case len(p.queue) == 0:
+		if p.running = false; !p.stopped {
+			delete(s.pipes, pipe)
 		}
-		s.mu.Unlock()
-		return
+		return nil
 	}
 	next := p.queue[0]
 	p.queue[0] = nil
 	p.queue = p.queue[1:]
-	s.mu.Unlock()
-	n.workers.do(next)
+	return next
+}
+
+// more reports whether calls of the pipe wait.
+func (s *vows) more(pipe uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pipes[pipe]
+	return p != nil && len(p.queue) > 0
 }
 
 // stop has all further calls of the pipe refused.
