@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rmigo/rmigo/examples/chat/chat"
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/rmi"
 )
 
@@ -76,6 +77,7 @@ func room(t *testing.T) (server *rmi.Node, stub func() chat.Room) {
 }
 
 func TestMembersHearEachOtherInOrder(t *testing.T) {
+	leak.Check(t)
 	_, stub := room(t)
 	ada, ben := newPaper(), newPaper()
 	in, lines := io.Pipe()

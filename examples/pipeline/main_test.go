@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/rmigo/rmigo/internal/leak"
 )
 
 func TestAPipelineTakesOneRoundTrip(t *testing.T) {
+	leak.Check(t)
 	var out strings.Builder
 	if err := run(context.Background(), &out); err != nil {
 		t.Fatal(err)
