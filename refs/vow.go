@@ -124,8 +124,8 @@ func (s *vows) forget(number uint64) {
 }
 
 // redeem waits for what was promised, and returns the id of the object.
-func (in *callContext) redeem(number uint64) (ObjectID, *Error) {
-	s := &in.link.vows
+func (c *callContext) redeem(number uint64) (ObjectID, *Error) {
+	s := &c.link.vows
 	s.mu.Lock()
 	v := s.made[number]
 	s.mu.Unlock()
@@ -137,8 +137,8 @@ func (in *callContext) redeem(number uint64) (ObjectID, *Error) {
 	default:
 		select {
 		case <-v.done:
-		case <-in.Done():
-			return ObjectID{}, &Error{Err: contextError(in)}
+		case <-c.Done():
+			return ObjectID{}, &Error{Err: contextError(c)}
 		}
 	}
 	switch {

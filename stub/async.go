@@ -2,7 +2,6 @@ package stub
 
 import (
 	"context"
-	"sync"
 
 	"github.com/rmigo/rmigo/refs"
 )
@@ -13,7 +12,6 @@ type Future[R any] struct {
 	cancel context.CancelFunc
 	ctx    context.Context // that the call was made with, for the batch in it
 
-	once   sync.Once
 	result R
 	err    error
 }
