@@ -50,7 +50,7 @@ generate: ## Write the generated code of all packages
 .PHONY: generated
 generated: ## Check that the generated code is up to date
 	go run ./cmd/rmigen check ./...
-	go -C bench tool rmigen check ./remote ./codec ./corpus
+	go -C bench tool rmigen check ./remote ./codec ./corpus ./calls
 
 .PHONY: examples
 examples: ## Run the example that needs no other terminals
