@@ -654,7 +654,7 @@ func (c *Outgoing) failed() error {
 // missing ends a handle of whose object its process says that it is not there, and returns why that is, as far as this process knows
 // better.
 func (h *Handle) missing(why Reason) Reason {
-	if h.id.Object.Fixed() {
+	if h.promise != nil || h.id.Object.Fixed() {
 		return why // it may be there later, or in another process
 	}
 	h.Node().collector.Missing(h.id, h.local, why)

@@ -139,9 +139,9 @@ func (h *Handle) finish(why *Error) bool {
 }
 
 // Release gives the object up now, rather than when the handle is garbage collected: calls through it end in ErrReleased.
-// Releasing twice is harmless.
+// Releasing twice is harmless. What is promised and not there yet is not released.
 func (h *Handle) Release() {
-	if h.Local() || !h.finish(&Error{Kind: ErrReleased, NotRun: true}) {
+	if h.peer == nil || h.promise != nil || h.Local() || !h.finish(&Error{Kind: ErrReleased, NotRun: true}) {
 		return
 	}
 	n := h.Node()

@@ -107,7 +107,7 @@ func (h *Handle) Promise(ctx context.Context, d Descriptor, call func(context.Co
 	if h.promise != nil {
 		p.pipe = h.promise.pipe
 	}
-	made := &Handle{id: ID{Process: h.id.Process}, peer: h.peer, promise: p}
+	made := &Handle{id: ID{Process: h.id.Process, Object: newID()}, peer: h.peer, promise: p}
 	v, err := d.NewStub(made)
 	if err != nil {
 		return nil, err
@@ -225,6 +225,9 @@ func (h *Handle) settled() *Handle {
 	}
 	return h
 }
+
+// IsBroken reports whether h is one of Broken: it has no node.
+func (h *Handle) IsBroken() bool { return h.peer == nil }
 
 // Settled is the handle that h stands for: its own, or that of what was promised once it is there.
 func (h *Handle) Settled() *Handle { return h.settled() }

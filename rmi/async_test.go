@@ -292,6 +292,49 @@ func resolvedDir(t *testing.T, c context.Context, d testobj.Dir, name string) te
 	return got
 }
 
+func TestPromisesAreObjectsToAllElse(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, remote, _, client := w.trees(rmi.Options{})
+		c := ctx(t)
+		root := testobj.AsyncDirOf(remote)
+		if d, err := rmi.Narrow(c, testobj.RemoteDir, root.Open(c, "a").Promise()); err != nil || d == nil {
+			t.Errorf("Narrow = %v, %v", d, err)
+		}
+		if _, err := rmi.Describe(c, root.Open(c, "a").Promise()); err != nil {
+			t.Errorf("Describe: %v", err)
+		}
+		if got, err := rmi.Invoke(c, client, root.Open(c, "a").Promise(), "Read"); err != nil || len(got) != 1 {
+			t.Errorf("Invoke = %v, %v", got, err)
+		}
+		a, b := root.Open(c, "a").Promise(), root.Open(c, "b").Promise()
+		if rmi.Same(a, b) || !rmi.Same(a, a) {
+			t.Error("two promises are the same, or one is not the same as itself")
+		}
+		rmi.Release(root.Open(c, "a").Promise())
+		t.Log(root.Open(c, "a"))
+		local := testobj.AsyncDirOf(newTree("", &effects{}))
+		broken := local.Open(c, "missing").Promise()
+		for name, err := range map[string]error{
+			"Narrow": second(rmi.Narrow(c, testobj.RemoteDir, broken)), "Describe": second(rmi.Describe(c, broken)), "Monitor": rmi.Monitor(c, broken),
+			"Await": second(rmi.Await(c, broken)), "Link": remote.Link(c, "x", broken),
+		} {
+			if !errors.Is(err, testobj.ErrEmpty) {
+				t.Errorf("%s of what is broken: %v", name, err)
+			}
+		}
+		if rmi.Same(broken, remote) || rmi.Same(broken, newTree("", nil)) {
+			t.Error("what is broken is the same as something")
+		}
+		rmi.Release(broken)
+		t.Log(broken)
+		if err := rmi.Flush(c, broken); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
 func TestABatchRunsInOrder(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		impl, remote, server, client := w.trees(rmi.Options{})
