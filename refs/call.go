@@ -333,10 +333,10 @@ func (c *Outgoing) exchange(frame []byte) {
 		err := c.attempt(frame)
 		unsent := err != nil && c.ahead
 		if unsent || c.refused() {
+			if unsent {
+				c.unsent()
+			}
 			if e := c.blame(); e != nil {
-				if unsent {
-					c.unsent()
-				}
 				c.give(e)
 				return
 			}

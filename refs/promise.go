@@ -402,11 +402,8 @@ func (c *Outgoing) refused() bool {
 	return errors.As(c.failure, &e) && e.Kind == ErrBroken
 }
 
-// goOn makes a call that could not go ahead once more, from here; nil where that was tried.
+// goOn makes a call that could not go ahead ready to be made once more, from here. Its frame may be another one then.
 func (c *Outgoing) goOn(frame []byte) ([]byte, *Error) {
-	if c.courier.pinned {
-		c.unsent()
-	}
 	c.again()
 	e := c.fallBack()
 	if e == nil {

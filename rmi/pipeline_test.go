@@ -287,6 +287,39 @@ func TestPromisesThatNobodyHasAnyMoreKeepNothing(t *testing.T) {
 	})
 }
 
+func TestArgumentsOfCallsThatGoOnFromHereAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, _ := w.server(rmi.Options{})
+		third, _ := w.server(rmi.Options{})
+		client, _ := w.server(rmi.Options{})
+		g := w.grove(server, third, client)
+		c := t.Context()
+		root := testobj.AsyncDirOf(g.root).Open(c, "root")
+		far := root.Open(c, "far") // which is not where root is
+		gift := newTree("gift", g.log)
+		linked := far.Link(c, "gift", gift)
+		nearby := root.Link(c, "gift", gift)
+		wait(t, linked)
+		wait(t, nearby)
+		wait(t, far.Open(c, "gift").Append(c, "1"))
+		gift = nil
+		for range 3 {
+			settle(30 * time.Second)
+		}
+		for _, d := range []testobj.AsyncDir{far, root} {
+			wait(t, d.Open(c, "gift").Append(c, "2"))
+		}
+		if s := client.Stats(); s.Pins != 0 || s.Held != 2 {
+			t.Errorf("the client has %+v, want two exports that others hold, home and the gift", s)
+		}
+		runtime.KeepAlive(root)
+		for _, n := range []*rmi.Node{client, third, server} {
+			n.Close()
+		}
+	})
+}
+
 func TestPromisesOutliveAConnection(t *testing.T) {
 	leak.Check(t)
 	memory := transport.NewMemory()
