@@ -186,21 +186,22 @@ func (c *Outgoing) object() ObjectID {
 	return c.handle.id.Object
 }
 
-// promise reports whether the callee is to keep what the call returns, and notes that it is, and for which pipe.
+// promise reports whether the callee is to keep what the call returns, and notes that it is.
 func (c *Outgoing) promise(l *link) bool {
-	if c.ahead {
-		l.node.forgets.knows(c.pipe.id, l)
-	}
 	if c.launch == nil || c.launch.promise == nil || l.features&featurePipes == 0 {
 		return false
 	}
 	p := c.launch.promise
 	p.pipe.mu.Lock()
-	if c.pipe == nil {
+	begins := c.pipe == nil
+	if begins {
 		p.pipe.link = l
 	}
 	goes := p.pipe.link == l && p.number == 0
 	p.pipe.mu.Unlock()
+	if begins {
+		l.node.forgets.knows(p.pipe.id, l)
+	}
 	if goes {
 		p.number = c.number
 		l.node.forgets.knows(c.number, l)

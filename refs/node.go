@@ -52,6 +52,7 @@ type Node struct {
 
 	workers workers // serve them
 	turns   turns   // who runs on serial objects
+	askers  askers  // make asynchronous calls
 	oneWays oneWays
 	forgets forgets
 
@@ -98,6 +99,7 @@ func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 	if n.plain, err = NewFace(question{}); err != nil {
 		return nil, err
 	}
+	n.askers.tasks = &n.tasks
 	n.home = n.newHome()
 	n.garbage = n.collected
 	n.self = &peer{node: n, id: n.id}
@@ -219,6 +221,7 @@ func (n *Node) Close() error {
 	}
 	n.home.endHome(closed)
 	n.collector.Close()
+	n.askers.close()
 	n.tasks.wait()
 	n.workers.close()
 	return errors.Join(errs...)

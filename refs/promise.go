@@ -144,7 +144,7 @@ func (h *Handle) start(ctx context.Context, p *promise, call func(context.Contex
 	}
 	in, pairs := scopeOf(ctx)
 	n.settleForgotten()
-	n.tasks.run(func() {
+	n.askers.run(func() {
 		defer l.release()
 		call(&scope{ctx, in, pairs, l})
 	})
@@ -319,6 +319,7 @@ func (c *Outgoing) aim() *Error {
 			p.mu.Lock()
 			p.link = l
 			p.mu.Unlock()
+			p.node.forgets.knows(p.id, l)
 		}
 		return nil
 	case l != nil && !l.ended() && (c.on == nil || c.on.number != 0) && !c.on.failed():

@@ -398,6 +398,9 @@ func (f *Frames) Drop() {
 // skipMap returns what follows the CBOR map at the front of data, whose levels are counted without those that skip has for
 // values to spare.
 func skipMap(data []byte) ([]byte, error) {
+	if _, size := orderOnly(data); size > 0 {
+		return data[size:], nil
+	}
 	const levels = 16
 	d := Decoder{codec: NewCodec(Limits{Depth: levels}), data: data}
 	if d.peek()>>5 != majorMap {

@@ -86,6 +86,9 @@ var ErrMetadata = errors.New("metadata beyond the limit")
 // ReadMetadata reads the extensions of a CALL, which ParseCall has found well-formed, and passes over what it does not know. Metadata
 // of more than limit bytes, keys and values counted, is ErrMetadata, and is not kept; any other error is a *FrameError.
 func ReadMetadata(extensions []byte, limit int) (m Metadata, err error) {
+	if m, size := orderOnly(extensions); size > 0 && size == len(extensions) {
+		return m, nil
+	}
 	d := Decoder{codec: NewCodec(Limits{}), data: extensions}
 	n := d.length(majorMap, "a map of extensions")
 	for i := 0; i < n && d.Err == nil; i++ {
@@ -121,6 +124,55 @@ func ReadMetadata(extensions []byte, limit int) (m Metadata, err error) {
 		return Metadata{}, &FrameError{CallFrame, fmt.Sprintf("its metadata cannot be read: %v", d.Err)}
 	}
 	return m, nil
+}
+
+// orderOnly reads a map of extensions that has nothing but a pipe, or a place to come after, at the front of data, and returns how long it
+// is; 0: it is another one, which may be well-formed. Most calls with extensions have such, and need no decoder.
+func orderOnly(data []byte) (m Metadata, size int) {
+	if len(data) == 0 || data[0]>>5 != majorMap || data[0]&0x1f > 2 {
+		return m, 0
+	}
+	at := 1
+	for range data[0] & 0x1f {
+		value := &m.Pipe
+		if rest := data[at:]; bytes.HasPrefix(rest, []byte("\x64pipe")) {
+			at += 5
+		} else if bytes.HasPrefix(rest, []byte("\x65after")) {
+			value = &m.After
+			at += 6
+		} else {
+			return m, 0
+		}
+		n := shortUint(data[at:], value)
+		if n == 0 {
+			return m, 0
+		}
+		at += n
+	}
+	return m, at
+}
+
+// shortUint reads an integer that is not 0 into *p, which is, in its shortest form, and returns how long it is; 0: it is not there.
+func shortUint(data []byte, p *uint64) (size int) {
+	if len(data) == 0 || *p != 0 {
+		return 0
+	}
+	switch head := data[0]; {
+	case head < 24:
+		*p, size = uint64(head), 1
+	case head == 24 && len(data) > 1:
+		*p, size = uint64(data[1]), 2
+	case head == 25 && len(data) > 2:
+		*p, size = uint64(binary.BigEndian.Uint16(data[1:])), 3
+	case head == 26 && len(data) > 4:
+		*p, size = uint64(binary.BigEndian.Uint32(data[1:])), 5
+	case head == 27 && len(data) > 8:
+		*p, size = binary.BigEndian.Uint64(data[1:]), 9
+	}
+	if size == 0 || *p == 0 || len(appendHead(make([]byte, 0, 9), majorUint, *p)) != size {
+		return 0
+	}
+	return size
 }
 
 // tokens reads a path.
