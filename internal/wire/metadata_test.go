@@ -68,6 +68,7 @@ func TestMetadataThatBreaksTheProtocolIsRefused(t *testing.T) {
 }
 
 func TestTheShortWayThroughExtensionsReadsWhatTheLongOneDoes(t *testing.T) {
+	leak.Check(t)
 	for _, value := range []uint64{1, 23, 24, 255, 256, 65_535, 65_536, 1<<32 - 1, 1 << 32, 1<<64 - 1} {
 		for _, m := range []Metadata{{Pipe: value}, {After: value}, {Pipe: value, After: 7}} {
 			b := AppendMetadata(nil, m)
