@@ -50,7 +50,7 @@ generate: ## Write the generated code of all packages
 .PHONY: generated
 generated: ## Check that the generated code is up to date
 	go run ./cmd/rmigen check ./...
-	go -C bench tool rmigen check ./remote ./codec ./corpus
+	go -C bench tool rmigen check ./remote ./codec ./corpus ./calls
 
 .PHONY: examples
 examples: ## Run the example that needs no other terminals
@@ -80,6 +80,7 @@ check: ## Do what CI does
 soak: ## Explore the larger models, simulate for SIMULATETIME (20m), repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (10m)
 	go test -run Promises -v -timeout=0 ./gc/internal/model -soak
 	go test -run ReferencesSurvive -v -timeout=0 ./rmi -simulate $(SIMULATETIME)
+	go test -race -run 'Juicer|PipelinesDo' -v -timeout=0 ./rmi -lasting $(SOAKTIME)
 	go test -race -count=$(SOAKCOUNT) -timeout=0 ./...
 	tools/fuzz.sh $(SOAKTIME)
 

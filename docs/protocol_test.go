@@ -71,11 +71,20 @@ func checks() map[string]any {
 		"call-extended": call(wire.CallHeader{
 			Depth: 2, Number: 7, Slot: 3<<32 | 5, Timeout: time.Second, Object: accountID(), Method: deposit,
 		}, extensions()),
-		"call-metadata":        hexCheck(checkMetadata),
+		"call-metadata": metadata(wire.CallHeader{Number: 8},
+			wire.Metadata{Own: map[string]string{"lang": "de"}, Chain: map[string]string{"trace": "4bf9", "user": "ada"}}),
 		"reply":                reply(wire.ReplyHeader{Flags: wire.ReplyResults}, 500, nil),
 		"reply-error":          reply(wire.ReplyHeader{Flags: wire.ReplyResults | wire.ReplyError, Slot: 1}, 500, errNoFunds),
 		"reply-no-such-object": hexCheck(checkRefusal),
 		"cancel":               cancel(nil),
+		"oneway":               call(wire.CallHeader{OneWay: true, Number: 9, Slot: 2, Object: accountID(), Method: deposit}, nil),
+		"done":                 hexCheck(checkDone),
+		"call-after":           metadata(wire.CallHeader{Depth: 1, Number: 10}, wire.Metadata{After: 2, Path: []uint64{7}}),
+		"probe":                hexCheck(checkProbe),
+		"forget":               hexCheck(checkForget),
+		"calls":                hexCheck(checkCalls),
+		"call-promised": metadata(wire.CallHeader{Number: 12, Promised: true, Object: [16]byte{'r', 'm', 'i', ':', 'v', 'o', 'w', 0, 15: 11}},
+			wire.Metadata{Pipe: 10}),
 		"description": value(refs.Description{
 			Interfaces: []refs.InterfaceDescription{{Name: "b.A", Methods: []refs.MethodDescription{{
 				ID: 300, Name: "Open", Signature: "Open(int) (b.A, error)", Params: []refs.Value{{Name: "n", Type: "int"}}, Results: []refs.Value{{Type: "b.A"}},
@@ -416,7 +425,7 @@ func call(h wire.CallHeader, extensions map[string]bool) hexCheck {
 		same(t, frame, b)
 		wellformed(t, b[body:])
 
-		got, args, err := wire.ParseCall(alone(t, b, wire.CallFrame))
+		got, args, err := wire.ParseCall(alone(t, b, kindOf(h)))
 		if extensions != nil {
 			h.Extensions = b[wire.CallHeaderBytes:body]
 		}
@@ -433,13 +442,68 @@ func call(h wire.CallHeader, extensions map[string]bool) hexCheck {
 	}
 }
 
-func checkMetadata(t *testing.T, b []byte) {
-	want := wire.Metadata{Own: map[string]string{"lang": "de"}, Chain: map[string]string{"trace": "4bf9", "user": "ada"}}
-	h := wire.CallHeader{Number: 8, Object: accountID(), Method: deposit, Extensions: wire.AppendMetadata(nil, want)}
-	call(h, nil)(t, b)
-	wellformed(t, h.Extensions)
-	if got, err := wire.ReadMetadata(h.Extensions, 100); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("the metadata is read as %+v, %v; want %+v", got, err, want)
+func kindOf(h wire.CallHeader) wire.FrameKind {
+	if h.OneWay {
+		return wire.OneWayFrame
+	}
+	return wire.CallFrame
+}
+
+func metadata(h wire.CallHeader, want wire.Metadata) hexCheck {
+	return func(t *testing.T, b []byte) {
+		if h.Method, h.Extensions = deposit, wire.AppendMetadata(nil, want); h.Object == [16]byte{} {
+			h.Object = accountID()
+		}
+		call(h, nil)(t, b)
+		wellformed(t, h.Extensions)
+		if got, err := wire.ReadMetadata(h.Extensions, 100); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("the extensions are read as %+v, %v; want %+v", got, err, want)
+		}
+	}
+}
+
+func checkDone(t *testing.T, b []byte) {
+	want := wire.DoneHeader{Sequence: 2, Object: accountID(), Method: deposit}
+	frame := wire.AppendDone(nil, want)
+	if err := wire.FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	same(t, frame, b)
+	if got, item, err := wire.ParseDone(alone(t, b, wire.DoneFrame)); err != nil || got != want || len(item) > 0 {
+		t.Errorf("it is read as %+v, % x, %v; want %+v", got, item, err, want)
+	}
+}
+
+func checkForget(t *testing.T, b []byte) {
+	want := wire.CancelHeader{Number: 11}
+	same(t, wire.AppendForget(nil, want), b)
+	if got, err := wire.ParseForget(alone(t, b, wire.ForgetFrame)); err != nil || got != want {
+		t.Errorf("it is read as %+v, %v; want %+v", got, err, want)
+	}
+}
+
+func checkCalls(t *testing.T, b []byte) {
+	one := b[8:]
+	call(wire.CallHeader{Number: 1, Object: accountID(), Method: deposit}, nil)(t, one)
+	frame := wire.AppendCalls(nil, [][]byte{one})
+	if err := wire.FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	same(t, frame, b)
+	calls, err := wire.ParseCalls(alone(t, b, wire.CallsFrame))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, rest, err := wire.NextCall(calls); err != nil || !bytes.Equal(got, one) || len(rest) > 0 {
+		t.Errorf("it is read as % x, % x, %v", got, rest, err)
+	}
+}
+
+func checkProbe(t *testing.T, b []byte) {
+	want := wire.Probe{Hops: 1, Number: 10, Rank: 99, Path: []uint64{7}}
+	same(t, wire.AppendProbe(nil, want), b)
+	if got, err := wire.ParseProbe(alone(t, b, wire.ProbeFrame)); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("it is read as %+v, %v; want %+v", got, err, want)
 	}
 }
 

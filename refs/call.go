@@ -21,15 +21,25 @@ type Outgoing struct {
 	Args    wire.Encoder
 	Results wire.Decoder
 
-	handle  *Handle
-	face    *Face
-	method  uint64
-	ctx     context.Context
-	cancel  context.CancelFunc // of the default timeout, if it applies
-	chain   []Interceptor
-	in      *callContext // that it is made in; nil: none
-	pairs   map[string]pair
-	depth   uint16
+	handle *Handle
+	face   *Face
+	method uint64
+	ctx    context.Context
+	cancel context.CancelFunc // of the default timeout, if it applies
+	chain  []Interceptor
+	in     *callContext // that it is made in; nil: none
+	pairs  map[string]pair
+	depth  uint16
+	oneWay bool // it is over when it is queued
+	queued bool // as that, it was
+
+	launch *launch  // how it is made, if it holds nobody up
+	on     *promise // what it is called on; nil: an object
+	pipe   *pipe    // that it belongs to; nil: none
+	ticket *ticket  // its place in that
+	ahead  bool     // it goes before what it depends on is there
+	vows   []vow    // among the arguments
+
 	number  uint64
 	slot    uint64
 	link    *link
@@ -56,15 +66,26 @@ var errNoResults = errors.New("the call returned no results")
 // Call begins a call of the method on the object, connecting to its process if there is no connection. Failures are kept for
 // Finish; until then, all else does nothing. via is how the call is made; nil: as the node's options say.
 func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies) *Outgoing {
+	if h.peer == nil {
+		return brokenCall(h)
+	}
 	n := h.Node()
 	c := n.newOutgoing()
 	c.handle, c.face, c.method, c.ctx, c.chain = h, f, method, ctx, n.cfg.Outbound
 	c.in, c.pairs = scopeOf(ctx)
+	c.oneWay = f.isOneWay(method)
+	if c.launch = launchOf(ctx); c.launch != nil || h.promise != nil {
+		c.on = h.promise
+		c.enter()
+	}
 	if via != nil {
 		c.chain = via.chain
 	}
 	c.bound(via)
-	c.courier = courier{node: n, in: Message{face: f, method: method}}
+	c.courier = courier{node: n, in: Message{face: f, method: method}, call: c}
+	if c.pipe != nil {
+		c.courier.later = true
+	}
 	if len(c.chain) > 0 {
 		c.courier.later, c.courier.link = true, h.live()
 		c.courier.guess.sameHost = c.courier.link == nil && h.onlyHere()
@@ -107,12 +128,18 @@ func (c *Outgoing) begin() *Error {
 	if end := h.end.Load(); end != nil {
 		return asError(end)
 	}
-	var err error
-	if c.link, err = h.connect(c.ctx); err != nil {
-		return asError(err)
+	if c.pipe != nil {
+		if e := c.aim(); e != nil {
+			return e
+		}
+	} else {
+		var err error
+		if c.link, err = h.connect(c.ctx); err != nil {
+			return asError(err)
+		}
 	}
 	c.number = n.number.Add(1)
-	c.courier.link, c.courier.in.Call = c.link, c.number
+	c.courier.link, c.courier.in.Call, c.courier.was = c.link, c.number, c.link.peer.id
 	return nil
 }
 
@@ -137,6 +164,51 @@ func (h *Handle) onlyHere() bool {
 	})
 }
 
+// Broken returns a handle calls on which end in an error, without having run.
+func Broken(err error) *Handle {
+	h := &Handle{}
+	h.end.Store(&Error{Kind: ErrBroken, NotRun: true, Err: err})
+	return h
+}
+
+// brokenCall is a call that has ended.
+func brokenCall(h *Handle) *Outgoing {
+	c := &Outgoing{handle: h, err: asError(h.end.Load())}
+	c.err.Op, c.Args.Err, c.Results.Err = opCall, errNoResults, errNoResults
+	return c
+}
+
+// object is what is called: an object, or what is promised.
+func (c *Outgoing) object() ObjectID {
+	if c.ahead && c.on != nil {
+		return vowID(c.on.number)
+	}
+	return c.handle.id.Object
+}
+
+// promise reports whether the callee is to keep what the call returns, and notes that it is.
+func (c *Outgoing) promise(l *link) bool {
+	if c.launch == nil || c.launch.promise == nil || l.features&featurePipes == 0 {
+		return false
+	}
+	p := c.launch.promise
+	p.pipe.mu.Lock()
+	begins := c.pipe == nil
+	if begins {
+		p.pipe.link = l
+	}
+	goes := p.pipe.link == l && p.number == 0
+	p.pipe.mu.Unlock()
+	if begins {
+		l.node.forgets.knows(p.pipe.id, l)
+	}
+	if goes {
+		p.number = c.number
+		l.node.forgets.knows(c.number, l)
+	}
+	return goes
+}
+
 // newOutgoing returns a call to be filled in; drop takes it back.
 func (n *Node) newOutgoing() *Outgoing {
 	if c, ok := n.outgoing.Get().(*Outgoing); ok {
@@ -147,6 +219,9 @@ func (n *Node) newOutgoing() *Outgoing {
 
 // drop gives the call's memory back. Nothing of it is used any more, and nobody else knows it: it is in no slot.
 func (c *Outgoing) drop() {
+	if c.handle.peer == nil {
+		return
+	}
 	n := c.handle.Node()
 	if c.frame != nil && !c.Results.Kept() {
 		n.buffers.Put(c.frame)
@@ -154,6 +229,7 @@ func (c *Outgoing) drop() {
 	c.handle, c.face, c.ctx, c.cancel, c.depth, c.link, c.err = nil, nil, nil, nil, 0, nil, nil
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
 	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
+	c.oneWay, c.queued = false, false
 	c.courier = courier{}
 	c.Args.Err, c.Results.Err = nil, nil
 	if cap(c.args) > smallMessage {
@@ -230,6 +306,9 @@ func (c *Outgoing) Invoke() {
 			kind = ErrMarshal
 		}
 		unfit = &Error{Kind: kind, Reason: reason, NotRun: true, Err: err}
+		if broken := (*Error)(nil); kind == ErrBroken && errors.As(err, &broken) {
+			unfit = asError(broken)
+		}
 	} else {
 		c.args = frame[:0]
 	}
@@ -239,29 +318,71 @@ func (c *Outgoing) Invoke() {
 	case unfit != nil:
 		c.give(unfit)
 	default:
+		if c.pipe != nil {
+			if e := c.hold(); e != nil {
+				c.give(e)
+				return
+			}
+		}
 		c.exchange(frame)
 	}
 }
 
 // exchange sends the arguments, which frame has behind the room for a header, and sees to the outcome.
 func (c *Outgoing) exchange(frame []byte) {
-	if err := c.send(frame); err != nil {
-		c.unsent()
-		e := asError(err)
-		e.NotRun = true
-		c.give(e)
+	for {
+		err := c.attempt(frame)
+		unsent := err != nil && c.ahead
+		if unsent || c.refused() {
+			if unsent {
+				c.unsent()
+			}
+			if e := c.blame(); e != nil {
+				c.give(e)
+				return
+			}
+			var e *Error
+			if frame, e = c.goOn(frame); e != nil {
+				c.give(e)
+				return
+			}
+			continue
+		}
+		if err != nil {
+			c.unsent()
+			e := asError(err)
+			e.NotRun = true
+			c.give(e)
+		}
 		return
+	}
+}
+
+// attempt sends the call and sees to the outcome; an error is why it was not sent.
+func (c *Outgoing) attempt(frame []byte) error {
+	err := c.send(frame)
+	if c.launch != nil {
+		c.launch.release()
+	}
+	if err != nil {
+		return err
+	}
+	if c.queued {
+		c.flags, c.body = wire.ReplyResults, wire.AppendNone(c.copied[:0])
+		c.outcome()
+		return nil
 	}
 	select {
 	case <-c.done:
 	case <-c.ctx.Done():
 		if c.link.waiting.take(c.slot) != nil {
 			c.abandon()
-			return
+			return nil
 		}
 		<-c.done // the outcome came first
 	}
 	c.outcome()
+	return nil
 }
 
 // again makes the call ready to be sent once more.
@@ -272,7 +393,7 @@ func (c *Outgoing) again() {
 	if c.frame != nil {
 		c.handle.Node().buffers.Put(c.frame)
 	}
-	c.err, c.flags, c.body, c.frame, c.broke, c.failure = nil, 0, nil, nil, nil, nil
+	c.err, c.flags, c.body, c.frame, c.broke, c.failure, c.queued = nil, 0, nil, nil, nil, nil, false
 	c.courier.in.Result, c.courier.pinned, c.courier.references = false, false, 0
 }
 
@@ -295,7 +416,7 @@ func (c *Outgoing) hold() *Error {
 func (c *Outgoing) send(frame []byte) error {
 	for attempt := 0; ; attempt++ {
 		gaveWay, err := c.sendOn(c.link, frame)
-		if !gaveWay || attempt == 2 {
+		if !gaveWay || attempt == 2 || c.ahead {
 			return err
 		}
 		l, again := c.handle.connect(c.ctx)
@@ -328,9 +449,9 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		return false, &Error{Err: contextError(c.ctx)}
 	}
 	var extensions []byte
-	if c.pairs != nil {
+	if c.pairs != nil || c.in != nil || c.ahead || c.handle.row.Load() != nil {
 		var e *Error
-		if extensions, e = carried(c.pairs, l.node.cfg.Limits.MetadataBytes); e != nil {
+		if extensions, e = c.extensions(l); e != nil {
 			return false, e
 		}
 	}
@@ -346,15 +467,25 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	if extensions != nil {
 		frame = slices.Concat(frame[:wire.CallHeaderBytes], extensions, frame[wire.CallHeaderBytes:])
 	}
+	if c.oneWay && l.features&featureOrder != 0 {
+		if gaveWay, err = c.queue(l, frame, extensions); err == nil {
+			c.queued = true
+			l.node.oneWays.sent.Add(1)
+		}
+		return gaveWay, err
+	}
 	var waiting int
 	if c.slot, waiting, err = l.waiting.add(c); err != nil {
 		return true, err
 	}
-	wire.AppendCallHeader(frame[:0], wire.CallHeader{Pinned: c.courier.pinned, Depth: c.depth, Number: c.number, Slot: c.slot, Timeout: left,
-		Object: c.handle.id.Object, Method: c.method, Extensions: extensions})
+	wire.AppendCallHeader(frame[:0], wire.CallHeader{Pinned: c.courier.pinned, Promised: c.promise(l), Depth: c.depth, Number: c.number,
+		Slot: c.slot, Timeout: left, Object: c.object(), Method: c.method, Extensions: extensions})
 	if err = wire.FinishFrame(frame); err == nil {
 		l.touch()
-		if b := l.wide(frame); b != nil {
+		if c.ahead && c.launch != nil && c.launch.batch != nil && c.launch.batch.gather(l, frame, c.slot) {
+			return false, nil
+		}
+		if b := l.wide(frame); b != nil && !c.ahead {
 			c.sendWide(b, frame, extensions != nil)
 			return false, nil
 		}
@@ -381,6 +512,9 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 // alone, or may be wanted again, is copied.
 func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
 	n, done := c.link.node, c.ctx.Done()
+	if c.oneWay { // it has its place already
+		done = nil
+	}
 	switch {
 	case apart:
 	case len(c.chain) > 0:
@@ -427,7 +561,7 @@ func (c *Outgoing) lost(why *Error) {
 // outcome makes the reply readable.
 func (c *Outgoing) outcome() {
 	if c.broke != nil {
-		c.give(&Error{Kind: c.broke.Kind, Err: c.broke.Err})
+		c.give(&Error{Kind: c.broke.Kind, NotRun: c.broke.Op == opBatch, Err: c.broke.Err})
 		if c.err.Err == nil {
 			c.err.Err = c.broke
 		}
@@ -479,6 +613,7 @@ func (c *Outgoing) Finish() error {
 	if c.flags&wire.ReplyPinned != 0 {
 		c.link.line.Done(c.courier.in)
 	}
+	c.leave()
 	c.drop()
 	return err
 }
@@ -520,7 +655,7 @@ func (c *Outgoing) failed() error {
 // missing ends a handle of whose object its process says that it is not there, and returns why that is, as far as this process knows
 // better.
 func (h *Handle) missing(why Reason) Reason {
-	if h.id.Object.Fixed() {
+	if h.promise != nil || h.id.Object.Fixed() {
 		return why // it may be there later, or in another process
 	}
 	h.Node().collector.Missing(h.id, h.local, why)

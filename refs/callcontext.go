@@ -19,6 +19,7 @@ type callContext struct {
 	deadline time.Time              // zero: none
 	export   atomic.Pointer[export] // the object called, once it is found
 	pairs    map[string]pair        // the metadata that came with the call
+	path     []uint64               // the tokens of what it, and the calls that it is nested in, have for themselves
 
 	mu     sync.Mutex
 	inner  context.Context // nil until it is wanted

@@ -40,7 +40,7 @@ func ErrorType(path string, typ reflect.Type) Type { return wire.ErrorType{Path:
 // ValueType is the entry by which an interface-typed value may hold values of the type, known as path.
 func ValueType(path string, typ reflect.Type) Type { return wire.ValueType{Path: path, Type: typ} }
 
-// Method is a method of a remote interface. Of what its directives say, only Timeout has an effect in this version; the rest is
+// Method is a method of a remote interface. Of what its directives say, OneWay and Timeout have an effect in this version; the rest is
 // there for those who ask what an interface is like.
 type Method struct {
 	ID         uint64        // hash of the signature; below 256 is the runtime's
@@ -84,6 +84,8 @@ type Face struct {
 	table   *wire.Table
 	methods map[uint64]*Method
 	timed   bool        // some method has a timeout of its own
+	oneWay  bool        // some method is one-way
+	serial  bool        // its objects run one call at a time
 	codec   *wire.Codec // of its messages; nil: the node's
 }
 
@@ -111,6 +113,14 @@ func (n *Node) Face(d Descriptor) (*Face, error) {
 	return actual.(*Face), nil
 }
 
+// Face returns d as the handle's node has interned it.
+func (h *Handle) Face(d Descriptor) (*Face, error) {
+	if h.peer == nil {
+		return NewFace(d)
+	}
+	return h.Node().Face(d)
+}
+
 // DynamicFace returns a Face that the node does not keep, for a descriptor that is made for a call, with types among which there are
 // knots.
 func (n *Node) DynamicFace(d Descriptor, knots map[reflect.Type]reflect.Type) (*Face, error) {
@@ -135,6 +145,9 @@ func NewFace(d Descriptor) (*Face, error) {
 		return nil, fmt.Errorf("rmi: the interface name %q is longer than %d bytes or has spaces", d.Name(), maxNameBytes)
 	}
 	f := &Face{Descriptor: d, methods: map[uint64]*Method{}}
+	if s, ok := d.(interface{ OneAtATime() bool }); ok {
+		f.serial = s.OneAtATime()
+	}
 	methods := d.MethodTable()
 	for i := range methods {
 		m := &methods[i]
@@ -143,6 +156,7 @@ func NewFace(d Descriptor) (*Face, error) {
 		}
 		f.methods[m.ID] = m
 		f.timed = f.timed || m.Timeout > 0
+		f.oneWay = f.oneWay || m.OneWay
 	}
 	var err error
 	if f.table, err = wire.NewTable(builtinTypes(), entries(d)); err != nil {
@@ -170,6 +184,14 @@ func (f *Face) timeout(method uint64) time.Duration {
 	return 0
 }
 
+func (f *Face) isOneWay(method uint64) bool {
+	if !f.oneWay {
+		return false
+	}
+	m := f.methods[method]
+	return m != nil && m.OneWay
+}
+
 // methodName returns "bank.Account.Deposit".
 func (f *Face) methodName(id uint64) string {
 	name := shortName(f.Name())
@@ -181,6 +203,8 @@ func (f *Face) methodName(id uint64) string {
 		return name + ".(interfaces)"
 	case methodDescribe:
 		return name + ".(describe)"
+	case methodFlush:
+		return name + ".(flush)"
 	}
 	return fmt.Sprintf("%s.(method %#x)", name, id)
 }

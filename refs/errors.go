@@ -37,7 +37,9 @@ const (
 	ErrReleased                        // the stub was released
 	ErrNotPointer                      // an implementation must be a pointer
 	ErrNodeClosed                      // the node is closed or shutting down
-	lastKind           = ErrNodeClosed
+	ErrDeadlock                        // the call waited for what a call that waits for it has
+	ErrBroken                          // what the call depends on was promised, and there is none; the cause is why
+	lastKind           = ErrBroken
 )
 
 // Error names the kind.
@@ -49,6 +51,7 @@ func (k Kind) Error() string {
 		ErrAccessDenied: "access denied", ErrUnauthenticated: "unauthenticated", ErrPanic: "panic in method",
 		ErrOverloaded: "overloaded", ErrProtocol: "protocol error", ErrVersion: "no common protocol version",
 		ErrReleased: "reference released", ErrNotPointer: "implementation is not a pointer", ErrNodeClosed: "node closed",
+		ErrDeadlock: "deadlock", ErrBroken: "promise broken",
 	}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", uint8(k))

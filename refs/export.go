@@ -136,6 +136,9 @@ func (n *Node) ExportAt(id ObjectID, l Lifetime, o ExportOptions, d Descriptor, 
 
 // export adds impl to the table, and sees to it that one that may become garbage leaves it then.
 func (n *Node) export(id ObjectID, f *Face, impl any, l Lifetime, needsIdentity bool) (*export, error) {
+	if f.serial {
+		n.turns.any.Store(true)
+	}
 	e, fresh, err := n.exports.add(id, f, impl, l, needsIdentity)
 	if fresh && n.cfg.TraceExports {
 		n.traces.add(e, 2)

@@ -34,6 +34,9 @@ type Handle struct {
 	via   atomic.Pointer[peer]  // the process that answers for a fixed object now
 	end   atomic.Pointer[Error] // why calls fail without being sent; nil: they do not
 	keep  any                   // the object itself, where it is one of this process
+	row   atomic.Pointer[row]   // the latest of one-way calls; nil: there were none
+
+	promise *promise // it stands for; nil: it is a handle of an object
 
 	mu         sync.Mutex
 	interfaces unique.Handle[string] // joined by spaces; one string for all handles
@@ -57,10 +60,13 @@ func (h *Handle) ID() ID { return h.id }
 func (h *Handle) Node() *Node { return h.peer.node }
 
 // Local reports whether the object is one of this node's own.
-func (h *Handle) Local() bool { return h.peer == h.peer.node.self }
+func (h *Handle) Local() bool { return h.peer != nil && h.peer == h.peer.node.self }
 
 // Ref returns the object's reference, with the endpoints at which its process is known to be reached by now.
 func (h *Handle) Ref() Ref {
+	if h.peer == nil || h.promise != nil {
+		return Ref{}
+	}
 	if h.Local() {
 		if e, _, _ := h.Node().exports.get(h.id.Object); e != nil {
 			return h.Node().refOfExport(e, nil)
@@ -133,9 +139,9 @@ func (h *Handle) finish(why *Error) bool {
 }
 
 // Release gives the object up now, rather than when the handle is garbage collected: calls through it end in ErrReleased.
-// Releasing twice is harmless.
+// Releasing twice is harmless. What is promised and not there yet is not released.
 func (h *Handle) Release() {
-	if h.Local() || !h.finish(&Error{Kind: ErrReleased, NotRun: true}) {
+	if h.peer == nil || h.promise != nil || h.Local() || !h.finish(&Error{Kind: ErrReleased, NotRun: true}) {
 		return
 	}
 	n := h.Node()
@@ -299,6 +305,11 @@ type courier struct {
 	later bool    // what is written is kept alive only when the message is sent, and by that it is held until then
 	held  []held  // what has been written, then
 	guess vantage // of who will receive it, where there is no link yet
+
+	call    *Outgoing    // whose message it is; nil: another one
+	serving *callContext // of the call that came with it
+	was     ProcessID    // for which the arguments were written
+	first   held         // of what was written
 }
 
 // held is an object that a message refers to.
@@ -311,6 +322,12 @@ type held struct {
 func (c *courier) Export(t wire.Type, v any) (wire.Record, error) {
 	d := t.(Descriptor)
 	if h := d.HandleOf(v); h != nil {
+		if h.promise != nil {
+			return c.promised(t, h)
+		}
+		if h.peer == nil {
+			return wire.Record{}, asError(h.end.Load())
+		}
 		if h.Local() {
 			if e, impl, _ := c.node.exports.get(h.id.Object); e != nil {
 				return c.own(e, impl)
@@ -376,6 +393,9 @@ func (c *courier) vantage() *vantage {
 
 // sent has what the record stands for kept alive until the message is acknowledged.
 func (c *courier) sent(id ID, keep any) error {
+	if c.first.keep == nil {
+		c.first = held{id, keep}
+	}
 	switch {
 	case id.Object.WellKnown():
 		return nil
@@ -408,6 +428,13 @@ func (c *courier) Import(t wire.Type, rec wire.Record) (any, error) {
 		return nil, &Error{Op: "import", Kind: ErrUnmarshal, Err: err}
 	}
 	d := t.(Descriptor)
+	if number, ok := r.id.Object.vowed(); ok && c.serving != nil {
+		object, e := c.serving.redeem(number)
+		if e != nil {
+			return nil, e
+		}
+		r.id = ID{c.node.id, object}
+	}
 	v, err := c.node.Resolve(d, r)
 	if err == nil && c.pinned && r.id.Process != c.node.id && !r.id.Object.WellKnown() {
 		c.link.line.Received(c.in, r.id, d.HandleOf(v).local)

@@ -37,8 +37,15 @@ type link struct {
 	out     writer // of the lane
 	ctl     writer // of the control stream
 	waiting slots  // our calls
+	rows    rows   // our one-way calls
 	serving serving
-	unsent  atomic.Int64 // bytes of large replies that wait to be sent
+	lineups lineups // the peer's one-way calls
+	vows    vows    // what the peer is promised
+
+	probes      atomic.Int64 // PROBEs in the second, since start, that probeSecond is
+	probeSecond atomic.Int64
+
+	unsent atomic.Int64 // bytes of large replies that wait to be sent
 
 	heard    atomic.Int64 // when the peer was last heard, in nanoseconds since start
 	used     atomic.Bool  // since the last tick
@@ -161,7 +168,9 @@ func (l *link) fail(why *Error) {
 		for _, c := range l.waiting.fail(why) {
 			c.lost(why)
 		}
+		l.rows.fail(why)
 		l.serving.end(why)
+		l.lineups.end()
 		close(l.gone)
 		l.closeBulks()
 		n.tasks.run(func() { // Close waits for the session's own goroutines
@@ -287,6 +296,7 @@ func (l *link) tick() {
 		l.next(now, l.probe)
 		return
 	}
+	l.node.settleForgotten()
 	silent := now - time.Duration(l.heard.Load())
 	silentBulk, stalled := l.tickBulks()
 	stalled = max(stalled, l.out.stalled(), l.ctl.stalled())
@@ -331,6 +341,7 @@ func (l *link) noteIdle() {
 	l.control.Shrink()
 	l.out.shrink()
 	l.node.workers.trim()
+	l.node.askers.trim()
 	l.node.buffers.trim()
 	switch {
 	case l.dialled && !l.node.collector.Wanted(l.peer.id) && l.waiting.len() == 0 && l.serving.count.Load() == 0 && !l.retiring.Load():
@@ -455,8 +466,11 @@ func (l *link) broken(session transport.Session, err error) *Error {
 // handle takes one frame; an error is the peer's breach of the protocol.
 func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 	l := r.l
+	if kind >= wire.OneWayFrame && l.features&featureOrder == 0 {
+		return &wire.FrameError{Kind: kind, Says: "the feature is not in force"}
+	}
 	switch kind {
-	case wire.CallFrame:
+	case wire.CallFrame, wire.OneWayFrame:
 		return l.takeCall(frame, lent, r.now())
 	case wire.ReplyFrame:
 		h, body, err := wire.ParseReply(frame)
@@ -491,6 +505,32 @@ func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 		}
 		if err == nil {
 			l.serving.cancel(h.Number)
+		}
+		return err
+	case wire.DoneFrame:
+		err := l.takeDone(frame)
+		if !lent {
+			l.node.buffers.Put(frame)
+		}
+		return err
+	case wire.CallsFrame:
+		if l.features&featurePipes == 0 {
+			break
+		}
+		return r.takeCalls(frame, lent)
+	case wire.ForgetFrame:
+		h, err := wire.ParseForget(frame)
+		if !lent {
+			l.node.buffers.Put(frame)
+		}
+		if err == nil {
+			l.vows.forget(h.Number)
+		}
+		return err
+	case wire.ProbeFrame:
+		err := l.takeProbe(frame)
+		if !lent {
+			l.node.buffers.Put(frame)
 		}
 		return err
 	}

@@ -29,8 +29,9 @@ const (
 // scope is a context that calls are made with, with metadata of its own. in is the call being served that it belongs to, or nil.
 type scope struct {
 	context.Context
-	in    *callContext
-	pairs map[string]pair
+	in     *callContext
+	pairs  map[string]pair
+	launch *launch // of the call that is made with it; nil: as a rule
 }
 
 // Value returns s itself for incomingKey, so that a call finds what it needs by one lookup.
@@ -52,6 +53,14 @@ func scopeOf(ctx context.Context) (*callContext, map[string]pair) {
 	return nil, nil
 }
 
+// launchOf returns how a call is made with ctx, if not as a rule.
+func launchOf(ctx context.Context) *launch {
+	if s, ok := ctx.(*scope); ok {
+		return s.launch
+	}
+	return nil
+}
+
 // WithMetadata returns a context with the pairs of m beside those of ctx, in place of those that have the same keys; an empty value
 // takes a pair away. Calls made with the context carry the pairs of m.
 func WithMetadata(ctx context.Context, m Metadata) context.Context {
@@ -67,7 +76,7 @@ func WithMetadata(ctx context.Context, m Metadata) context.Context {
 		}
 		pairs[key] = pair{value, max(alongCalls, pairs[key].goes)}
 	}
-	return &scope{ctx, in, pairs}
+	return &scope{Context: ctx, in: in, pairs: pairs}
 }
 
 // Propagate returns a context whose pairs of these keys, all of its pairs where none is named, go along with calls made with it and
@@ -85,7 +94,7 @@ func Propagate(ctx context.Context, keys ...string) context.Context {
 			pairs[key] = pair{p.value, alongChain}
 		}
 	}
-	return &scope{ctx, in, pairs}
+	return &scope{Context: ctx, in: in, pairs: pairs}
 }
 
 // MetadataFrom returns the metadata of ctx, a copy: inside a method what came with the call, and what was added since.
@@ -101,9 +110,9 @@ func MetadataFrom(ctx context.Context) Metadata {
 	return m
 }
 
-// carried returns the extensions of a call that is made with the pairs; nil: none.
-func carried(pairs map[string]pair, limit int) ([]byte, *Error) {
-	m := wire.Metadata{Own: map[string]string{}, Chain: map[string]string{}}
+// carried returns what a call carries that is made with the pairs.
+func carried(pairs map[string]pair, limit int) (m wire.Metadata, e *Error) {
+	m = wire.Metadata{Own: map[string]string{}, Chain: map[string]string{}}
 	size := 0
 	for key, p := range pairs {
 		into := m.Own
@@ -114,15 +123,15 @@ func carried(pairs map[string]pair, limit int) ([]byte, *Error) {
 			into = m.Chain
 		}
 		if key == "" || !utf8.ValidString(key) || !utf8.ValidString(p.value) {
-			return nil, &Error{Kind: ErrMarshal, NotRun: true, Err: fmt.Errorf("the metadata %q: %q is no text under a key", key, p.value)}
+			return m, &Error{Kind: ErrMarshal, NotRun: true, Err: fmt.Errorf("the metadata %q: %q is no text under a key", key, p.value)}
 		}
 		size += len(key) + len(p.value)
 		into[key] = p.value
 	}
 	if size > limit {
-		return nil, &Error{Kind: ErrLimit, NotRun: true, Err: tooMuchMetadata(limit)}
+		return m, &Error{Kind: ErrLimit, NotRun: true, Err: tooMuchMetadata(limit)}
 	}
-	return wire.AppendMetadata(nil, m), nil
+	return m, nil
 }
 
 func tooMuchMetadata(limit int) error {
@@ -156,5 +165,5 @@ func asReceived(ctx context.Context) context.Context {
 			pairs[key] = pair{p.value, nowhere}
 		}
 	}
-	return &scope{ctx, s.in, pairs}
+	return &scope{Context: ctx, in: s.in, pairs: pairs}
 }

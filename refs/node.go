@@ -51,6 +51,10 @@ type Node struct {
 	calls  tasks // calls being served
 
 	workers workers // serve them
+	turns   turns   // who runs on serial objects
+	askers  askers  // make asynchronous calls
+	oneWays oneWays
+	forgets forgets
 
 	number       atomic.Uint64 // of the last call made: to each peer they grow, and none is used twice
 	redials      atomic.Int64  // peers that are being dialled because they are wanted
@@ -95,6 +99,7 @@ func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 	if n.plain, err = NewFace(question{}); err != nil {
 		return nil, err
 	}
+	n.askers.tasks = &n.tasks
 	n.home = n.newHome()
 	n.garbage = n.collected
 	n.self = &peer{node: n, id: n.id}
@@ -216,6 +221,7 @@ func (n *Node) Close() error {
 	}
 	n.home.endHome(closed)
 	n.collector.Close()
+	n.askers.close()
 	n.tasks.wait()
 	n.workers.close()
 	n.traces.close()

@@ -31,6 +31,11 @@ type Incoming struct {
 	frame   []byte // the buffer that body is part of, where it has one of its own
 	size    int64  // of that memory, counted in Node.pendingBytes
 	begun   bool
+	lineup  *lineup // it stands for: the one-way calls in it; nil: it is a call
+	turn    *turn   // on a serial object, which it has; nil: none
+	vow     *vowed  // what it is to return is promised; nil: nothing
+	pipe    uint64  // that it belongs to; 0: none
+	refused *Error  // what it ended with before it was served
 	arrives courier // references among the arguments
 	leaves  courier // and among the results
 
@@ -56,6 +61,7 @@ func (in *Incoming) drop() {
 		n.buffers.Put(in.frame)
 	}
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
+	in.lineup, in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, nil, 0, held{}
 	if cap(in.copied) > smallMessage {
 		in.copied = nil
 	}
@@ -162,7 +168,9 @@ func (n *Node) cancelCalls(e *export, why error) {
 	links := append(n.liveLinks(), n.home)
 	n.mu.Unlock()
 	for _, l := range links {
-		l.serving.cancelIf(func(c *callContext) bool { return c.export.Load() == e }, why)
+		called := func(c *callContext) bool { return c.export.Load() == e }
+		l.serving.cancelIf(called, why)
+		l.lineups.cancelIf(called, why)
 	}
 }
 
@@ -176,6 +184,9 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		return err
 	}
 	l.touch()
+	if h.OneWay {
+		return l.takeOneWay(h, frame, body, lent)
+	}
 	in := n.newIncoming()
 	in.keep(frame, body, lent)
 	in.Method, in.slot, in.object = h.Method, h.Slot, h.Object
@@ -186,14 +197,15 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		return nil // the connection is over, and so is the call
 	}
 	in.ctx = &callContext{link: l, number: h.Number, depth: h.Depth}
-	tooMuch := false
+	in.arrives.serving = in.ctx
+	tooMuch, after, pipe := false, uint64(0), uint64(0)
 	if h.Extensions != nil {
 		m, err := wire.ReadMetadata(h.Extensions, n.cfg.Limits.MetadataBytes)
 		if tooMuch = errors.Is(err, wire.ErrMetadata); err != nil && !tooMuch {
 			in.drop()
 			return err
 		}
-		in.ctx.pairs = arrived(m)
+		in.ctx.pairs, in.ctx.path, after, pipe = arrived(m), m.Path, m.After, m.Pipe
 	}
 	if h.Timeout > 0 {
 		in.ctx.deadline = now.Add(h.Timeout)
@@ -212,6 +224,9 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 	if refusal == nil && tooMuch {
 		refusal = &Error{Kind: ErrLimit, Err: tooMuchMetadata(n.cfg.Limits.MetadataBytes)}
 	}
+	if h.Promised && refusal == nil {
+		refusal = in.promiseFor(h.Number)
+	}
 	if refusal != nil {
 		l.out.post(in.refusal(refusal))
 		in.done()
@@ -219,8 +234,24 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		return nil
 	}
 	n.calls.begin()
-	n.workers.do(in)
+	if pipe != 0 {
+		if l.vows.join(in, pipe) {
+			n.workers.do(in)
+		}
+		return nil
+	}
+	if after > 0 && l.lineups.gate(in, after) {
+		return nil
+	}
+	n.start(in)
 	return nil
+}
+
+// start has a call served that waits for no one-way calls, once nobody else has the object, if it is a serial one. It never waits.
+func (n *Node) start(in *Incoming) {
+	if !n.turns.any.Load() || n.turns.take(in) {
+		n.workers.do(in)
+	}
 }
 
 // keep takes the arguments out of a frame that is lent, or over with a frame that is not. A call may last: it must not hold more
@@ -262,10 +293,19 @@ func (in *Incoming) admit(ofPeer int) *Error {
 
 // done ends the accounting of the call.
 func (in *Incoming) done() {
-	n, c := in.node, in.ctx
+	c := in.ctx
 	in.received()
 	c.end(nil)
 	c.link.serving.remove(c.number)
+	in.settle()
+	if in.vow != nil {
+		in.keepVow(errMoved)
+	}
+}
+
+// settle gives back what the call had for itself.
+func (in *Incoming) settle() {
+	n, c := in.node, in.ctx
 	if c.depth == 0 {
 		n.rootCalls.Add(-1)
 	}
@@ -273,24 +313,53 @@ func (in *Incoming) done() {
 	if e := c.export.Load(); e != nil {
 		e.release()
 	}
+	if in.turn != nil {
+		n.turns.release(in)
+	}
 }
 
-// serve runs the call and replies.
+// serve runs the call and replies, and then those that come after it in its pipe.
 func (in *Incoming) serve() {
-	n, l := in.node, in.ctx.link
+	if in.lineup != nil {
+		in.lineup.work()
+		in.drop()
+		return
+	}
+	for in != nil {
+		in = in.serveOne()
+	}
+}
+
+func (in *Incoming) serveOne() (next *Incoming) {
+	n, l, pipe := in.node, in.ctx.link, in.pipe
 	returned := false
 	defer func() {
 		if !returned { // the method called runtime.Goexit
 			l.out.post(in.refusal(in.exited(debug.Stack())))
 			in.done()
+			if pipe != 0 {
+				if next := l.vows.leave(pipe); next != nil {
+					n.workers.do(next)
+				}
+			}
 		}
 		n.calls.done()
 	}()
 	err := in.call()
 	returned = true
+	if pipe != 0 && errors.Is(err, errMoved) {
+		l.vows.stop(pipe)
+	}
 	in.respond(in.answer(err))
+	if in.vow != nil {
+		in.keepVow(err)
+	}
 	in.done()
 	in.drop()
+	if pipe != 0 {
+		next = l.vows.leave(pipe)
+	}
+	return next
 }
 
 // respond sends the reply. What waits to be sent counts as what waits to be served does, and one peer's no more than half of it: a
@@ -318,27 +387,38 @@ func (in *Incoming) respond(frame []byte) {
 		b.send(l.gone, frame)
 		return
 	}
+	if in.pipe != 0 && l.vows.more(in.pipe) {
+		l.out.queue(l.gone, frame)
+		return
+	}
 	l.out.send(l.gone, frame, true, l.serving.count.Load() > 1)
 }
 
 // call finds the object and the method, and runs it.
 func (in *Incoming) call() error {
 	n := in.node
+	if _, vowed := in.object.vowed(); (vowed || in.pipe != 0) && in.refused == nil {
+		in.refused = in.aim()
+	}
+	if in.refused != nil {
+		return in.refused
+	}
 	e, impl, f, table, why := n.exports.acquire(in.object, in.Method)
 	if e == nil {
 		return &Error{Kind: ErrNoSuchObject, Reason: why}
 	}
 	in.ctx.export.Store(e)
-	if in.Method == methodInterfaces || in.Method == methodDescribe {
+	if in.Method >= methodInterfaces && in.Method <= methodFlush {
 		in.Args.Reset(n.codec, nil, &in.arrives, "argument", in.body)
 		in.startResults(nil)
 		if err := in.Begin(); err != nil {
 			return err
 		}
-		if in.Method == methodDescribe {
-			in.Results.Value(*n.exports.describe(e))
-		} else {
+		switch in.Method {
+		case methodInterfaces:
 			in.Results.Value(n.exports.interfaces(e))
+		case methodDescribe:
+			in.Results.Value(*n.exports.describe(e))
 		}
 		return nil
 	}

@@ -70,6 +70,27 @@ func (s *slots) drained() func() {
 	return f
 }
 
+// hold keeps the table from being empty until release, for what is under way without a slot; false: it is shut.
+func (s *slots) hold() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shut == nil {
+		s.active++
+	}
+	return s.shut == nil
+}
+
+// release ends a hold.
+func (s *slots) release() {
+	s.mu.Lock()
+	s.active = max(0, s.active-1) // after fail there is nothing to release
+	drained := s.drained()
+	s.mu.Unlock()
+	if drained != nil {
+		drained()
+	}
+}
+
 // retire admits no further calls and calls drained once those under way are answered.
 func (s *slots) retire(why error, drained func()) {
 	s.mu.Lock()

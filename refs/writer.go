@@ -61,6 +61,20 @@ var (
 // senders are likely about to send: let them join the write.
 func (w *writer) send(done <-chan struct{}, frame []byte, patient, company bool) error {
 	w.mu.Lock()
+	if err := w.append(done, frame); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	mine := w.claim(company)
+	w.mu.Unlock()
+	if mine && w.round(true, patient) {
+		w.tasks.run(w.drain)
+	}
+	return nil
+}
+
+// append queues the frame, once there is room. mu is held, but not while it waits.
+func (w *writer) append(done <-chan struct{}, frame []byte) error {
 	for w.err == nil && len(w.buf) > 0 && len(w.buf)+len(frame) > maxQueued {
 		if w.room == nil {
 			w.room = make(chan struct{})
@@ -69,19 +83,30 @@ func (w *writer) send(done <-chan struct{}, frame []byte, patient, company bool)
 		w.mu.Unlock()
 		select {
 		case <-room:
+			w.mu.Lock()
 		case <-done:
+			w.mu.Lock()
 			return errNotQueued
 		}
-		w.mu.Lock()
 	}
-	if w.err != nil {
+	if w.err == nil {
+		w.buf = append(w.buf, frame...)
+	}
+	return w.err
+}
+
+// queue is send for a frame that nobody waits for: a flusher writes it, and all that come until it does.
+func (w *writer) queue(done <-chan struct{}, frame []byte) error {
+	w.mu.Lock()
+	if err := w.append(done, frame); err != nil {
 		w.mu.Unlock()
-		return w.err
+		return err
 	}
-	w.buf = append(w.buf, frame...)
-	mine := w.claim(company)
+	w.frames++
+	idle := !w.busy
+	w.busy = true
 	w.mu.Unlock()
-	if mine && w.round(true, patient) {
+	if idle {
 		w.tasks.run(w.drain)
 	}
 	return nil

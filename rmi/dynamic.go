@@ -27,6 +27,10 @@ var AnyObject = skeleton.AnyObject
 // Describe asks an object which interfaces, methods and types it has, with their docs and directives. v is a stub or any other
 // stub.Object. ErrNoSuchObject where the object is gone, ErrNoSuchMethod where its process is of a version that does not describe.
 func Describe(ctx context.Context, v any) (*Description, error) {
+	v, err := stub.Await(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	s, remote := stub.Of(v)
 	if !remote {
 		return nil, &Error{Op: "describe", NotRun: true, Err: fmt.Errorf("%T is no stub: ObjectOf makes one of an object of this process", v)}
@@ -48,6 +52,10 @@ func Describe(ctx context.Context, v any) (*Description, error) {
 //
 // An object of this process is called in the same way, and not as by an ordinary call: arguments and results are copies.
 func Invoke(ctx context.Context, n *Node, object any, method string, args ...any) ([]any, error) {
+	object, err := stub.Await(ctx, object)
+	if err != nil {
+		return nil, uninvoked(method, err)
+	}
 	s, err := objectOf(n, object)
 	if err == nil && s == nil {
 		err = fmt.Errorf("%T is neither a reference nor a stub", object)

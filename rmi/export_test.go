@@ -5,3 +5,6 @@ func LinksOf(n *Node) int { return n.refs.Links() }
 
 // BulksOf returns how many of them have a second one for what is large.
 func BulksOf(n *Node) int { return n.refs.Bulks() }
+
+// PromisesOf returns how many promises a node keeps for its peers.
+func PromisesOf(n *Node) int { return n.refs.Promises() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func (s *fuzzServer) session(t *testing.T, control, lane []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hello, _ := wire.AppendControl(nil, wire.Hello{VersionMin: 1, VersionMax: 1, Process: [16]byte{s.peers, 1}, Token: [16]byte{1}, MessageBytes: 1 << 20})
+	hello, _ := wire.AppendControl(nil, wire.Hello{VersionMin: 1, VersionMax: 1, Process: [16]byte{s.peers, 1}, Token: [16]byte{1}, MessageBytes: 1 << 20, Features: 0xfe})
 	c.Write(append(hello, control...))
 	l.Write(lane)
 	l.Close() // the node ends the session when the lane ends
@@ -90,6 +91,26 @@ func FuzzSession(f *testing.F) {
 	bye, _ := wire.AppendControl(nil, wire.Bye{})
 	f.Add(ping, call)
 	f.Add(bye, append(append([]byte{}, call...), wire.AppendCancel(nil, wire.CancelHeader{Number: 1})...))
+	oneWay := wire.AppendCallHeader(nil, wire.CallHeader{OneWay: true, Number: 2, Slot: 1, Object: s.object, Method: 1000})
+	wire.FinishFrame(oneWay)
+	done := wire.AppendDone(nil, wire.DoneHeader{Sequence: 1, Object: s.object})
+	wire.FinishFrame(done)
+	after := wire.AppendCallHeader(nil, wire.CallHeader{Number: 3, Object: s.object, Method: 3, Extensions: wire.AppendMetadata(nil, wire.Metadata{After: 2, Path: []uint64{7}})})
+	after = append(after, 0x80)
+	wire.FinishFrame(after)
+	f.Add(ping, slices.Concat(oneWay, after, wire.AppendProbe(nil, wire.Probe{Number: 3, Rank: 1, Path: []uint64{7}})))
+	f.Add(ping, slices.Concat(oneWay, oneWay))
+	f.Add(ping, done)
+	promised := func(number uint64, object [16]byte) []byte {
+		b := wire.AppendCallHeader(nil, wire.CallHeader{Number: number, Promised: true, Object: object, Method: 1, Extensions: wire.AppendMetadata(nil, wire.Metadata{Pipe: 9})})
+		b = append(b, 0x80)
+		wire.FinishFrame(b)
+		return b
+	}
+	on := [16]byte{'r', 'm', 'i', ':', 'v', 'o', 'w', 0, 15: 4}
+	batch := wire.AppendCalls(nil, [][]byte{promised(4, s.object), promised(5, on)})
+	wire.FinishFrame(batch)
+	f.Add(ping, slices.Concat(batch, promised(6, on), wire.AppendForget(nil, wire.CancelHeader{Number: 4}), promised(7, on)))
 	f.Add([]byte{0, 1, 0xff}, []byte{0, 0, 0, 1, 9})
 	f.Fuzz(func(t *testing.T, control, lane []byte) { s.session(t, control, lane) })
 }

@@ -25,6 +25,10 @@ func Release(v any) {
 // its process for a lease. While it runs, the connection is kept up. If ctx ends first, it returns ctx's error. A local object is not
 // monitored.
 func Monitor(ctx context.Context, v any) error {
+	v, err := stub.Await(ctx, v)
+	if err != nil {
+		return err
+	}
 	s, ok := stub.Of(v)
 	if !ok {
 		return &Error{Op: "monitor", NotRun: true, Err: fmt.Errorf("%T is no stub", v)}

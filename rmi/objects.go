@@ -91,7 +91,8 @@ func Unexport(ctx context.Context, n *Node, impl any) error {
 // RefOf returns the reference of a stub, or of an object that this node exports; false for anything else.
 func (n *Node) RefOf(v any) (Ref, bool) {
 	if s, ok := stub.Of(v); ok {
-		return s.Handle().Ref(), true
+		ref := s.Handle().Ref()
+		return ref, !ref.IsZero() // that of a promise is not known before the object is there
 	}
 	return n.refs.LocalRef(v)
 }
@@ -137,6 +138,10 @@ func Resolve[T any](ctx context.Context, n *Node, d *skeleton.Interface[T], ref 
 func Narrow[T any](ctx context.Context, d *skeleton.Interface[T], v any) (T, error) {
 	var zero T
 	if err := undescribed("narrow", "", d); err != nil {
+		return zero, err
+	}
+	v, err := stub.Await(ctx, v)
+	if err != nil {
 		return zero, err
 	}
 	s, remote := stub.Of(v)
@@ -192,6 +197,9 @@ func Same(a, b any) bool {
 
 // isLocal reports whether s refers to the local object impl.
 func isLocal(s stub.Ref, impl any) bool {
+	if s.Handle().IsBroken() {
+		return false
+	}
 	ref, ok := s.Handle().Node().LocalRef(impl)
 	return ok && ref.ID() == s.Handle().ID()
 }

@@ -95,6 +95,8 @@ const (
 	ErrReleased        = refs.ErrReleased
 	ErrNotPointer      = refs.ErrNotPointer
 	ErrNodeClosed      = refs.ErrNodeClosed
+	ErrDeadlock        = refs.ErrDeadlock
+	ErrBroken          = refs.ErrBroken
 )
 
 // Why an object is missing, in Error.Reason.

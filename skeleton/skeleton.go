@@ -77,8 +77,8 @@ type Servant[T any] interface {
 // Interface describes the remote interface T. rmigen declares one, RemoteT, for each interface marked //rmi:remote.
 type Interface[T any] struct {
 	Path    string // import path and name: "example.com/bank.Account"
-	Serial  bool   // one call at a time is to run on an object (no effect in this version)
-	Async   bool   // an asynchronous view is wanted (no effect in this version)
+	Serial  bool   // one call at a time runs on an object, whichever of its interfaces it comes through
+	Async   bool   // there is an asynchronous view
 	Methods []Method
 	Docs    Docs // what its source says of it, for descriptions
 	Stub    func(stub.Ref) T
@@ -127,6 +127,9 @@ func (d *Interface[T]) GoType() reflect.Type { return reflect.TypeFor[T]() }
 // MethodTable returns the methods.
 func (d *Interface[T]) MethodTable() []Method { return d.Methods }
 
+// OneAtATime reports whether one call at a time runs on an object.
+func (d *Interface[T]) OneAtATime() bool { return d.Serial }
+
 // TypeTable returns what the interface's messages may carry by name.
 func (d *Interface[T]) TypeTable() []Type { return d.Servant.Types() }
 
@@ -135,7 +138,7 @@ func (d *Interface[T]) Documentation() Docs { return d.Docs }
 
 // NewStub returns the canonical stub on the handle.
 func (d *Interface[T]) NewStub(h *refs.Handle) (any, error) {
-	f, err := h.Node().Face(d)
+	f, err := h.Face(d)
 	if err != nil {
 		return nil, err
 	}

@@ -59,8 +59,8 @@ func Of(v any) (Ref, bool) {
 
 func (r Ref) ref() Ref { return r }
 
-// Handle returns the handle of the object viewed.
-func (r Ref) Handle() *refs.Handle { return r.v.Handle }
+// Handle returns the handle of the object viewed: that of a promise only until the object is there.
+func (r Ref) Handle() *refs.Handle { return r.v.Handle.Settled() }
 
 // Call begins a call of the method with the given id.
 func (r Ref) Call(ctx context.Context, method uint64) *Call {
@@ -72,7 +72,7 @@ func (r Ref) String() string {
 	if r.v == nil {
 		return "stub of no object"
 	}
-	return "stub of " + r.v.Handle.Ref().String()
+	return "stub of " + r.Handle().Ref().String()
 }
 
 // GoString is String, for %#v.

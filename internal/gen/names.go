@@ -50,6 +50,7 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 			}
 		}
 		declared[i.descriptor] = i.mark.spec.Pos()
+		p.refuseViewNames(i, declared, imported)
 	}
 	taken := func(name string) bool {
 		_, a := declared[name]

@@ -474,6 +474,25 @@ func f() {
 			"43:1: //rmi:use \"example.com/x\".Y=\"example.com/yrmi\": name the interface and the package of its descriptor: //rmi:use example.com/x.Y=example.com/yrmi",
 			"46:2: //rmi:use belongs in the doc comment of an interface type, or outside of declarations",
 		}},
+		{"AnAsynchronousViewWhoseNamesAreTakenIsRefused", `
+import "context"
+
+//rmi:remote async
+type Account interface {
+	Promise(context.Context) error
+	Two(context.Context) (int, int, error)
+}
+
+type AsyncAccount int
+
+func AsyncAccountOf() {}
+
+type AsyncAccountTwo struct{}`, []string{
+			"6:6: Account: its asynchronous view will declare AsyncAccount, a name already used at DIR/p.go:11:6: rename that or the interface",
+			"6:6: Account: its asynchronous view will declare AsyncAccountOf, a name already used at DIR/p.go:13:6: rename that or the interface",
+			"6:6: Account: its asynchronous view will declare AsyncAccountTwo, a name already used at DIR/p.go:15:6: rename that or the interface",
+			"7:2: Account.Promise: the asynchronous view has a method Promise of its own: rename this one, or leave async out",
+		}},
 		{"ADirectiveWhereItMeansNothingIsRefused", `
 import "context"
 

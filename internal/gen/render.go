@@ -51,7 +51,7 @@ func (p *program) render(s *source, f *file, all []*iface, taken map[string]toke
 		out.addImport(path, im.spec(path))
 	}
 	var text strings.Builder
-	if err := template.Must(template.New("").Parse(shape)).Execute(&text, out); err != nil {
+	if err := template.Must(template.Must(template.New("").Parse(asyncShape)).New("file").Parse(shape)).Execute(&text, out); err != nil {
 		panic(err) // the template and fileOutput disagree
 	}
 	formatted, err := format.Source([]byte(text.String()))
@@ -108,6 +108,7 @@ type (
 	}
 	interfaceOutput struct {
 		Name, Path, Descriptor string
+		View                   string // "" if there is no asynchronous one
 		Ref, Stub, Skeleton    string
 		Serial, Async          bool
 		Methods                []methodOutput
@@ -121,6 +122,7 @@ type (
 		Params, Results               []valueOutput
 		Spread                        string // "..." after the last argument of a call
 		context                       string
+		asyncOutput
 	}
 	valueOutput struct {
 		Name, Type string
@@ -165,8 +167,13 @@ func (w *writer) iface(i *iface) interfaceOutput {
 		Types:      w.types(i),
 		Docs:       w.docs(i),
 	}
+	if i.mark.async {
+		out.View = viewName(i.obj.Name())
+	}
 	for _, m := range i.methods {
-		out.Methods = append(out.Methods, w.method(m))
+		method := w.method(m)
+		w.async(i, m, &method)
+		out.Methods = append(out.Methods, method)
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Memory is a Transport without sockets: processes are nodes of one test, and time may be virtual. Its sessions behave as
@@ -26,6 +27,7 @@ type Memory struct {
 	links     map[*memoryLink]struct{}   // those with an end that is not closed
 	stalled   map[string]bool            // places at which new links are stalled from the start
 	ports     int                        // given out for port 0 and to diallers
+	delay     time.Duration              // of connections from now on
 }
 
 // NewMemory returns an empty network of processes.
@@ -36,6 +38,13 @@ func NewMemory() *Memory {
 		stalled:   map[string]bool{},
 		ports:     49152,
 	}
+}
+
+// Delay has the bytes of connections that are made from now on take so long each way.
+func (m *Memory) Delay(each time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.delay = each
 }
 
 var errNoConn = errors.New("memory makes sessions only, not network connections")
@@ -162,6 +171,7 @@ func (m *Memory) connect(host string, place Endpoint) (*memoryEnd, error) {
 	}
 	m.ports++
 	link := newMemoryLink(m, place, memoryAddr("dialler:"+strconv.Itoa(m.ports)))
+	link.delay = m.delay
 	if host != "" {
 		link.places = append(link.places, host, Between(host, endpoint))
 	}

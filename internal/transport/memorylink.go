@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // A memoryLink is one connection: two ends, each of which is first a Conn and then a Session, and the streams between
@@ -16,6 +17,7 @@ import (
 // is stalled nothing settles. So a stall is not a second state of everything, but settling put off.
 type memoryLink struct {
 	memory *Memory
+	delay  time.Duration // of bytes, each way; fixed before the link is in use
 	places []string      // the endpoint, and what the dialler's host adds to it; fixed before the link is in use
 	ends   [2]*memoryEnd // the dialler's, the acceptor's
 

@@ -27,6 +27,8 @@ type memoryPipe struct {
 	used    int  // bytes counted against the window
 	closed  bool // by the writer
 	ended   bool // the reader may know that it is closed
+	read    int  // bytes that were taken out of buf
+	came    int  // bytes that have arrived since the beginning
 }
 
 func newMemoryPair(link *memoryLink) *memoryPair {
@@ -41,11 +43,37 @@ func (p *memoryPair) settle() {
 	if p.link.stalled {
 		return
 	}
+	if p.link.delay > 0 {
+		p.settleLater()
+		return
+	}
 	for i := range p.pipes {
 		pipe := &p.pipes[i]
 		pipe.arrived, pipe.used, pipe.ended = pipe.buf.Len(), pipe.buf.Len(), pipe.closed
 	}
 	p.changed.Broadcast()
+}
+
+// settleLater lets each side see what the other has done so far when that has come over; the window does not wait for it.
+func (p *memoryPair) settleLater() {
+	var came [2]int
+	var ended [2]bool
+	for i := range p.pipes {
+		pipe := &p.pipes[i]
+		pipe.used = pipe.buf.Len()
+		came[i], ended[i] = pipe.read+pipe.buf.Len(), pipe.closed
+	}
+	p.changed.Broadcast()
+	time.AfterFunc(p.link.delay, func() {
+		p.link.mu.Lock()
+		defer p.link.mu.Unlock()
+		for i := range p.pipes {
+			pipe := &p.pipes[i]
+			pipe.came = max(pipe.came, came[i])
+			pipe.arrived, pipe.ended = pipe.came-pipe.read, pipe.ended || ended[i]
+		}
+		p.changed.Broadcast()
+	})
 }
 
 // finish drops the pair from its link. The link's mutex is held.
@@ -85,6 +113,12 @@ func (s *memoryStream) Read(b []byte) (int, error) {
 		case pipe.arrived > 0:
 			n, _ := pipe.buf.Read(b[:min(len(b), pipe.arrived)])
 			pipe.arrived -= n
+			pipe.read += n
+			if s.pair.link.delay > 0 { // there is room
+				pipe.used = pipe.buf.Len()
+				s.pair.changed.Broadcast()
+				return n, nil
+			}
 			s.pair.settle()
 			return n, nil
 		case pipe.ended, s.pair.reset, s.end().err != nil:

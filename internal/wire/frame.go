@@ -24,6 +24,16 @@ func (k FrameKind) String() string {
 		return "REPLY"
 	case CancelFrame:
 		return "CANCEL"
+	case OneWayFrame:
+		return "ONEWAY"
+	case DoneFrame:
+		return "DONE"
+	case ProbeFrame:
+		return "PROBE"
+	case ForgetFrame:
+		return "FORGET"
+	case CallsFrame:
+		return "CALLS"
 	}
 	return fmt.Sprintf("frame kind %d", uint8(k))
 }
@@ -39,18 +49,22 @@ const (
 	hasMap      = 0x80      // the flag of a frame whose header is followed by a CBOR map of extensions, which a receiver skips
 )
 
-// callPinned is the flag of a CALL whose arguments hold references that the caller keeps alive until they are acknowledged.
-const callPinned = 1
+const (
+	callPinned   = 1 // the flag of a CALL whose arguments hold references that the caller keeps alive until they are acknowledged
+	callPromised = 2 // and of one whose result is promised
+)
 
 // CallHeader is the fixed part of a CALL.
 type CallHeader struct {
-	Pinned  bool          // references among the arguments are kept alive until the receiver acknowledges the message
-	Depth   uint16        // of calls within calls, for bounding recursion between processes
-	Number  uint64        // the call's identity on its lane
-	Slot    uint64        // echoed by the reply
-	Timeout time.Duration // what remains of the caller's deadline; 0: none
-	Object  [16]byte
-	Method  uint64
+	OneWay   bool          // it is a ONEWAY: Slot is its place in the row of those to the object over this connection, from 1 on
+	Pinned   bool          // references among the arguments are kept alive until the receiver acknowledges the message
+	Promised bool          // what it returns may be called before it is there, until FORGET
+	Depth    uint16        // of calls within calls, for bounding recursion between processes
+	Number   uint64        // the call's identity on its lane
+	Slot     uint64        // echoed by the reply
+	Timeout  time.Duration // what remains of the caller's deadline; 0: none
+	Object   [16]byte
+	Method   uint64
 
 	Extensions []byte // the encoded map of extensions that follows the header; nil: none
 }
@@ -101,7 +115,7 @@ func (e *FrameSizeError) Error() string {
 	return fmt.Sprintf("a frame of %d bytes: a frame has between %d and %d (Limits.MessageBytes sets the upper bound)", e.Length, e.Least, e.Most)
 }
 
-// AppendCallHeader appends the header of a CALL, its length left 0 for [FinishFrame], and its extensions. The arguments come after
+// AppendCallHeader appends the header of a CALL or ONEWAY, its length left 0 for [FinishFrame], and its extensions. The arguments come after
 // them. A timeout below zero is sent as one nanosecond: a deadline that has passed.
 func AppendCallHeader(buf []byte, h CallHeader) []byte {
 	timeout := h.Timeout
@@ -112,10 +126,17 @@ func AppendCallHeader(buf []byte, h CallHeader) []byte {
 	if h.Pinned {
 		flags = callPinned
 	}
+	if h.Promised {
+		flags |= callPromised
+	}
 	if h.Extensions != nil {
 		flags |= hasMap
 	}
-	buf = append(buf, 0, 0, 0, 0, byte(CallFrame), flags)
+	kind := CallFrame
+	if h.OneWay {
+		kind = OneWayFrame
+	}
+	buf = append(buf, 0, 0, 0, 0, byte(kind), flags)
 	buf = binary.BigEndian.AppendUint16(buf, h.Depth)
 	buf = binary.BigEndian.AppendUint64(buf, h.Number)
 	buf = binary.BigEndian.AppendUint64(buf, h.Slot)
@@ -153,25 +174,35 @@ func FinishFrame(buf []byte) error {
 	return nil
 }
 
-// ParseCall splits a whole CALL, as a [FrameHandler] gets it, into its header and the arguments; these and the extensions are
+// ParseCall splits a whole CALL or ONEWAY, as a [FrameHandler] gets it, into its header and the arguments; these and the extensions are
 // part of frame.
 func ParseCall(frame []byte) (h CallHeader, body []byte, err error) {
-	flags, rest, err := parseFrame(frame, CallFrame, CallHeaderBytes, callPinned)
+	kind := CallFrame
+	if len(frame) > lengthBytes && FrameKind(frame[lengthBytes]) == OneWayFrame {
+		kind = OneWayFrame
+	}
+	known := byte(callPinned)
+	if kind == CallFrame {
+		known |= callPromised
+	}
+	flags, rest, err := parseFrame(frame, kind, CallHeaderBytes, known)
 	if err != nil {
 		return CallHeader{}, nil, err
 	}
 	timeout := binary.BigEndian.Uint64(frame[24:])
 	if timeout > math.MaxInt64 {
-		return CallHeader{}, nil, &FrameError{CallFrame, "its timeout overflows"}
+		return CallHeader{}, nil, &FrameError{kind, "its timeout overflows"}
 	}
 	h = CallHeader{
-		Pinned:  flags&callPinned != 0,
-		Depth:   binary.BigEndian.Uint16(frame[6:]),
-		Number:  binary.BigEndian.Uint64(frame[8:]),
-		Slot:    binary.BigEndian.Uint64(frame[16:]),
-		Timeout: time.Duration(timeout),
-		Object:  [16]byte(frame[32:48]),
-		Method:  binary.BigEndian.Uint64(frame[48:]),
+		OneWay:   kind == OneWayFrame,
+		Pinned:   flags&callPinned != 0,
+		Promised: flags&callPromised != 0,
+		Depth:    binary.BigEndian.Uint16(frame[6:]),
+		Number:   binary.BigEndian.Uint64(frame[8:]),
+		Slot:     binary.BigEndian.Uint64(frame[16:]),
+		Timeout:  time.Duration(timeout),
+		Object:   [16]byte(frame[32:48]),
+		Method:   binary.BigEndian.Uint64(frame[48:]),
 	}
 	if after := len(frame) - len(rest); after > CallHeaderBytes {
 		h.Extensions = frame[CallHeaderBytes:after]
@@ -367,6 +398,9 @@ func (f *Frames) Drop() {
 // skipMap returns what follows the CBOR map at the front of data, whose levels are counted without those that skip has for
 // values to spare.
 func skipMap(data []byte) ([]byte, error) {
+	if _, size := orderOnly(data); size > 0 {
+		return data[size:], nil
+	}
 	const levels = 16
 	d := Decoder{codec: NewCodec(Limits{Depth: levels}), data: data}
 	if d.peek()>>5 != majorMap {

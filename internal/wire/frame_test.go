@@ -128,7 +128,7 @@ func TestFramesThatBreakTheProtocolAreRefused(t *testing.T) {
 		"its length field says 53":     edit(3, 53),
 		"REPLY: a CALL is expected":    edit(4, 2),
 		"frame kind 9: a CALL is":      edit(4, 9),
-		"CALL: flags 0x06 are unknown": edit(5, 0x87),
+		"CALL: flags 0x04 are unknown": edit(5, 0x87),
 		"CALL: its timeout overflows":  edit(24, 0x80),
 	} {
 		var typed *FrameError

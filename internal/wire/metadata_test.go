@@ -66,3 +66,23 @@ func TestMetadataThatBreaksTheProtocolIsRefused(t *testing.T) {
 		t.Errorf("9 bytes where 9 may be: %v", err)
 	}
 }
+
+func TestTheShortWayThroughExtensionsReadsWhatTheLongOneDoes(t *testing.T) {
+	leak.Check(t)
+	for _, value := range []uint64{1, 23, 24, 255, 256, 65_535, 65_536, 1<<32 - 1, 1 << 32, 1<<64 - 1} {
+		for _, m := range []Metadata{{Pipe: value}, {After: value}, {Pipe: value, After: 7}} {
+			b := AppendMetadata(nil, m)
+			got, size := orderOnly(append(b, 0x80))
+			long, err := ReadMetadata(AppendMetadata(nil, Metadata{Own: map[string]string{"k": "v"}, Pipe: m.Pipe, After: m.After}), 100)
+			if size != len(b) || got.Pipe != m.Pipe || got.After != m.After || err != nil || long.Pipe != m.Pipe || long.After != m.After {
+				t.Errorf("%+v is read as %+v, %d bytes of %d, and with metadata as %+v, %v", m, got, size, len(b), long, err)
+			}
+		}
+	}
+	for _, other := range []string{"\xa1\x64pipe\x18\x05", "\xa1\x64pipe\x00", "\xa1\x64pipe", "\xa1\x64pipe\x19\x01", "\xa2\x64pipe\x05\x64pipe\x05",
+		"\xa3\x64pipe\x05", "\xa1\x64meta\xa0", "\x80", "\xa2\x64pipe\x05", ""} {
+		if _, size := orderOnly([]byte(other)); size != 0 {
+			t.Errorf("%q is taken for %d bytes of order", other, size)
+		}
+	}
+}

@@ -1,0 +1,405 @@
+package refs
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/wire"
+)
+
+// lineups are the one-way calls that a link's peer has sent, by object. mu is held for map work only.
+type lineups struct {
+	mu       sync.Mutex
+	byObject map[ObjectID]*lineup
+	shut     bool
+}
+
+// lineup is the one-way calls that a link's peer has sent to one object: a worker runs them one at a time, in the order of their
+// numbers, and meanwhile two-way calls that come after some of them wait here.
+//
+// Invariant: while the next call is there, working is true and a worker has the lineup, or is about to. What waits holds no goroutine.
+// mu is never held while a call runs or a frame is sent.
+type lineup struct {
+	l      *link
+	object ObjectID
+	token  atomic.Uint64 // of the call that runs; 0: none does
+
+	current atomic.Pointer[callContext] // of that; nil: none
+
+	mu      sync.Mutex
+	done    uint64 // all up to this one have ended
+	told    uint64 // all up to this one, the caller knows that
+	taken   uint64 // up to this one they run or have ended
+	queue   []*queued
+	ahead   map[uint64]*queued // that overtook others
+	working bool
+	gated   []*behind
+	shut    bool
+}
+
+// queued is a one-way call that waits for those before it, and then runs: with all that it needs, since there may be many.
+type queued struct {
+	header  wire.CallHeader
+	ctx     callContext
+	own     [1]uint64 // its path
+	body    []byte
+	frame   []byte // the buffer that body is part of, where it has one of its own
+	refused *Error
+	small   [64]byte // memory for a small body
+}
+
+// behind is a two-way call that waits for one-way calls.
+type behind struct {
+	waiter
+	u     *lineup
+	after uint64
+}
+
+func (l *link) lineup(object ObjectID) (*lineup, error) {
+	s := &l.lineups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.byObject[object]
+	switch {
+	case s.shut:
+		return nil, errLinkEnded
+	case u == nil && len(s.byObject) == wire.MostRows:
+		return nil, &wire.FrameError{Kind: wire.OneWayFrame, Says: fmt.Sprintf("to more than %d objects", wire.MostRows)}
+	case u == nil:
+		u = &lineup{l: l, object: object}
+		if s.byObject == nil {
+			s.byObject = map[ObjectID]*lineup{}
+		}
+		s.byObject[object] = u
+	}
+	return u, nil
+}
+
+// takeOneWay puts a one-way call where it belongs. It runs where bytes are received: it never waits.
+func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool) error {
+	n := l.node
+	u, err := l.lineup(h.Object)
+	if err != nil {
+		return err
+	}
+	if h.Pinned && !l.line.Arrived(Message{Call: h.Number}) {
+		return nil // the connection is over
+	}
+	q := &queued{header: h}
+	if q.header.Extensions = nil; h.Extensions != nil {
+		m, err := wire.ReadMetadata(h.Extensions, n.cfg.Limits.MetadataBytes)
+		switch {
+		case errors.Is(err, wire.ErrMetadata):
+			q.refused = &Error{Kind: ErrLimit, Err: tooMuchMetadata(n.cfg.Limits.MetadataBytes)}
+		case err != nil:
+			return err
+		}
+		q.ctx.pairs = arrived(m)
+	}
+	q.keep(n, frame, body, lent)
+	work, err := u.add(q)
+	if err != nil {
+		return err
+	}
+	if work {
+		u.hire()
+	}
+	return nil
+}
+
+// keep takes the arguments over, unless too much waits already.
+func (q *queued) keep(n *Node, frame, body []byte, lent bool) {
+	switch {
+	case n.draining.Load():
+		q.refused = &Error{Kind: ErrNodeClosed, Err: errors.New("the process is shutting down")}
+	case n.pendingBytes.Load()+int64(len(body)) > n.cfg.Limits.PendingBytes && n.pendingBytes.Load() > 0:
+		q.refused = &Error{Kind: ErrOverloaded, Err: fmt.Errorf(
+			"the arguments of running calls take more than %d bytes (Limits.PendingBytes)", n.cfg.Limits.PendingBytes)}
+	}
+	switch {
+	case q.refused != nil && !lent:
+		n.buffers.Put(frame)
+	case q.refused != nil:
+	case lent:
+		q.body = append(q.small[:0], body...)
+	default:
+		q.body, q.frame = body, frame
+	}
+	n.pendingBytes.Add(q.size())
+}
+
+func (q *queued) size() int64 { return int64(max(len(q.body), cap(q.frame))) }
+
+// add takes a call in; work: a worker is wanted.
+func (u *lineup) add(q *queued) (work bool, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s, next := q.header.Slot, u.taken+uint64(len(u.queue))+1
+	switch {
+	case s < next || s > u.told+wire.RowWindow || u.ahead[s] != nil:
+		return false, &wire.FrameError{Kind: wire.OneWayFrame, Says: fmt.Sprintf("its place in the row, %d, is taken or out of bounds", s)}
+	case u.shut:
+		u.drop(q)
+		return false, nil
+	case s > next:
+		if u.ahead == nil {
+			u.ahead = map[uint64]*queued{}
+		}
+		u.ahead[s] = q
+		return false, nil
+	}
+	u.queue = append(u.queue, q)
+	for s++; u.ahead[s] != nil; s++ {
+		u.queue = append(u.queue, u.ahead[s])
+		delete(u.ahead, s)
+	}
+	work, u.working = !u.working, true
+	return work, nil
+}
+
+// hire has a worker take the lineup.
+func (u *lineup) hire() {
+	n := u.l.node
+	in := n.newIncoming()
+	in.lineup = u
+	n.calls.begin()
+	n.workers.do(in)
+}
+
+// work runs calls until the next one is not there yet.
+func (u *lineup) work() {
+	n := u.l.node
+	defer n.calls.done()
+	for q := u.next(); q != nil; q = u.next() {
+		u.run(q)
+	}
+}
+
+// next takes the next call out, nil if there is none.
+func (u *lineup) next() *queued {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.queue) == 0 {
+		u.queue, u.working = nil, false
+		return nil
+	}
+	q := u.queue[0]
+	u.queue[0] = nil
+	u.queue = u.queue[1:]
+	u.taken++
+	return q
+}
+
+// run runs one call, and says what became of it.
+func (u *lineup) run(q *queued) {
+	if q.header.Method == methodNothing || q.refused != nil {
+		u.l.node.pendingBytes.Add(-q.size())
+		u.forget(q)
+		if q.refused == nil {
+			u.ended(q, 0, nil)
+		} else {
+			u.ended(q, wire.ReplyError|wire.ReplyRuntime|wire.ReplyNotStarted, wire.AppendError(u.l.node.codec, u.l.node.runtimeTable, nil, nil, q.refused))
+		}
+		return
+	}
+	in := u.incoming(q)
+	in.node.rootCalls.Add(1)
+	u.token.Store(q.own[0])
+	u.current.Store(in.ctx)
+	if u.l.ended() { // and may not have seen it
+		in.ctx.end(errLinkEnded)
+	}
+	returned := false
+	defer func() {
+		if !returned { // the method called runtime.Goexit, which ends this worker
+			u.finish(in, q, in.exited(debug.Stack()), true)
+			u.hire()
+		}
+	}()
+	in.node.turns.await(in)
+	err := in.call()
+	returned = true
+	u.finish(in, q, err, !in.begun)
+	in.drop()
+}
+
+// incoming makes a call to be served of a queued one.
+func (u *lineup) incoming(q *queued) *Incoming {
+	n, h := u.l.node, &q.header
+	in := n.newIncoming()
+	in.body, in.frame, in.size = q.body, q.frame, q.size()
+	in.Method, in.object = h.Method, h.Object
+	in.arrives = courier{node: n, link: u.l, in: Message{Call: h.Number}, pinned: h.Pinned}
+	in.leaves = courier{node: n, link: u.l, in: Message{Call: h.Number, Result: true, method: h.Method}}
+	q.own[0] = newToken()
+	in.ctx = &q.ctx
+	in.ctx.link, in.ctx.number, in.ctx.path = u.l, h.Number, q.own[:]
+	if h.Timeout > 0 {
+		in.ctx.deadline = time.Now().Add(h.Timeout)
+	}
+	return in
+}
+
+// finish ends a call that was run; runtime: the error, if there is one, is not the method's.
+func (u *lineup) finish(in *Incoming, q *queued, err error, runtime bool) {
+	u.token.Store(0)
+	u.current.Store(nil)
+	if in.leaves.pinned { // results of a one-way call go nowhere
+		in.leaves.pinned = false
+		u.l.line.Unsent(in.leaves.in)
+	}
+	flags, item := wire.ReplyFlags(0), []byte(nil)
+	e := in.panicked(err)
+	if e == nil && runtime {
+		e = asError(err)
+	}
+	switch {
+	case e != nil:
+		flags = wire.ReplyError | wire.ReplyRuntime
+		if !in.begun {
+			flags |= wire.ReplyNotStarted
+		}
+		item = wire.AppendError(in.node.codec, in.table(), nil, nil, e)
+	case err != nil:
+		flags, item = wire.ReplyError, wire.AppendError(in.node.codec, in.table(), nil, nil, err)
+	}
+	in.received()
+	in.ctx.end(nil)
+	in.settle()
+	u.ended(q, flags, item)
+}
+
+var errLinkEnded = errors.New("the connection has ended")
+
+// cancelIf ends the contexts of one-way calls that run.
+func (s *lineups) cancelIf(which func(*callContext) bool, why error) {
+	s.mu.Lock()
+	var calls []*callContext
+	for _, u := range s.byObject {
+		if c := u.current.Load(); c != nil && which(c) {
+			calls = append(calls, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range calls {
+		c.end(why)
+	}
+}
+
+// ended notes that a call has ended, tells the caller when it should know, and lets go who waited for it.
+func (u *lineup) ended(q *queued, flags wire.ReplyFlags, item []byte) {
+	u.mu.Lock()
+	s := q.header.Slot
+	u.done = s
+	var free []*behind
+	u.gated = slices.DeleteFunc(u.gated, func(g *behind) bool {
+		if g.after > s {
+			return false
+		}
+		free = append(free, g)
+		return true
+	})
+	tell := item != nil || len(u.queue) == 0 || s-u.told >= linesPerNotice
+	if tell {
+		u.told = s
+	}
+	u.mu.Unlock()
+	if tell {
+		frame := wire.AppendDone(nil, wire.DoneHeader{Flags: flags, Sequence: s, Object: u.object, Method: q.header.Method})
+		frame = append(frame, item...)
+		if err := wire.FinishFrame(frame); err == nil {
+			u.l.out.post(frame)
+		}
+	}
+	for _, g := range free {
+		g.stop(u.l.node)
+		u.l.node.start(g.in)
+	}
+}
+
+// gate has a two-way call wait for the one-way calls up to one; false: it need not.
+func (s *lineups) gate(in *Incoming, after uint64) bool {
+	u, err := in.ctx.link.lineup(in.object)
+	if err != nil {
+		return false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.shut || after <= u.done || after > u.told+wire.RowWindow || slices.Contains(in.ctx.path, u.token.Load()) {
+		return false
+	}
+	g := &behind{waiter: waiter{in: in}, u: u, after: after}
+	u.gated = append(u.gated, g)
+	g.watch(in.node, g)
+	return true
+}
+
+// holder implements wait: the call that the first of those that it waits for is.
+func (g *behind) holder() uint64 { return g.u.token.Load() }
+
+// refuse implements wait.
+func (g *behind) refuse(why *Error) bool {
+	u := g.u
+	u.mu.Lock()
+	i := slices.Index(u.gated, g)
+	if i >= 0 {
+		u.gated = slices.Delete(u.gated, i, i+1)
+	}
+	u.mu.Unlock()
+	if i < 0 {
+		return false
+	}
+	g.stop(u.l.node)
+	g.in.refused = why
+	u.l.node.workers.do(g.in)
+	return true
+}
+
+// drop gives up a call that will not be run. mu may be held.
+func (u *lineup) drop(q *queued) {
+	u.l.node.pendingBytes.Add(-q.size())
+	u.forget(q)
+}
+
+// forget lets go of a call's arguments, and of what they refer to.
+func (u *lineup) forget(q *queued) {
+	if q.header.Pinned {
+		u.l.line.Done(Message{Call: q.header.Number})
+	}
+	if q.frame != nil {
+		u.l.node.buffers.Put(q.frame)
+	}
+}
+
+// end drops what has not begun on a link that has ended.
+func (s *lineups) end() {
+	s.cancelIf(func(*callContext) bool { return true }, errLinkEnded)
+	s.mu.Lock()
+	s.shut = true
+	all := s.byObject
+	s.byObject = nil
+	s.mu.Unlock()
+	for _, u := range all {
+		u.mu.Lock()
+		u.shut = true
+		dropped := u.queue
+		for _, q := range u.ahead {
+			dropped = append(dropped, q)
+		}
+		gated := u.gated
+		u.queue, u.ahead, u.gated = nil, nil, nil
+		u.mu.Unlock()
+		for _, q := range dropped {
+			u.drop(q)
+		}
+		for _, g := range gated { // whose contexts have ended
+			g.stop(u.l.node)
+			u.l.node.workers.do(g.in)
+		}
+	}
+}

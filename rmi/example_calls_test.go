@@ -1,0 +1,164 @@
+package rmi_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"sync"
+
+	"github.com/rmigo/rmigo/internal/testobj"
+	"github.com/rmigo/rmigo/rmi"
+	"github.com/rmigo/rmigo/skeleton"
+)
+
+// served exports an object in a node of its own and returns its stub in another one, as a registry would hand it on.
+func servedBy[T any](d *skeleton.Interface[T], impl T) (stub T, client *rmi.Node, stop func()) {
+	server, client := started(rmi.Options{}), started(rmi.Options{})
+	ref, err := rmi.Export(server, d.Of(impl))
+	if err != nil {
+		log.Fatal(err)
+	}
+	text, _ := ref.MarshalText()
+	if stub, err = rmi.Resolve(context.Background(), client, d, string(text)); err != nil {
+		log.Fatal(err)
+	}
+	return stub, client, func() {
+		client.Close()
+		server.Close()
+	}
+}
+
+// A method is called, and waited for.
+func Example_synchronous() {
+	ada, _, stop := servedBy(testobj.RemoteListener, testobj.Listener(&ear{"Ada"}))
+	defer stop()
+	fmt.Println(ada.Hear(context.Background(), "a call"))
+	// Output: Ada heard a call <nil>
+}
+
+// Through an asynchronous view (//rmi:remote async) each method returns at once.
+func Example_asynchronous() {
+	ctx := context.Background()
+	root, _, stop := servedBy(testobj.RemoteDir, testobj.Dir(newTree("", &effects{})))
+	defer stop()
+	view := testobj.AsyncDirOf(root)
+	a, b := view.Stat(ctx), view.Read(ctx) // both under way
+	stat, err := a.Wait(ctx)
+	fmt.Println(stat.Entries, err)
+	text, err := b.Wait(ctx)
+	fmt.Printf("%q %v\n", text, err)
+	// Output:
+	// 0 <nil>
+	// "" <nil>
+}
+
+// What a call is to return can be called, and passed, before it is there: this takes one round trip.
+func Example_pipelined() {
+	ctx := context.Background()
+	root, _, stop := servedBy(testobj.RemoteDir, testobj.Dir(newTree("", &effects{})))
+	defer stop()
+	doc := testobj.AsyncDirOf(root).Open(ctx, "usr").Open(ctx, "doc")
+	doc.Append(ctx, "read me")
+	linked := testobj.AsyncDirOf(root).Link(ctx, "shortcut", doc.Promise())
+	fmt.Println(doc.Read(ctx).Wait(ctx))
+	linked.Wait(ctx)
+	there, err := rmi.Await(ctx, doc.Promise()) // the object itself
+	fmt.Println(there != nil, err)
+	// Output:
+	// read me <nil>
+	// true <nil>
+}
+
+// A method marked //rmi:oneway returns when it is queued. They run in order, and before later calls that are waited for.
+func Example_oneWay() {
+	ctx := context.Background()
+	impl := &diary{}
+	remote, client, stop := servedBy(testobj.RemoteDiary, testobj.Diary(impl))
+	defer stop()
+	for _, text := range []string{"one", "fail", "two"} {
+		if err := remote.Note(ctx, text); err != nil { // could not be queued
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(remote.Read(ctx, 2))
+	err := rmi.Flush(ctx, remote)
+	fmt.Println(err.(*rmi.OneWayError).First, client.OneWays().Ended)
+	// Output:
+	// [one two] <nil>
+	// [testobj: empty] 3
+}
+
+// Objects that are passed are called back, over the same connection.
+func Example_callback() {
+	ctx := context.Background()
+	room, _, stop := servedBy(testobj.RemoteService, testobj.Service(newService(nil)))
+	defer stop()
+	fmt.Println(room.Tell(ctx, &ear{"Ben"}, "a callback"))
+	// Output: Ben heard a callback <nil>
+}
+
+// A batch is one frame there, whose calls run in order.
+func Example_batch() {
+	ctx := context.Background()
+	root, _, stop := servedBy(testobj.RemoteDir, testobj.Dir(newTree("", &effects{})))
+	defer stop()
+	var missing, text *rmi.Future[string]
+	err := rmi.Batch(ctx, func(ctx context.Context) error {
+		dir := testobj.AsyncDirOf(root)
+		dir.Append(ctx, "a")
+		missing = dir.Open(ctx, "missing").Read(ctx)
+		dir.Append(ctx, "b")
+		text = dir.Read(ctx)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = missing.Wait(ctx)
+	fmt.Println(err != nil)
+	fmt.Println(text.Wait(ctx))
+	// Output:
+	// true
+	// ab <nil>
+}
+
+// All members of a group are asked at once.
+func Example_group() {
+	ada, _, stop := servedBy(testobj.RemoteListener, testobj.Listener(&ear{"Ada"}))
+	defer stop()
+	members := []testobj.Listener{ada, &ear{"Ben"}} // wherever they are
+	ask := func(ctx context.Context, m testobj.Listener) (string, error) { return m.Hear(ctx, "all") }
+	answers := map[int]string{}
+	for a := range rmi.Broadcast(context.Background(), members, ask) { // as they come
+		answers[a.Index] = a.Result
+	}
+	fmt.Println(answers)
+	first, err := rmi.FirstOf(context.Background(), members, ask) // the others are cancelled
+	fmt.Println(first != "", err)
+	// Output:
+	// map[0:Ada heard all 1:Ben heard all]
+	// true <nil>
+}
+
+// What an object can be asked is known without generated code.
+func Example_dynamic() {
+	ada, client, stop := servedBy(testobj.RemoteListener, testobj.Listener(&ear{"Ada"}))
+	defer stop()
+	ref, _ := client.RefOf(ada)
+	fmt.Println(rmi.Invoke(context.Background(), client, ref, "Hear", "a text"))
+	// Output: [Ada heard a text] <nil>
+}
+
+// An object of an interface marked //rmi:serial runs one call at a time, first come, first served.
+func Example_serial() {
+	impl := &desk{}
+	remote, _, stop := servedBy(testobj.RemoteDesk, testobj.Desk(impl))
+	defer stop()
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() { remote.Note(context.Background(), "next") })
+	}
+	all.Wait()
+	fmt.Println(len(impl.notes), "calls, at once", impl.most)
+	// Output: 100 calls, at once 1
+}
