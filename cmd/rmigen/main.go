@@ -22,6 +22,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +39,7 @@ func main() {
 // run is main without the process: it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd := command()
-	cmd.SetArgs(args)
+	cmd.SetArgs(normalised(args))
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 	err := cmd.ExecuteContext(ctx)
@@ -64,7 +66,26 @@ var (
 	errFound     = errors.New("found")          // what was has been printed
 )
 
-type flags struct{ check, stdout, verbose bool }
+type flags struct {
+	check, stdout, verbose bool
+	foreign                gen.Foreign
+	out                    string
+}
+
+// normalised lets the long flags of -type be written with one dash, as go:generate lines of other generators are.
+func normalised(args []string) []string {
+	all := slices.Clone(args)
+	for k, arg := range all {
+		name, _, _ := strings.Cut(arg, "=")
+		if arg == "--" {
+			break
+		}
+		if slices.Contains([]string{"-type", "-timeout", "-oneway"}, name) {
+			all[k] = "-" + arg
+		}
+	}
+	return all
+}
 
 func command() *cobra.Command {
 	var f flags
@@ -85,12 +106,20 @@ Directives, in the doc comment of an interface or, the last, of a method:
 
 docs/rmigen.md lists all, with those that have no effect yet.
 
+With -type it generates for interfaces of other packages, which nobody can mark,
+into the package in the directory that -o names. Methods without a context are
+admitted by -timeout, which bounds each call of them; methods without results, by
+-oneway. The generated file says what it was asked for, so that rmigen and rmigen
+check without -type keep it up to date. A package whose signatures mention such an
+interface says where its descriptor is: //rmi:use example.com/x.Y=example.com/yrmi.
+
 If anything is refused, every refusal is printed and nothing is written.
 
 Exit codes: 0 all is well; 1 something was refused or is not up to date; 2 the
 command line is wrong.`,
 		Example: `  //go:generate go run github.com/rmigo/rmigo/cmd/rmigen
   rmigen ./bank
+  rmigen -type example.com/x.Y,example.com/x.Z -o yrmi -timeout 5s
   rmigen check ./...`,
 		Version:       version(),
 		Args:          arguments,
@@ -103,6 +132,10 @@ command line is wrong.`,
 	cmd.Flags().BoolVar(&f.check, "check", false, "the same as the subcommand check")
 	cmd.Flags().BoolVar(&f.stdout, "stdout", false, "write nothing; print what would be written")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "say what is done, and which errors lose their type")
+	cmd.Flags().StringSliceVar(&f.foreign.Types, "type", nil, "generate for these interfaces: import/path.Name,…")
+	cmd.Flags().StringVarP(&f.out, "output", "o", "", "with -type: the directory of the package to generate into")
+	cmd.Flags().DurationVar(&f.foreign.Timeout, "timeout", 0, "with -type: bounds the calls of methods without a context")
+	cmd.Flags().StringSliceVar(&f.foreign.OneWay, "oneway", nil, "with -type: methods that may lack an error: import/path.Name.Method,…")
 	cmd.AddCommand(checkCommand(), vetCommand())
 	return cmd
 }
@@ -140,7 +173,11 @@ func generate(cmd *cobra.Command, f flags, args []string) error {
 	if f.check && f.stdout {
 		return usage("--check and --stdout exclude each other")
 	}
-	plan, err := gen.Generate(cmd.Context(), gen.Options{Packages: args})
+	opts, err := f.options(cmd, args)
+	if err != nil {
+		return err
+	}
+	plan, err := gen.Generate(cmd.Context(), opts)
 	if err != nil {
 		return err
 	}
@@ -161,6 +198,28 @@ func generate(cmd *cobra.Command, f flags, args []string) error {
 		}
 	}
 	return plan.Write()
+}
+
+// options says what to generate.
+func (f *flags) options(cmd *cobra.Command, args []string) (gen.Options, error) {
+	typed := cmd.Flags().Changed("type")
+	for _, name := range []string{"output", "timeout", "oneway"} {
+		if !typed && cmd.Flags().Changed(name) {
+			return gen.Options{}, usage("--" + name + " goes with -type")
+		}
+	}
+	switch {
+	case !typed:
+		return gen.Options{Packages: args}, nil
+	case len(args) > 0:
+		return gen.Options{}, usage("-type names all that is to be read: leave out " + strings.Join(args, " "))
+	case f.out == "":
+		return gen.Options{}, usage("-type needs a directory to generate into: -o yrmi")
+	}
+	if err := f.foreign.Check(); err != nil {
+		return gen.Options{}, usage(err.Error())
+	}
+	return gen.Options{Foreign: &f.foreign, Out: f.out}, nil
 }
 
 // check names what is not up to date.

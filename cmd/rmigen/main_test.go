@@ -188,3 +188,53 @@ type Shop interface {
 		t.Errorf("got %q, want the refusal", stderr)
 	}
 }
+
+func TestForeignInterfacesAreNamedByFlagsOfOneDashOrTwo(t *testing.T) {
+	leak.Check(t)
+	enter(t, map[string]string{"x/x.go": "package x\n\ntype Y interface {\n\tSend(text string) error\n\tWake()\n}\n"})
+	for _, dash := range []string{"-", "--"} {
+		rmigen(t, 0, dash+"type", "example.com/p/x.Y", "-o", "yrmi", dash+"timeout=5s", dash+"oneway", "example.com/p/x.Y.Wake")
+		if !exists("yrmi/x_rmi.go") {
+			t.Fatal("there is no yrmi/x_rmi.go")
+		}
+		if err := os.Remove("yrmi/x_rmi.go"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, stderr := rmigen(t, 1, "-type", "example.com/p/x.Y", "-o", "yrmi"); !strings.Contains(stderr, filepath.Join("x", "x.go")+":4:2: x.Y.Send: without a context") {
+		t.Errorf("got %q, want the refusal where the method stands", stderr)
+	}
+}
+
+func TestTheLineOfAGeneratedFileSaysWhatItWasGeneratedFor(t *testing.T) {
+	leak.Check(t)
+	enter(t, map[string]string{"x/x.go": "package x\n\ntype Y interface {\n\tSend(text string) error\n}\n"})
+	rmigen(t, 0, "-type", "example.com/p/x.Y", "-o", "yrmi", "-timeout", "5s")
+	rmigen(t, 0, "check", "./...")
+	if err := os.WriteFile("x/x.go", []byte("package x\n\ntype Y interface {\n\tSend(text []byte) error\n}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr := rmigen(t, 1, "check", "./..."); stderr != filepath.Join("yrmi", "x_rmi.go")+": stale: run rmigen\n" {
+		t.Errorf("got %q, want that the file is stale", stderr)
+	}
+	rmigen(t, 0, "./...")
+	rmigen(t, 0, "check", "./...")
+}
+
+func TestAnIncompleteCommandForForeignInterfacesExitsWithTwo(t *testing.T) {
+	leak.Check(t)
+	enter(t, map[string]string{"job.go": job})
+	for want, args := range map[string][]string{
+		"a directory to generate into": {"-type", "io.Closer"},
+		"leave out ./...":              {"-type", "io.Closer", "-o", "x", "./..."},
+		"--timeout goes with -type":    {"-timeout", "5s"},
+		"--output goes with -type":     {"-o", "x"},
+		"by the import path":           {"-type", "Closer", "-o", "x"},
+		"positive duration":            {"-type", "io.Closer", "-o", "x", "-timeout", "-5s"},
+		"name a method":                {"-type", "io.Closer", "-o", "x", "-oneway", "Close"},
+	} {
+		if _, stderr := rmigen(t, 2, args...); !strings.Contains(stderr, want) {
+			t.Errorf("rmigen %q says %q, want %q", args, stderr, want)
+		}
+	}
+}

@@ -109,7 +109,7 @@ func TestTheStoryIsTheOneInTestdata(t *testing.T) {
 }
 
 // normal replaces what differs from one run or system to the next: ids, ports, durations, where lines are broken, how a
-// system words that a connection is refused or has broken, whether a client notices that the registry is gone before it calls
+// system words that a connection is refused or has broken, whether a process that is being killed still takes one, whether a client notices that the registry is gone before it calls
 // it or by calling it, and on which side of a call its deadline is noticed first.
 func normal(narration string) string {
 	for _, r := range []struct{ pattern, with string }{
@@ -117,7 +117,7 @@ func normal(narration string) string {
 		{`#[0-9a-f]{6}@[0-9a-f]{8}`, "#OBJECT@PROCESS"},
 		{`process [0-9a-f]{8}`, "process PROCESS"},
 		{`127\.0\.0\.1:\d+`, "127.0.0.1:PORT"},
-		{`dial tcp 127\.0\.0\.1:PORT: .*?( \(it |\n)`, "dial tcp 127.0.0.1:PORT: REFUSED$1"},
+		{`(dial tcp 127\.0\.0\.1:PORT: |127\.0\.0\.1:PORT closed the connection before greeting).*?( \(it |\n)`, "dial tcp 127.0.0.1:PORT: REFUSED$2"},
 		{`unreachable: the (peer closed the connection|connection broke: .*?) \(it `, "unreachable: BROKEN (it "},
 		{`(looks up: rmi: lookup \S+) .*`, "$1 UNREACHABLE"},
 		{`gets: .*?(context deadline exceeded).*`, "gets: $1"},

@@ -45,11 +45,11 @@ func (p *program) refuseViewNames(i *iface, declared, imported map[string]token.
 	for _, name := range i.viewNames() {
 		for _, taken := range []map[string]token.Pos{declared, imported} {
 			if pos, clash := taken[name]; clash {
-				p.refuse(i.mark.spec.Pos(), "%s: its asynchronous view will declare %s, a name already used at %s: rename that or the interface",
-					i.obj.Name(), name, p.position(pos))
+				p.refuse(i.mark.pos(), "%s: its asynchronous view will declare %s, a name already used at %s: %s",
+					i.title(), name, p.position(pos), i.mark.yield())
 			}
 		}
-		declared[name] = i.mark.spec.Pos()
+		declared[name] = i.mark.pos()
 	}
 	if !i.mark.async {
 		return
@@ -95,7 +95,7 @@ func (w *writer) async(i *iface, m *method, out *methodOutput) {
 	case 1:
 		out.result = out.Results[0].Type
 		n, ok := types.Unalias(m.results[0].Type()).(*types.Named)
-		if !ok || isObject(n) || !w.p.isRemote(n) || !w.p.isAsync(n) {
+		if !ok || isObject(n) || !w.p.isMarked(n) || !w.p.isAsync(n) {
 			return
 		}
 		out.descriptor, out.view = out.Results[0].descriptor, viewName(n.Obj().Name())

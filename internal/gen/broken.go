@@ -37,6 +37,9 @@ func (p *program) refuseCycles() bool {
 // refuseErrors refuses the type errors of one stretch of source and tells whether there were any.
 func (p *program) refuseErrors(s *source, at span) bool {
 	found := false
+	if s == nil {
+		return false
+	}
 	for _, e := range s.errs {
 		if at.from <= e.Pos && e.Pos < at.to && !strings.HasPrefix(e.Msg, "\t") { // a tab: more about the one before
 			p.refuse(e.Pos, "%s", e.Msg)

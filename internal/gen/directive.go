@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"maps"
 	"regexp"
 	"slices"
@@ -28,6 +29,11 @@ type mark struct {
 	spec          *ast.TypeSpec
 	errors, types []directive
 	async, serial bool
+
+	of      *types.TypeName       // of an interface of another package, which has no mark; spec may be nil then
+	foreign map[string]methodMark // of one, by the method's name
+	at      map[string]token.Pos  // where it lists its methods
+	text    []string              // its doc comment
 }
 
 // A methodMark is the directives of one method.
@@ -48,7 +54,7 @@ type use struct {
 // mark returns the mark of the interface called name, or nil.
 func (d *directives) mark(name string) *mark {
 	for _, m := range d.marks {
-		if m.spec.Name.Name == name {
+		if m.of == nil && m.spec.Name.Name == name {
 			return m
 		}
 	}

@@ -44,15 +44,23 @@ func (w *writer) docs(i *iface) string {
 
 // doc returns the lines of the interface's doc comment that are no directives.
 func (m *mark) doc() []string {
-	for _, decl := range m.file.syntax.Decls {
+	if m.of != nil {
+		return m.text
+	}
+	return prose(m.file.docOf(m.spec))
+}
+
+// docOf returns the doc comment of a type that the file declares.
+func (f *file) docOf(spec *ast.TypeSpec) *ast.CommentGroup {
+	for _, decl := range f.syntax.Decls {
 		gen, ok := decl.(*ast.GenDecl)
-		if !ok || gen.Tok != token.TYPE || !slices.Contains(gen.Specs, ast.Spec(m.spec)) {
+		if !ok || gen.Tok != token.TYPE || !slices.Contains(gen.Specs, ast.Spec(spec)) {
 			continue
 		}
 		if gen.Lparen.IsValid() {
-			return prose(m.spec.Doc)
+			return spec.Doc
 		}
-		return prose(gen.Doc)
+		return gen.Doc
 	}
 	return nil
 }

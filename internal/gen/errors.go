@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 )
 
@@ -42,18 +43,25 @@ func (p *program) errorsOf(s *source, m *mark) (common, own []errorEntry) {
 	for _, d := range m.errors {
 		own = append(own, p.namedErrors(s, m, d)...)
 	}
-	return p.packageErrors(s, m.file.constraint), own
+	if m.of != nil {
+		own = append(own, p.packageErrors(s.types, m.of.Pkg(), m.file.constraint)...)
+	}
+	return p.packageErrors(s.types, s.types, m.file.constraint), own
 }
 
-// packageErrors returns the exported sentinels, then the exported error types, each by name. One that a build constraint
-// can take away is left out, unless the interface's own file is under the same.
-func (p *program) packageErrors(s *source, constraint string) []errorEntry {
+// packageErrors returns the exported sentinels of a package, then its exported error types, each by name. One that a build
+// constraint can take away is left out, unless the interface's own file is under the same; so is a type of another package
+// whose interfaces may hold what no type table names.
+func (p *program) packageErrors(home, pkg *types.Package, constraint string) []errorEntry {
 	var sentinels, errorTypes []errorEntry
-	scope := s.types.Scope()
+	scope := pkg.Scope()
 	for _, name := range scope.Names() {
 		obj := scope.Lookup(name)
-		_, f := p.fileAt(obj.Pos())
-		if f == nil || !obj.Exported() || f.constraint != "" && f.constraint != constraint {
+		if !obj.Exported() || !mayBeError(obj) {
+			continue
+		}
+		f := p.declaringFile(obj)
+		if f == nil || f.constraint != "" && f.constraint != constraint {
 			continue
 		}
 		switch obj := obj.(type) {
@@ -62,14 +70,29 @@ func (p *program) packageErrors(s *source, constraint string) []errorEntry {
 				sentinels = append(sentinels, errorEntry{obj: obj})
 			}
 		case *types.TypeName:
-			entries, problems := p.errorType(s.types, obj)
+			entries, problems := p.errorType(home, obj)
+			if pkg != home {
+				entries = slices.DeleteFunc(entries, func(e errorEntry) bool { return len(e.reached.holders) > 0 })
+				problems = nil // which are not the user's to mend
+			}
 			for _, pr := range problems {
-				p.note(obj.Pos(), "%s will arrive as its text and what it wraps, without its type: %s", name, pr.text(obj.Type(), s.types))
+				p.note(obj.Pos(), "%s will arrive as its text and what it wraps, without its type: %s", name, pr.text(obj.Type(), home))
 			}
 			errorTypes = append(errorTypes, entries...)
 		}
 	}
 	return append(sentinels, errorTypes...)
+}
+
+// mayBeError tells whether an object is by its type a sentinel or an error type.
+func mayBeError(obj types.Object) bool {
+	switch obj.(type) {
+	case *types.Var:
+		return isError(obj.Type())
+	case *types.TypeName:
+		return types.Implements(types.NewPointer(obj.Type()), errorInterface())
+	}
+	return false
 }
 
 // hasValue tells whether the package variable called name is declared with one: a sentinel is, the place for the last

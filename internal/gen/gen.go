@@ -14,6 +14,9 @@
 // var _ = pkg.ErrX, or var _ pkg.T, keeps it. A variable that is nil at run time, or whose value cannot be compared,
 // is passed over there: rmigen reads declarations and cannot know.
 //
+// Interfaces of other packages, which cannot be marked, are named by Options.Foreign. What is generated for them keeps that in a line of
+// its own, so that later runs know it too.
+//
 // Guarantees:
 //
 //  1. All or nothing: one refusal anywhere and there is no plan, so nothing is written.
@@ -34,6 +37,10 @@ type Options struct {
 	Dir string
 	// Packages are import paths, patterns as the go command knows them, or directories. Zero: the package in Dir.
 	Packages []string
+	// Foreign are interfaces of other packages to generate for, into the package in Out. Zero: none; else Packages must be empty.
+	Foreign *Foreign
+	// Out is the directory for what Foreign names, relative to Dir. It is made if it is not there.
+	Out string
 }
 
 // Generate reads the packages and returns the files that they should have, having written none. An error that is a

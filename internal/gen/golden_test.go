@@ -102,12 +102,14 @@ func TestGenerationIsTheSameWhateverIsOnDiskAndHoweverPackagesAreNamed(t *testin
 	leak.Check(t)
 	t.Setenv("GOOS", "linux")
 	fresh, again := newModule(t, "example.com/golden"), newModule(t, "example.com/golden")
+	patterns := []string{"values", "packages/hub", "holders", "example.com/golden/bank"} // which are named once more below
 	for name, a := range archives(t) {
 		a.write(t, filepath.Join(fresh, name), isInput)
 		a.write(t, filepath.Join(again, name), everyFile)
+		patterns = append(patterns, "./"+name+"/...")
 	}
 	first := generate(t, fresh, "./...")
-	second := generate(t, again, "values", "packages/hub", "./packages/...", "./clashes/...", "holders", "directives", "bank", "example.com/golden/bank")
+	second := generate(t, again, patterns...)
 	if len(first.Files) != len(second.Files) {
 		t.Fatalf("got %d files, want %d: both runs cover the same packages", len(second.Files), len(first.Files))
 	}

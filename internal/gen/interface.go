@@ -11,6 +11,7 @@ import (
 // An iface is a marked interface that passed every check, ready to be named and written.
 type iface struct {
 	obj     *types.TypeName
+	home    *types.Package // that it is generated into: its own, unless it is foreign
 	mark    *mark
 	methods []*method // sorted by name
 	names             // given once all interfaces of the package are known
@@ -20,7 +21,7 @@ type iface struct {
 	found  []finding
 }
 
-// A method is (ctx, params...) (results..., error): what every method does alike is left out.
+// A method is (ctx, params...) (results..., error): what every method does alike is left out, and what a foreign one does not is told.
 type method struct {
 	fn       *types.Func
 	text     string
@@ -29,6 +30,8 @@ type method struct {
 	constant string
 	params   []*types.Var
 	results  []*types.Var
+	plain    bool // it has no context
+	silent   bool // it has no error: it is one-way, and foreign
 }
 
 func (m *method) variadic() bool { return m.fn.Signature().Variadic() }
@@ -37,12 +40,15 @@ func (m *method) variadic() bool { return m.fn.Signature().Variadic() }
 func (p *program) interfaces(s *source) []*iface {
 	var all []*iface
 	for _, m := range s.marks {
-		obj, ok := s.types.Scope().Lookup(m.spec.Name.Name).(*types.TypeName)
+		obj, ok := m.of, true
+		if obj == nil {
+			obj, ok = s.types.Scope().Lookup(m.spec.Name.Name).(*types.TypeName)
+		}
 		if !ok {
 			p.refuse(m.spec.Pos(), "%s cannot be a remote interface: give it a name of its own", m.spec.Name.Name)
 			continue
 		}
-		if typ := p.remotable(obj, m); typ != nil {
+		if typ := p.remotable(s, obj, m); typ != nil {
 			all = append(all, p.newInterface(s, m, obj, typ))
 		}
 	}
@@ -50,15 +56,15 @@ func (p *program) interfaces(s *source) []*iface {
 }
 
 // remotable returns the interface that is marked, or refuses it as a whole.
-func (p *program) remotable(obj *types.TypeName, m *mark) *types.Interface {
+func (p *program) remotable(s *source, obj *types.TypeName, m *mark) *types.Interface {
 	refuse := func(why string) *types.Interface {
-		p.refuse(m.spec.Pos(), "%s: %s", obj.Name(), why)
+		p.refuse(m.pos(), "%s: %s", title(s.types, obj), why)
 		return nil
 	}
-	if m.spec.TypeParams != nil {
+	if n, ok := obj.Type().(*types.Named); ok && n.TypeParams().Len() > 0 {
 		return refuse("a generic interface is not supported by this version of rmigen: write one without type parameters")
 	}
-	if m.spec.Assign.IsValid() {
+	if obj.IsAlias() {
 		return refuse("//rmi:remote on an alias: mark the interface that it stands for")
 	}
 	typ, ok := obj.Type().Underlying().(*types.Interface)
@@ -66,20 +72,24 @@ func (p *program) remotable(obj *types.TypeName, m *mark) *types.Interface {
 	case !ok && obj.Type().Underlying() == types.Typ[types.Invalid]:
 		p.refuseBroken(obj.Pos())
 		return nil
+	case !ok && m.of != nil:
+		return refuse("it is no interface: name the interface by which it is called")
 	case !ok:
 		return refuse("//rmi:remote on a type that is no interface: mark the interface by which it is called")
 	case !typ.IsMethodSet():
 		return refuse("a type constraint cannot be remote: write an interface of methods only")
-	case p.refuseErrors(p.sourceOf(obj), span{m.spec.Pos(), m.spec.End()}):
+	case p.refuseErrors(p.sourceOf(obj), m.span()):
 		return nil
 	case typ.NumMethods() == 0:
 		return refuse("an interface without methods cannot be remote: use stub.Object for any remote object")
+	case m.of != nil && p.isMarked(obj.Type().(*types.Named)):
+		return refuse("it has a descriptor already: use " + obj.Pkg().Name() + "." + descriptorName(obj.Name()))
 	}
 	return typ
 }
 
 func (p *program) newInterface(s *source, m *mark, obj *types.TypeName, typ *types.Interface) *iface {
-	i := &iface{obj: obj, mark: m}
+	i := &iface{obj: obj, home: s.types, mark: m}
 	for k := range typ.NumMethods() {
 		if fn := p.newMethod(i, typ.Method(k)); fn != nil {
 			i.methods = append(i.methods, fn)
@@ -109,7 +119,7 @@ func (p *program) checkHolders(i *iface) {
 		}
 	}
 	i.values = slices.DeleteFunc(i.values, func(t types.Type) bool {
-		return !importsAll(i.obj.Pkg(), t) || !slices.ContainsFunc(i.holders, func(h holder) bool { return holds(h.typ, t) })
+		return !importsAll(i.home, t) || !slices.ContainsFunc(i.holders, func(h holder) bool { return holds(h.typ, t) })
 	})
 }
 
@@ -143,13 +153,26 @@ type finding struct {
 }
 
 func (f finding) problem(h holder) string {
-	name := types.TypeString(h.typ, shortQualifier(f.check.iface.obj.Pkg()))
-	remedy := "mark it //rmi:remote, or list what it may hold: //rmi:types"
-	if _, named := h.typ.(*types.Named); !named || f.check.p.sourceOf(h.typ.(*types.Named).Obj()) == nil {
-		remedy = "list what it may hold: //rmi:types"
+	name := types.TypeString(h.typ, shortQualifier(f.check.iface.home))
+	pr := problem{h.path, h.typ, "no type is known that interface type " + name + " may hold", f.remedy(h)}
+	return pr.text(f.whole, f.check.iface.home)
+}
+
+// remedy depends on whose the interfaces are: the one that is held, and the one that has the method.
+func (f finding) remedy(h holder) string {
+	n, named := h.typ.(*types.Named)
+	nameable := named && n.Obj().Exported() && n.TypeArgs().Len() == 0
+	switch foreign := f.check.iface.mark.of != nil; {
+	case foreign && nameable:
+		return "name that by -type too, so that it travels by reference, or write an interface of your own around it"
+	case foreign:
+		return "there is no place to list any: write an interface of your own around it"
+	case named && f.check.p.sourceOf(n.Obj()) != nil:
+		return "mark it //rmi:remote, or list what it may hold: //rmi:types"
+	case nameable:
+		return "list what it may hold: //rmi:types, or let it travel by reference: rmigen -type, //rmi:use"
 	}
-	pr := problem{h.path, h.typ, "no type is known that interface type " + name + " may hold", remedy}
-	return pr.text(f.whole, f.check.iface.obj.Pkg())
+	return "list what it may hold: //rmi:types"
 }
 
 // newMethod checks one method, refuses all that is wrong with it, and returns nil if anything is.
@@ -157,22 +180,23 @@ func (p *program) newMethod(i *iface, fn *types.Func) *method {
 	c := &methodCheck{p: p, iface: i, fn: fn, pos: fn.Pos()}
 	s, _ := p.fileAt(fn.Pos())
 	if s == nil {
-		c.pos = i.obj.Pos() // embedded from another module
+		c.pos = i.mark.methodPos(fn) // of another module, maybe embedded
 	}
-	c.shape()
+	m := &method{fn: fn, marks: i.mark.method(s, fn)}
+	c.shape(m)
 	if c.failed {
 		return nil
 	}
 	sig := fn.Signature()
-	m := &method{fn: fn}
-	if s != nil {
-		m.marks = s.methods[fn.Pos()]
-	}
 	if m.marks.oneway && sig.Results().Len() > 1 {
 		c.refuse("//rmi:oneway on a method with results: nobody waits for them: write %s, or leave the directive out", c.withoutResults())
 	}
 	m.text, m.id = MethodID(fn)
-	for k := 1; k < sig.Params().Len(); k++ {
+	first := 1
+	if m.plain {
+		first = 0
+	}
+	for k := first; k < sig.Params().Len(); k++ {
 		m.params = append(m.params, sig.Params().At(k))
 		c.travels(sig.Params().At(k), fmt.Sprintf("parameter %d", k+1), "parameter ")
 	}
@@ -193,12 +217,12 @@ type methodCheck struct {
 }
 
 func (c *methodCheck) refuse(format string, args ...any) {
-	c.p.refuse(c.pos, "%s.%s: %s", c.iface.obj.Name(), c.fn.Name(), fmt.Sprintf(format, args...))
+	c.p.refuse(c.pos, "%s.%s: %s", c.iface.title(), c.fn.Name(), fmt.Sprintf(format, args...))
 	c.failed = true
 }
 
 // shape checks what does not depend on which types travel.
-func (c *methodCheck) shape() {
+func (c *methodCheck) shape(m *method) {
 	sig := c.fn.Signature()
 	if !c.fn.Exported() {
 		c.refuse("an unexported method cannot be remote: export it or take it out of the interface")
@@ -212,9 +236,26 @@ func (c *methodCheck) shape() {
 		}
 	}
 	if sig.Params().Len() == 0 || !c.resolved(sig.Params().At(0)) && !isContext(sig.Params().At(0).Type()) {
-		c.refuse("first parameter must be context.Context: write %s", c.corrected())
+		m.plain = true
 	}
 	if results.Len() == 0 || !c.resolved(results.At(results.Len()-1)) && !isError(results.At(results.Len()-1).Type()) {
+		m.silent = true
+	}
+	switch {
+	case c.failed:
+	case c.iface.mark.of != nil:
+		c.foreignShape(m)
+	default:
+		c.ownShape(m)
+	}
+}
+
+// ownShape refuses what the user can mend.
+func (c *methodCheck) ownShape(m *method) {
+	if m.plain {
+		c.refuse("first parameter must be context.Context: write %s", c.corrected())
+	}
+	if m.silent {
 		c.refuse("last result must be error: write %s", c.corrected())
 	}
 }
@@ -235,7 +276,7 @@ func (c *methodCheck) corrected() string {
 	params, results := slices.Collect(sig.Params().Variables()), slices.Collect(sig.Results().Variables())
 	params = slices.DeleteFunc(params, func(v *types.Var) bool { return isContext(pointee(v.Type())) })
 	results = slices.DeleteFunc(results, func(v *types.Var) bool { return isError(v.Type()) })
-	pkg := c.iface.obj.Pkg()
+	pkg := c.iface.home
 	named := func(vs []*types.Var) bool { return len(vs) == 0 || vs[0].Name() != "" }
 	variable := func(name string, t types.Type, show bool) *types.Var {
 		if !show {
@@ -256,7 +297,7 @@ func (c *methodCheck) withoutResults() string {
 	sig := c.fn.Signature()
 	err := sig.Results().At(sig.Results().Len() - 1)
 	right := types.NewSignatureType(nil, nil, nil, sig.Params(), types.NewTuple(types.NewParam(token.NoPos, nil, "", err.Type())), sig.Variadic())
-	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(c.iface.obj.Pkg())), "func")
+	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(c.iface.home)), "func")
 }
 
 // travels checks one parameter or result and collects the remote interfaces that it leads to.
@@ -265,9 +306,14 @@ func (c *methodCheck) travels(v *types.Var, unnamed, kind string) {
 	if v.Name() != "" && v.Name() != "_" {
 		where = kind + v.Name()
 	}
-	from := c.iface.obj.Pkg()
+	from := c.iface.home
 	if pr, ok := unnameable(from, v.Type()); ok {
-		c.pos = c.iface.obj.Pos() // which embeds what was written in another package
+		if c.pos = c.iface.mark.pos(); c.iface.mark.of == nil { // which embeds what was written in another package
+			c.refuse("%s: %s", where, pr.text(v.Type(), from))
+			return
+		}
+		c.pos = c.iface.mark.methodPos(c.fn)
+		pr.remedy = "write an interface of your own around it, of types that can be named"
 		c.refuse("%s: %s", where, pr.text(v.Type(), from))
 		return
 	}
@@ -276,7 +322,7 @@ func (c *methodCheck) travels(v *types.Var, unnamed, kind string) {
 		c.refuse("%s: %s", where, pr.text(v.Type(), from))
 	}
 	for _, pr := range found.remarks {
-		c.p.note(c.pos, "%s.%s: %s: %s", c.iface.obj.Name(), c.fn.Name(), where, pr.text(v.Type(), from))
+		c.p.note(c.pos, "%s.%s: %s: %s", c.iface.title(), c.fn.Name(), where, pr.text(v.Type(), from))
 	}
 	c.iface.add(found.reached)
 	c.iface.found = append(c.iface.found, finding{c, where, v.Type(), found.holders})
@@ -288,10 +334,10 @@ func (p *program) checkIDs(i *iface) {
 	byID := map[uint64]*method{}
 	for _, m := range i.methods {
 		if m.id < ReservedIDs {
-			p.refuse(m.fn.Pos(), "%s.%s: its ID %#x is reserved: %s", i.obj.Name(), m.fn.Name(), m.id, remedy)
+			p.refuse(m.fn.Pos(), "%s.%s: its ID %#x is reserved: %s", i.title(), m.fn.Name(), m.id, remedy)
 		}
 		if other := byID[m.id]; other != nil {
-			p.refuse(m.fn.Pos(), "%s.%s: its ID %#x is also %s's: %s", i.obj.Name(), m.fn.Name(), m.id, other.fn.Name(), remedy)
+			p.refuse(m.fn.Pos(), "%s.%s: its ID %#x is also %s's: %s", i.title(), m.fn.Name(), m.id, other.fn.Name(), remedy)
 		}
 		byID[m.id] = m
 	}

@@ -34,6 +34,9 @@ type program struct {
 	missing map[string]string  // import path → why the go command did not find it
 	gc      types.Importer     // reads exports
 	remotes map[*types.Package][]*types.Named
+	dirs    map[string]string // import path → directory
+	names   map[string]string // import path → package's name
+	others  map[string]*file  // of other modules, by path; nil where there is none
 	refused Diagnostics
 	notes   Diagnostics
 	bodies  bool // those of the targets are checked too, with our own output as it is
@@ -59,7 +62,9 @@ type file struct {
 	syntax     *ast.File
 	constraint string // the build constraint that holds for it, also by its name; "" when there is none
 	codes      []*structCode
-	errorsFunc string // what lists the package's errors in its generated file; "" when each interface does so itself
+	foreign    *Foreign // of the file that stands for a line rmigen:type
+	option     bool     // and it is not on disk, but was asked for
+	errorsFunc string   // what lists the package's errors in its generated file; "" when each interface does so itself
 }
 
 // listed is what the go command says about a package.
@@ -70,11 +75,13 @@ type listed struct {
 	TestGoFiles, XTestGoFiles     []string
 	IgnoredGoFiles                []string
 	ImportMap                     map[string]string
-	Module                        *struct {
-		Main      bool
-		GoVersion string
-	}
-	Error *struct{ Pos, Err string }
+	Module                        *module
+	Error                         *struct{ Pos, Err string }
+}
+
+type module struct {
+	Main      bool
+	GoVersion string
 }
 
 // fromSource is false for the standard library and for modules that the main one depends on.
@@ -82,26 +89,81 @@ func (l *listed) fromSource() bool {
 	return !l.Standard && (l.Module == nil || l.Module.Main)
 }
 
+func newProgram(dir string, bodies bool) *program {
+	p := &program{dir: dir, fset: token.NewFileSet(), sources: map[string]*source{}, remotes: map[*types.Package][]*types.Named{}, bodies: bodies}
+	p.exports, p.missing = map[string]string{}, map[string]string{}
+	p.dirs, p.names, p.others = map[string]string{}, map[string]string{}, map[string]*file{}
+	p.gc = importer.ForCompiler(p.fset, "gc", p.openExport)
+	return p
+}
+
 func load(ctx context.Context, opts Options, bodies bool) (*program, error) {
 	dir, err := filepath.Abs(opts.Dir)
 	if err != nil {
 		return nil, err
 	}
-	p := &program{dir: dir, fset: token.NewFileSet(), sources: map[string]*source{}, remotes: map[*types.Package][]*types.Named{}, bodies: bodies}
-	p.exports, p.missing = map[string]string{}, map[string]string{}
-	p.gc = importer.ForCompiler(p.fset, "gc", p.openExport)
-	packages, err := p.list(ctx, opts.Packages)
+	p := newProgram(dir, bodies)
+	if opts.Foreign != nil {
+		err = p.readForeign(ctx, opts)
+	} else {
+		err = p.read(ctx, opts.Packages)
+	}
+	if err == nil {
+		err = p.readMentioned(ctx)
+	}
 	if err != nil {
 		return nil, err
-	}
-	for _, l := range packages {
-		p.place(l)
 	}
 	slices.SortFunc(p.targets, func(a, b *source) int { return strings.Compare(a.ImportPath, b.ImportPath) })
 	for _, s := range p.targets {
 		p.check(s)
 	}
+	for _, s := range p.targets {
+		p.checkUses(s)
+		p.foreignMarks(s)
+	}
 	return p, nil
+}
+
+// read places packages and all that they import.
+func (p *program) read(ctx context.Context, packages []string) error {
+	all, err := p.list(ctx, packages)
+	for _, l := range all {
+		p.place(l)
+	}
+	return err
+}
+
+// readMentioned places the packages that are named in comments only, and what they import.
+func (p *program) readMentioned(ctx context.Context) error {
+	var paths []string
+	for _, s := range p.targets {
+		for _, u := range s.uses {
+			paths = append(paths, u.path, u.in)
+		}
+		for _, f := range s.files {
+			if f.foreign != nil {
+				paths = append(paths, f.foreign.packages()...)
+			}
+		}
+	}
+	paths = slices.DeleteFunc(paths, p.placed)
+	if len(paths) == 0 {
+		return nil
+	}
+	all, err := p.list(ctx, paths)
+	for _, l := range all {
+		if l.DepOnly = true; !p.placed(l.ImportPath) {
+			p.place(l)
+		}
+	}
+	return err
+}
+
+// placed tells whether a package is known, or known not to be there.
+func (p *program) placed(path string) bool {
+	_, exported := p.exports[path]
+	return exported || p.sources[path] != nil || p.missing[path] != ""
 }
 
 // list asks the go command for the packages and all that they import.
@@ -144,6 +206,7 @@ func (p *program) pattern(name string) string {
 
 // place puts a package where it will be found: parsed, or as the name of its export data.
 func (p *program) place(l *listed) {
+	p.dirs[l.ImportPath], p.names[l.ImportPath] = l.Dir, l.Name
 	switch {
 	case l.Error != nil && len(l.GoFiles)+len(l.CgoFiles) == 0:
 		p.missing[l.ImportPath] = strings.Join(strings.Fields(l.Error.Err), " ")
@@ -173,6 +236,9 @@ func (p *program) parse(s *source) {
 		path := filepath.Join(s.Dir, name)
 		if ours, err := isOurs(path); ours && err == nil {
 			p.parseOurs(s, path)
+			if foreign := foreignOf(path); foreign != nil {
+				p.addForeign(s, strings.TrimSuffix(path, suffix)+".go", foreign)
+			}
 			continue
 		}
 		syntax, err := parser.ParseFile(p.fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
@@ -293,7 +359,7 @@ func (p *program) sourceOf(obj types.Object) *source {
 
 // relative is path as seen from the directory that rmigen runs in.
 func (p *program) relative(path string) string {
-	if rel, err := filepath.Rel(p.dir, path); err == nil && path != "" {
+	if rel, err := filepath.Rel(p.dir, path); err == nil && path != "" && (len(rel) < len(path) || !filepath.IsAbs(path)) {
 		return rel
 	}
 	return path

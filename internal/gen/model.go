@@ -95,7 +95,8 @@ func (m *Model) Owns(obj types.Object) bool { return m.prog.sourceOf(obj) != nil
 // IsRemote tells whether values of t travel by reference: it is a marked interface, of any module, or stub.Object.
 func (m *Model) IsRemote(t types.Type) bool {
 	n, ok := types.Unalias(t).(*types.Named)
-	return ok && m.prog.isRemote(n)
+	return ok && (m.prog.isMarked(n) ||
+		slices.ContainsFunc(m.prog.targets, func(s *source) bool { return m.prog.home(s.types, n) != nil }))
 }
 
 // IsIdempotent tells whether a method of a marked interface has the directive. One whose interface is not in the main module is

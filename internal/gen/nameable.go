@@ -30,6 +30,8 @@ func unnameable(from *types.Package, t types.Type) (problem, bool) {
 		return unnameable(from, t.Elem())
 	case *types.Struct:
 		return unnameableField(from, t)
+	case *types.Interface:
+		return unnameableMethod(from, t)
 	}
 	return problem{}, false // nothing to name, or nothing that travels
 }
@@ -62,12 +64,31 @@ func unnameableField(from *types.Package, t *types.Struct) (problem, bool) {
 	return problem{}, false
 }
 
+// unnameableMethod looks for a method that no other package can declare, or whose type it cannot name.
+func unnameableMethod(from *types.Package, t *types.Interface) (problem, bool) {
+	for m := range t.Methods() {
+		if !m.Exported() && m.Pkg() != from {
+			return problem{"", t, "method " + m.Name() + " is of another package, so the stub cannot write the interface",
+				"let the interface that has the method use a declared type, or do not embed it"}, true
+		}
+		sig := m.Signature()
+		for _, tuple := range []*types.Tuple{sig.Params(), sig.Results()} {
+			for v := range tuple.Variables() {
+				if pr, ok := unnameable(from, v.Type()); ok {
+					return pr, ok
+				}
+			}
+		}
+	}
+	return problem{}, false
+}
+
 // hidden says why a file of a package cannot name obj, or "" if it can.
 func hidden(from *types.Package, obj *types.TypeName) string {
 	switch pkg := obj.Pkg(); {
 	case pkg == nil || pkg == from:
 		return ""
-	case !importable(from.Path(), pkg.Path()):
+	case !importable(from.Path(), pkg.Path()) || pkg.Name() == "main":
 		return fmt.Sprintf("lies in %s, which %s cannot import", pkg.Path(), from.Path())
 	case !obj.Exported():
 		return "is not exported by its package"

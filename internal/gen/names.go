@@ -45,11 +45,11 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 		i.descriptor = descriptorName(i.obj.Name())
 		for _, taken := range []map[string]token.Pos{declared, imported} {
 			if pos, clash := taken[i.descriptor]; clash {
-				p.refuse(i.mark.spec.Pos(), "%s: its descriptor will be called %s, a name already used at %s: rename that or the interface",
-					i.obj.Name(), i.descriptor, p.position(pos))
+				p.refuse(i.mark.pos(), "%s: its descriptor will be called %s, a name already used at %s: %s",
+					i.title(), i.descriptor, p.position(pos), i.mark.yield())
 			}
 		}
-		declared[i.descriptor] = i.mark.spec.Pos()
+		declared[i.descriptor] = i.mark.pos()
 		p.refuseViewNames(i, declared, imported)
 	}
 	taken := func(name string) bool {
@@ -60,7 +60,7 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 	for _, i := range all {
 		i.choosePrefix(taken)
 		for _, name := range i.declares() {
-			declared[name] = i.mark.spec.Pos()
+			declared[name] = i.mark.pos()
 		}
 	}
 	for _, f := range s.files {

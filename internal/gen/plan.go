@@ -64,6 +64,9 @@ func (f *File) write() error {
 	case Leftover:
 		return os.Remove(f.path)
 	}
+	if err := os.MkdirAll(filepath.Dir(f.path), 0o777); err != nil {
+		return err
+	}
 	temp, err := os.CreateTemp(filepath.Dir(f.path), ".rmigen-*")
 	if err != nil {
 		return err
@@ -125,7 +128,7 @@ func (p *Plan) addLeftovers(prog *program, s *source, belongs map[string]bool) {
 		elsewhere[strings.TrimSuffix(name, ".go")+suffix] = true
 	}
 	entries, err := os.ReadDir(s.Dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may be still to be made
 		prog.refuseFile(s.Dir, err.Error())
 	}
 	for _, entry := range entries {
@@ -133,7 +136,7 @@ func (p *Plan) addLeftovers(prog *program, s *source, belongs map[string]bool) {
 		if belongs[path] || elsewhere[entry.Name()] {
 			continue
 		}
-		if ours, err := isOurs(path); ours && err == nil {
+		if ours, err := isOurs(path); ours && err == nil && foreignOf(path) == nil { // else left out by its constraint
 			p.Files = append(p.Files, File{Name: prog.relative(path), State: Leftover, path: path})
 		}
 	}

@@ -11,8 +11,8 @@ const (
 	commandPath  = "github.com/rmigo/rmigo/cmd/rmigen"
 )
 
-// isRemote tells whether t is a remote interface: in the main module by its directive, elsewhere by its descriptor.
-func (p *program) isRemote(t *types.Named) bool {
+// isMarked tells whether t is a remote interface by itself: in the main module by its directive, elsewhere by its descriptor.
+func (p *program) isMarked(t *types.Named) bool {
 	obj := t.Obj()
 	switch {
 	case obj.Pkg() == nil || !types.IsInterface(t):
@@ -23,7 +23,12 @@ func (p *program) isRemote(t *types.Named) bool {
 	if s := p.sourceOf(obj); s != nil {
 		return s.mark(obj.Name()) != nil
 	}
-	d, ok := obj.Pkg().Scope().Lookup(descriptorName(obj.Name())).(*types.Var)
+	return describes(obj.Pkg(), t)
+}
+
+// describes tells whether a package that is read from export data has the descriptor of t.
+func describes(pkg *types.Package, t *types.Named) bool {
+	d, ok := pkg.Scope().Lookup(descriptorName(t.Obj().Name())).(*types.Var)
 	if !ok {
 		return false
 	}
@@ -66,7 +71,7 @@ func (p *program) remotesIn(pkg *types.Package) []*types.Named {
 		if !ok || obj.IsAlias() {
 			continue
 		}
-		if n, ok := obj.Type().(*types.Named); ok && n.TypeParams().Len() == 0 && p.isRemote(n) && !isObject(n) {
+		if n, ok := obj.Type().(*types.Named); ok && n.TypeParams().Len() == 0 && p.isMarked(n) && !isObject(n) {
 			found = append(found, n)
 		}
 	}

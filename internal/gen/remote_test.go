@@ -37,7 +37,7 @@ var RemotePlain = &skeleton.Interface[Clock]{} // of something else
 	}
 	writeFile(t, filepath.Join(dir, "job.go"), strings.Replace(source, "other.Clock", "other.Plain", 1))
 	compareLines(t, refusals(t, dir), []string{
-		"job.go:11:2: Job.At: parameter c: no type is known that interface type other.Plain may hold: list what it may hold: //rmi:types",
+		"job.go:11:2: Job.At: parameter c: no type is known that interface type other.Plain may hold: list what it may hold: //rmi:types, or let it travel by reference: rmigen -type, //rmi:use",
 	})
 }
 

@@ -32,12 +32,15 @@ func (p *program) render(s *source, f *file, all []*iface, taken map[string]toke
 		Stub:       im.add(stubPath, "stub"),
 	}
 	for _, i := range all {
-		im.reach(i)
+		p.reach(im, i)
 	}
 	for _, c := range f.codes {
 		types.TypeString(c.typ, im.qualifier)
 	}
 	w := &writer{p, im, f}
+	if f.foreign != nil {
+		out.Foreign = f.foreign.line()
+	}
 	if f.errorsFunc != "" {
 		out.ErrorsFunc, out.Errors = f.errorsFunc, w.literal(w.errors(all[0].common))
 	}
@@ -62,7 +65,8 @@ func (p *program) render(s *source, f *file, all []*iface, taken map[string]toke
 }
 
 // reach imports what an interface's output names, so that all names of imports are known before the first local is named.
-func (im *imports) reach(i *iface) {
+func (p *program) reach(im *imports, i *iface) {
+	types.TypeString(i.obj.Type(), im.qualifier)
 	for _, m := range i.methods {
 		for _, v := range slices.Concat(m.params, m.results) {
 			types.TypeString(v.Type(), im.qualifier)
@@ -72,7 +76,7 @@ func (im *imports) reach(i *iface) {
 		}
 	}
 	for _, t := range i.remotes {
-		im.descriptor(t)
+		p.descriptor(im, t)
 	}
 	for _, t := range i.values {
 		types.TypeString(t, im.qualifier)
@@ -83,12 +87,12 @@ func (im *imports) reach(i *iface) {
 }
 
 // descriptor is the expression of a remote interface's descriptor.
-func (im *imports) descriptor(t *types.Named) string {
+func (p *program) descriptor(im *imports, t *types.Named) string {
 	if isObject(t) {
 		return im.names[skeletonPath] + ".AnyObject"
 	}
 	name := descriptorName(t.Obj().Name())
-	if pkg := im.qualifier(t.Obj().Pkg()); pkg != "" {
+	if pkg := im.qualifier(p.home(im.self, t)); pkg != "" {
 		return pkg + "." + name
 	}
 	return name
@@ -98,6 +102,7 @@ func (im *imports) descriptor(t *types.Named) string {
 type (
 	fileOutput struct {
 		Header, Constraint, Package string
+		Foreign                     string // the line rmigen:type; "" in the file of marked interfaces
 		Command                     string // rmigen's import path
 		Format                      int
 		Context, Skeleton, Stub     string // as the packages are called here
@@ -123,6 +128,7 @@ type (
 		Spread                        string // "..." after the last argument of a call
 		context                       string
 		asyncOutput
+		Plain, Silent bool
 	}
 	valueOutput struct {
 		Name, Type string
@@ -156,7 +162,7 @@ type writer struct {
 
 func (w *writer) iface(i *iface) interfaceOutput {
 	out := interfaceOutput{
-		Name:       i.obj.Name(),
+		Name:       types.TypeString(i.obj.Type(), w.im.qualifier),
 		Path:       strconv.Quote(i.obj.Pkg().Path() + "." + i.obj.Name()),
 		Descriptor: i.descriptor,
 		Ref:        i.ref(),
@@ -183,7 +189,7 @@ func (w *writer) iface(i *iface) interfaceOutput {
 func (w *writer) types(i *iface) string {
 	var entries []string
 	for _, t := range i.remotes {
-		entries = append(entries, w.im.descriptor(t))
+		entries = append(entries, w.p.descriptor(w.im, t))
 	}
 	if len(i.holders) > 0 { // a stub may be in them
 		entries = append(entries, w.im.names[skeletonPath]+".AnyObject")
@@ -268,6 +274,8 @@ func (w *writer) method(m *method) methodOutput {
 		Settings:  w.settings(m.marks),
 		Doc:       m.marks.doc,
 		context:   w.im.names["context"],
+		Plain:     m.plain,
+		Silent:    m.silent,
 	}
 	out.Params, out.Results = w.values(m.params), w.values(m.results)
 	used := append(slices.Collect(maps.Values(w.im.names)), m.constant)
@@ -375,8 +383,8 @@ func (w *writer) value(t types.Type) valueOutput {
 		out.method = "Error"
 	case isTime(t):
 		out.method = "Time"
-	case named != nil && w.p.isRemote(named):
-		out.method, out.descriptor = "", w.im.descriptor(named)
+	case named != nil && w.p.home(w.im.self, named) != nil:
+		out.method, out.descriptor = "", w.p.descriptor(w.im, named)
 	case types.IsInterface(t):
 		out.held = true
 	default:
@@ -423,10 +431,16 @@ func (w *writer) flat(out *valueOutput, t types.Type) {
 // Declaration is what follows the method's name in the stub's declaration.
 func (m methodOutput) Declaration() string {
 	params := "ctx " + m.context + ".Context"
-	if len(m.Params) > 0 {
+	switch {
+	case m.Plain:
+		params = declare(m.Params)
+	case len(m.Params) > 0:
 		params += ", " + declare(m.Params)
 	}
-	if len(m.Results) == 0 {
+	switch {
+	case m.Silent:
+		return "(" + params + ")"
+	case len(m.Results) == 0:
 		return "(" + params + ") error"
 	}
 	return "(" + params + ") (" + declare(m.Results) + ", err error)"
@@ -464,11 +478,22 @@ func (m methodOutput) Variables() []string {
 
 // Arguments are the names that the skeleton passes on.
 func (m methodOutput) Arguments() string {
-	text := "ctx"
-	for _, v := range m.Params {
-		text += ", " + v.Name
+	var all []string
+	if !m.Plain {
+		all = append(all, "ctx")
 	}
-	return text + m.Spread
+	for _, v := range m.Params {
+		all = append(all, v.Name)
+	}
+	return strings.Join(all, ", ") + m.Spread
+}
+
+// Within is the context of the stub's call.
+func (m methodOutput) Within() string {
+	if m.Plain {
+		return m.context + ".Background()"
+	}
+	return "ctx"
 }
 
 // Names are the results' names, each followed by a comma.

@@ -13,8 +13,9 @@ import (
 const ReservedIDs = 256
 
 // MethodID returns the canonical text of a method that rmigen accepts and the ID by which it is called. The ID is the
-// first eight bytes, big-endian, of the SHA-256 of the text in UTF-8. The text leaves out the context, which is always the
-// first parameter, and all parameter names, and has exactly the blanks that are written here:
+// first eight bytes, big-endian, of the SHA-256 of the text in UTF-8. The text leaves out the context, which where there is one
+// is the first parameter, and all parameter names, tells of an error where a one-way method has none, and has exactly the blanks
+// that are written here:
 //
 //	method  = name "(" [ type { ", " type } ] ")" " " results .
 //	results = "error" | "(" type { ", " type } ", error)" .
@@ -33,16 +34,23 @@ func MethodID(m *types.Func) (text string, id uint64) {
 	var w strings.Builder
 	w.WriteString(m.Name())
 	w.WriteByte('(')
-	for i := 1; i < sig.Params().Len(); i++ {
-		if i > 1 {
+	first := 0
+	if sig.Params().Len() > 0 && isContext(sig.Params().At(0).Type()) {
+		first = 1
+	}
+	for i := first; i < sig.Params().Len(); i++ {
+		if i > first {
 			w.WriteString(", ")
 		}
 		writeType(&w, sig.Params().At(i).Type())
 	}
 	w.WriteString(") ")
-	if sig.Results().Len() == 1 {
+	switch sig.Results().Len() {
+	case 0:
+		w.WriteString("error")
+	case 1:
 		writeType(&w, sig.Results().At(0).Type())
-	} else {
+	default:
 		writeResults(&w, sig.Results())
 	}
 	sum := sha256.Sum256([]byte(w.String()))

@@ -108,7 +108,7 @@ func (s *survey) named(t *types.Named, path string) {
 	obj, before := t.Obj(), len(s.problems)
 	switch {
 	case obj.Pkg() == nil || isBuiltin(t): // error, and what the codec knows by name
-	case s.p.isRemote(t):
+	case s.p.home(s.from, t) != nil:
 		s.remote(t, path)
 	case types.IsInterface(t):
 		s.foreignInterface(t, path)

@@ -30,7 +30,7 @@ func (p *program) chooseCodes(f *file, all []*iface, taken func(string) bool) {
 		}
 		for _, m := range i.methods {
 			for _, v := range slices.Concat(m.params, m.results) {
-				f.codeFor(v.Type(), i.obj.Pkg(), taken)
+				f.codeFor(v.Type(), i.home, taken)
 			}
 		}
 	}
