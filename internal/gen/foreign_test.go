@@ -3,7 +3,6 @@ package gen
 import (
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +108,10 @@ func (a *archive) String() string {
 func TestForeignInterfacesThatCannotBeGeneratedAreRefusedWhereTheyStand(t *testing.T) {
 	leak.Check(t)
 	a, dir := foreignModule(t, "refused")
+	goroot, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var said strings.Builder
 	for k, opts := range a.commands(t) {
 		opts.Dir = dir
@@ -117,7 +120,7 @@ func TestForeignInterfacesThatCannotBeGeneratedAreRefusedWhereTheyStand(t *testi
 			t.Errorf("command %d is accepted, want it refused", k)
 			continue
 		}
-		said.WriteString(strings.NewReplacer(runtime.GOROOT(), "GOROOT", `\`, "/").Replace(err.Error()) + "\n\n")
+		said.WriteString(strings.NewReplacer(strings.TrimSpace(string(goroot)), "GOROOT", `\`, "/").Replace(err.Error()) + "\n\n")
 	}
 	if *update {
 		a.files["refused"] = said.String()

@@ -19,10 +19,9 @@ import (
 // A reason is one for which an interface of another package is refused. Whether it is true of one is told here by other means
 // than rmigen's.
 type reason struct {
-	text   string // in the table
-	says   string // how a diagnostic of it reads
-	holds  func(*types.TypeName) bool
-	counts bool // of the method, which others of the same interface need not share
+	text  string // in the table
+	says  string // how a diagnostic of it reads
+	holds func(*types.TypeName) bool
 }
 
 func reasons() []reason {
