@@ -183,3 +183,36 @@ func TestTheNodeIsToldWithoutTheCollectorsLock(t *testing.T) {
 		}
 	})
 }
+
+func TestMessagesOfAGenerationThatIsOverAreNotAcknowledged(t *testing.T) {
+	for name, last := range map[string]time.Duration{"at once": 0, "after its acknowledgement was queued": settleTime / 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+				ow, aw := connect(t, o, a, fresh)
+				id, impl := o.export(7)
+				m := refs.Message{Call: 1, Result: true}
+				carry(t, ow, aw, m, id, impl)
+				old := aw
+				if last > 0 {
+					old.line.Done(m)
+					time.Sleep(last)
+				}
+				ow, aw = connect(t, o, a, refs.Generation{Number: 2, Fresh: true})
+				if last == 0 {
+					old.line.Done(m)
+				}
+				carry(t, ow, aw, m, id, impl) // one of the same number, in the next generation
+				pump(t, ow, aw)
+				if s := o.Stats(); s.Pins != 1 || s.Held != 1 {
+					t.Fatalf("before it is read, the sender has %+v; want its pin", s)
+				}
+				aw.line.Done(m)
+				pump(t, ow, aw)
+				if s := o.Stats(); s.Pins != 0 {
+					t.Errorf("after it was read, the sender has %+v", s)
+				}
+			})
+		})
+	}
+}
