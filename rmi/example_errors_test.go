@@ -70,11 +70,18 @@ func ExampleMayHaveRun() {
 	// true false
 }
 
+// full has no room for anything.
+type full struct{ _ byte }
+
+func (*full) Hear(context.Context, string) (string, error) {
+	return "", rmi.WithCode(errors.New("no more"), "E42")
+}
+
 // A code goes with an error, for programs that decide by one.
 func ExampleWithCode() {
-	room, _, stop := servedBy(testobj.RemoteService, testobj.Service(newService(nil)))
+	l, _, stop := servedBy(testobj.RemoteListener, testobj.Listener(&full{}))
 	defer stop()
-	_, err := room.Fail(context.Background(), "coded") // it returns rmi.WithCode(errors.New("no more"), "E42")
+	_, err := l.Hear(context.Background(), "a call")
 	fmt.Println(err, rmi.CodeOf(err))
 	// Output: no more E42
 }
@@ -83,8 +90,8 @@ func ExampleWithCode() {
 type whom struct{ _ byte }
 
 func (*whom) Hear(ctx context.Context, text string) (string, error) {
-	c := rmi.Caller(ctx)
-	return fmt.Sprintf("%s, process %s, this host: %v", text, c.Process, c.SameHost), nil
+	caller := rmi.Caller(ctx)
+	return fmt.Sprintf("%s, process %s, this host: %v", text, caller.Process, caller.SameHost), nil
 }
 
 // A method knows which process calls it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,9 +69,8 @@ func ExampleNode_Holders() {
 	impl := &ear{"Ada"}
 	ada := held(server, testobj.RemoteListener, testobj.Listener(impl), client)
 
-	for _, h := range server.Holders(impl) {
-		fmt.Println("held by the client:", h.Process == client.ID())
-	}
+	isClient := func(h rmi.Holder) bool { return h.Process == client.ID() }
+	fmt.Println("held by the client:", slices.ContainsFunc(server.Holders(impl), isClient))
 	fmt.Println("exported at a known line:", strings.Contains(server.ExportedAt(impl), "example_lifetime_test.go"))
 	fmt.Println("holding", client.Stats().Holding, "held", server.Stats().Held)
 	runtime.KeepAlive(ada)
@@ -135,19 +135,20 @@ func ExampleWeakOf() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	ada, err := weak.Upgrade(ctx)
+	keep := struct{ last rmi.Weak[testobj.Listener] }{weak} // where a stub would close a cycle
+	ada, err := keep.last.Upgrade(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(ada.Hear(ctx, "a call"))
 	ref, _ := client.RefOf(ada)
-	fmt.Println(weak.Ref().ID() == ref.ID())
+	fmt.Println(keep.last.Ref().ID() == ref.ID())
 	rmi.Release(ada)
 
 	if err := rmi.Unexport(ctx, server, impl); err != nil {
 		log.Fatal(err)
 	}
-	_, err = weak.Upgrade(ctx)
+	_, err = keep.last.Upgrade(ctx)
 	fmt.Println(errors.Is(err, rmi.ErrNoSuchObject))
 	// Output:
 	// Ada heard a call <nil>
@@ -187,9 +188,12 @@ func ExampleNode_SuspectedCycles() {
 	if err != nil || len(cycles) != 1 {
 		log.Fatal(cycles, err)
 	}
-	for _, step := range cycles[0].Steps {
-		fmt.Println(step.Type, "refers to the next by", step.Path)
+	show := func(c rmi.Cycle) {
+		for _, step := range c.Steps {
+			fmt.Println(step.Type, "refers to the next by", step.Path)
+		}
 	}
+	show(cycles[0])
 	inspector, err := rmi.Inspect(b, room) // that of the room's process
 	if err != nil {
 		log.Fatal(err)

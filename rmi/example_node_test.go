@@ -127,7 +127,7 @@ func ExampleNetwork() {
 	network := &counted{}
 	server := started(rmi.Options{})
 	defer server.Close()
-	client, err := rmi.NewNode(rmi.Options{Network: network})
+	client, err := rmi.NewNode(rmi.Options{Network: rmi.Network(network)})
 	if err != nil {
 		log.Fatal(err)
 	}

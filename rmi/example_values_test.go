@@ -61,7 +61,7 @@ func ExampleMarshal() {
 // A filter decides what messages may make a process allocate, before they do.
 func ExampleFilter() {
 	ctx := context.Background()
-	short := func(v rmi.FilterInfo) rmi.Verdict {
+	var short rmi.Filter = func(v rmi.FilterInfo) rmi.Verdict {
 		if v.ArrayLen > 3 {
 			return rmi.Reject
 		}
