@@ -106,7 +106,7 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 // bound gives the call the time that it may take.
 func (c *Outgoing) bound(via *Policies) {
 	t := c.face.timeout(c.method)
-	if via != nil && via.timeout > 0 {
+	if via != nil && via.timeout != 0 && (t == 0 || via.timeout < t) {
 		t = via.timeout
 	}
 	if t == 0 {
@@ -197,6 +197,11 @@ func (c *Outgoing) promise(l *link) bool {
 		return false
 	}
 	p := c.launch.promise
+	select {
+	case <-c.launch.sent: // who calls what is promised waits for it here
+		return false
+	default:
+	}
 	p.pipe.mu.Lock()
 	begins := c.pipe == nil
 	if begins {
@@ -265,7 +270,7 @@ func asError(err error) *Error {
 // give ends the call with an error of the runtime.
 func (c *Outgoing) give(e *Error) {
 	e.Op, e.Ref, e.Method = opCall, c.handle.Ref(), c.face.methodName(c.method)
-	e.On, e.URL, e.innerNotRun = "", "", false // of another operation than this call
+	e.On, e.URL, e.innerNotRun, e.Attempts = "", "", false, 0 // of another operation than this call
 	c.err = e
 	c.Args.Err, c.Results.Err = errNoResults, errNoResults
 }

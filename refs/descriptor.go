@@ -20,6 +20,7 @@ type Descriptor interface {
 	Documentation() Docs                                     // what its source says of it
 	Serve(ctx context.Context, impl any, in *Incoming) error // runs the method on impl; recovers its panics
 	NewStub(h *Handle) (any, error)                          // the canonical stub of this interface on h
+	StubOf(v *View) any                                      // the stub that is the view
 	HandleOf(v any) *Handle                                  // the handle behind v if v is a stub of any interface, else nil
 }
 
