@@ -45,7 +45,7 @@ func ErrorType(path string, typ reflect.Type) Type { return wire.ErrorType{Path:
 // ValueType is the entry by which an interface-typed value may hold values of the type, known as path.
 func ValueType(path string, typ reflect.Type) Type { return wire.ValueType{Path: path, Type: typ} }
 
-// Method is a method of a remote interface. Of what its directives say, OneWay and Timeout have an effect in this version; the rest is
+// Method is a method of a remote interface. Of what its directives say, Idempotent, OneWay and Timeout have an effect in this version; the rest is
 // there for those who ask what an interface is like.
 type Method struct {
 	ID         uint64        // hash of the signature; below 256 is the runtime's

@@ -61,6 +61,7 @@ var edges = []edge{
 var foreign = []edge{
 	{"internal/transport", "github.com/hashicorp/yamux", "many streams over one connection"},
 	{"internal/transport", "github.com/hashicorp/golang-lru/v2/simplelru", "which idle session to close first"},
+	{"refs", "github.com/cenkalti/backoff/v5", "the pauses between attempts"},
 	{"docs", "github.com/fxamacker/cbor/v2", "the protocol's examples are well-formed to somebody else's library"},
 	{"internal/wire", "github.com/fxamacker/cbor/v2", "the encoding of flat values"},
 	{"internal/wire", "pgregory.net/rapid", "tests draw types and graphs, and shrink those that fail"},
@@ -82,6 +83,7 @@ var linked = []edge{
 	{"rmi", "refs", "the remote reference layer"},
 	{"rmi", "internal/wire", "the codec"},
 	{"rmi", "internal/transport", "sessions"},
+	{"rmi", "github.com/cenkalti/backoff/v5", "pauses between attempts"},
 	{"rmi", "github.com/fxamacker/cbor/v2", "flat values"},
 	{"rmi", "github.com/x448/float16", "cbor's half precision numbers"},
 	{"rmi", "github.com/hashicorp/yamux", "streams"},
