@@ -516,6 +516,11 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		}
 		err = l.out.send(c.ctx.Done(), frame, false, waiting > 1)
 	}
+	return c.sent(l, err)
+}
+
+// sent sees to what came of handing the call's frame to the link's writer; its results are those of sendOn.
+func (c *Outgoing) sent(l *link, err error) (gaveWay bool, _ error) {
 	switch {
 	case err == nil:
 		return false, nil

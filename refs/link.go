@@ -497,6 +497,14 @@ func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 			l.node.buffers.Put(frame) // the reply to a call that was given up
 		}
 		return nil
+	}
+	return r.handleRest(kind, frame, lent)
+}
+
+// handleRest is handle for frames that are neither calls nor replies.
+func (r *lane) handleRest(kind wire.FrameKind, frame []byte, lent bool) error {
+	l := r.l
+	switch kind {
 	case wire.CancelFrame:
 		h, err := wire.ParseCancel(frame)
 		if !lent {

@@ -215,6 +215,14 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		in.ctx.end(nil)
 		return err
 	}
+	in.enter(h, count, tooMuch, after, pipe)
+	return nil
+}
+
+// enter has a call served that was read, when those that it comes after have been, or refuses it: the peer runs count calls, it has too
+// much metadata, it comes after one-way calls, it belongs to a pipe. It never waits.
+func (in *Incoming) enter(h wire.CallHeader, count int, tooMuch bool, after, pipe uint64) {
+	n, l := in.node, in.ctx.link
 	if h.Depth == 0 {
 		n.rootCalls.Add(1)
 	}
@@ -230,20 +238,19 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		l.out.post(in.refusal(refusal))
 		in.done()
 		in.drop()
-		return nil
+		return
 	}
 	n.calls.begin()
 	if pipe != 0 {
 		if l.vows.join(in, pipe) {
 			n.workers.do(in)
 		}
-		return nil
+		return
 	}
 	if after > 0 && l.lineups.gate(in, after) {
-		return nil
+		return
 	}
 	n.start(in)
-	return nil
 }
 
 // start has a call served that waits for no one-way calls, once nobody else has the object, if it is a serial one. It never waits.
