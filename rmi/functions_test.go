@@ -107,6 +107,7 @@ func kioskEverywhere(t *testing.T, test func(t *testing.T, impl *kiosk, server *
 func heardIt(_ context.Context, text string) (string, error) { return "heard " + text, nil }
 
 func TestAFunctionIsCalledBackInTheCallersProcess(t *testing.T) {
+	leak.Check(t)
 	kioskEverywhere(t, func(t *testing.T, impl *kiosk, server *rmi.Node, remote testobj.Kiosk, client *rmi.Node) {
 		var seen []int
 		var caller rmi.Peer
@@ -141,6 +142,7 @@ func TestAFunctionIsCalledBackInTheCallersProcess(t *testing.T) {
 }
 
 func TestFunctionsReturnFunctionsAndTakeObjectsAndErrors(t *testing.T) {
+	leak.Check(t)
 	kioskEverywhere(t, func(t *testing.T, impl *kiosk, server *rmi.Node, remote testobj.Kiosk, client *rmi.Node) {
 		add, err := remote.Adder(ctx(t), 10)
 		if err != nil {
@@ -182,6 +184,7 @@ func TestFunctionsReturnFunctionsAndTakeObjectsAndErrors(t *testing.T) {
 }
 
 func TestNilFunctionsTravelAsNilAndOthersInsideValues(t *testing.T) {
+	leak.Check(t)
 	kioskEverywhere(t, func(t *testing.T, impl *kiosk, server *rmi.Node, remote testobj.Kiosk, client *rmi.Node) {
 		if kept, err := remote.Kept(ctx(t)); kept != nil || err != nil {
 			t.Errorf("the result nil came as %p, %v", kept, err)
@@ -279,6 +282,7 @@ func TestFunctionsOfFailedCallsAreNotLeft(t *testing.T) {
 }
 
 func TestAFunctionWhoseProcessHasGoneFailsTyped(t *testing.T) {
+	leak.Check(t)
 	kioskEverywhere(t, func(t *testing.T, impl *kiosk, server *rmi.Node, remote testobj.Kiosk, client *rmi.Node) {
 		if err := remote.Keep(ctx(t), heardIt); err != nil {
 			t.Fatal(err)
@@ -357,6 +361,7 @@ func TestAFunctionThatIsPassedOnGoesByWayOfWhoPassesIt(t *testing.T) {
 }
 
 func TestFunctionsAreDescribedAndInvoked(t *testing.T) {
+	leak.Check(t)
 	kioskEverywhere(t, func(t *testing.T, impl *kiosk, server *rmi.Node, remote testobj.Kiosk, client *rmi.Node) {
 		d, err := rmi.Describe(ctx(t), remote)
 		if err != nil {

@@ -109,6 +109,10 @@ func (s *survey) function(whole types.Type, t *types.Signature, path string) {
 		s.fail(whole, path, "a function travels with context.Context as its first parameter and error as its last result", "write func"+corrected(t, s.from))
 		return
 	}
+	if pr, hidden := unnameable(s.from, t); hidden { // the type itself may have a name
+		s.fail(whole, path, pr.what, "use a function type of exported types of packages that can be imported")
+		return
+	}
 	s.functions = append(s.functions, whole)
 	if s.inside[canonical(t)] {
 		return

@@ -154,6 +154,18 @@ type Shape interface{ Area() float64 }`, []string{
 			"13:2: Account.Held: parameter f: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
 			"12:2: Account.Address: parameter p: unsafe.Pointer cannot travel: an address means nothing to another process: send what it points to",
 		}},
+		{"AFunctionInAListedTypeIsRefused", `
+import "context"
+
+//rmi:remote
+//rmi:types Job
+type Account interface {
+	Do(ctx context.Context, what any) error
+}
+
+type Job struct{ Then func(context.Context) error }`, []string{
+			"6:1: //rmi:types Job: Job has a function in it, which travels as a parameter, as a result or inside one only: pass that function by a method",
+		}},
 		{"AStructWithoutExportedFieldsIsRefusedUnlessItIsEmpty", `
 import ("context"; "sync"; "net/http")
 

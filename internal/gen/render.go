@@ -70,6 +70,9 @@ func (p *program) reach(im *imports, i *iface) {
 	for _, m := range i.methods {
 		for _, v := range slices.Concat(m.params, m.results) {
 			types.TypeString(v.Type(), im.qualifier)
+			if sig, ok := v.Type().Underlying().(*types.Signature); ok {
+				types.TypeString(sig, im.qualifier)
+			}
 		}
 		if m.marks.timeout > 0 {
 			im.add("time", "time")
