@@ -32,7 +32,7 @@ type Remote struct {
 	Methods []Method
 	Values  []types.Type // what its interface-typed values may hold
 	Serial  bool
-	Errors  []ErrorName  // what its methods may return as itself
+	Errors  []ErrorName // what its methods may return as itself
 }
 
 // A Method is one of a Remote's, by its name.
