@@ -3,10 +3,14 @@ package compat_test
 import (
 	"bytes"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"maps"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,10 +21,13 @@ import (
 	"github.com/rmigo/rmigo/internal/testmod"
 )
 
-// An archive of testdata/truth is one change: a package in two versions, with Object, that a server exports, and Try, by which a client
+// An archive of testdata/truth is one change: a file in two versions, with Object, that a server exports, and Try, by which a client
 // finds out whether it gets along with it. Instead of both it may have a type V, a value of it by Make, and Show, the text of what both
 // versions know of one: then its comment says "probe: put" if V is sent, "probe: get" if it is received, or "probe: both".
 // Where it says "roles: swapped" the change is one of an interface of the client's.
+//
+// All are of one package, which is quicker to build, their names being told apart by what is put behind them; but those that say
+// "package: its own", since what they change is of the whole package.
 
 // probe is what an archive with a V gets.
 const probe = `package p
@@ -93,12 +100,77 @@ func probeFor(kind string) string {
 	return both + put + get
 }
 
+// said returns what a line of an archive's comment says.
+func said(a *testmod.Archive, word string) string {
+	_, rest, _ := strings.Cut(a.Comment, word+": ")
+	line, _, _ := strings.Cut(rest, "\n")
+	return line
+}
+
+// home is the directory of an archive's package.
+func home(name string, a *testmod.Archive) string {
+	if said(a, "package") == "its own" {
+		return name
+	}
+	return "shared"
+}
+
+// suffix is what is put behind the names of an archive.
+func suffix(name string) string { return "_" + strings.ReplaceAll(name, "-", "_") }
+
+// place writes both versions of an archive.
+func place(t *testing.T, name string, a *testmod.Archive, old, now string) {
+	t.Helper()
+	for version, dir := range map[string]string{"old": old, "new": now} {
+		files := map[string]string{name + ".go": a.Files[version+"/p.go"]}
+		if kind := said(a, "probe"); kind != "" {
+			files[name+"-probe.go"] = probeFor(kind)
+		}
+		names := regexp.MustCompile(`\b(Remote)?(` + strings.Join(declared(t, slices.Collect(maps.Values(files))), "|") + `)\b`)
+		for file, text := range files {
+			testmod.WriteFile(t, filepath.Join(dir, home(name, a), file), names.ReplaceAllString(text, "${0}"+suffix(name)))
+		}
+	}
+}
+
+// declared lists the names that files of a package declare at its level, methods aside.
+func declared(t *testing.T, files []string) (names []string) {
+	t.Helper()
+	for _, text := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), "", text, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					names = append(names, d.Name.Name)
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						names = append(names, spec.Name.Name)
+					case *ast.ValueSpec:
+						names = append(names, spec.Names[0].Name)
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
 // program is the main package of a version: it serves all objects, or tries all of those of which it reads the references.
-func program(names []string) string {
+func program(all map[string]*testmod.Archive) string {
 	var imports, objects strings.Builder
-	for i, name := range names {
-		fmt.Fprintf(&imports, "\tp%d \"example.com/m/%s\"\n", i, name)
-		fmt.Fprintf(&objects, "\t\t{%q, p%d.Object, p%d.Try},\n", name, i, i)
+	for _, dir := range slices.Sorted(maps.Keys(homes(all))) {
+		fmt.Fprintf(&imports, "\t%s \"example.com/m/%s\"\n", strings.ReplaceAll(dir, "-", ""), dir)
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		pkg := strings.ReplaceAll(home(name, all[name]), "-", "")
+		fmt.Fprintf(&objects, "\t\t{%q, %s.Object%s, %s.Try%s},\n", name, pkg, suffix(name), pkg, suffix(name))
 	}
 	return `package main
 
@@ -173,37 +245,42 @@ func serve(node *rmi.Node) {
 `
 }
 
+func homes(all map[string]*testmod.Archive) map[string]bool {
+	dirs := map[string]bool{}
+	for name, a := range all {
+		dirs[home(name, a)] = true
+	}
+	return dirs
+}
+
 // What compat says is what happens: for each change both versions are built, and real calls are made both ways between processes of them.
 func TestTheVerdictsAreTrue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs programs of two versions")
 	}
 	leak.Check(t)
-	t.Setenv("GOFLAGS", "-trimpath") // so that what was built for another temporary directory is not built again
 	all := testmod.Archives(t, filepath.Join("testdata", "truth"))
-	old, now := versions(t, all)
-	names := slices.Sorted(maps.Keys(all))
+	old, now := testmod.New(t, "example.com/m"), testmod.New(t, "example.com/m")
+	for name, a := range all {
+		place(t, name, a, old, now)
+	}
 	for _, dir := range []string{old, now} {
-		for name, a := range all {
-			if _, kind, ok := strings.Cut(a.Comment, "probe: "); ok {
-				testmod.WriteFile(t, filepath.Join(dir, name, "probe.go"), probeFor(strings.TrimSpace(kind)))
-			}
-		}
-		build(t, dir, names)
+		build(t, dir, program(all))
 	}
 	says := map[string]compat.Clients{}
 	for _, c := range compared(t, old, now) {
-		says[filepath.Base(filepath.Dir(c.Pos.Filename))] |= c.Breaks
+		name := strings.TrimSuffix(filepath.Base(c.Pos.Filename), ".go")
+		says[strings.TrimSuffix(name, "-probe")] |= c.Breaks
 	}
 	happens := map[compat.Clients]map[string]string{
 		compat.OldClients: try(t, filepath.Join(old, "m"), filepath.Join(now, "m")),
 		compat.NewClients: try(t, filepath.Join(now, "m"), filepath.Join(old, "m")),
 	}
 	same := try(t, filepath.Join(old, "m"), filepath.Join(old, "m"))
-	for _, name := range names {
+	for name, a := range all {
 		for _, clients := range []compat.Clients{compat.OldClients, compat.NewClients} {
 			judged := clients
-			if strings.Contains(all[name].Comment, "roles: swapped") {
+			if said(a, "roles") == "swapped" {
 				judged = compat.OldClients + compat.NewClients - clients
 			}
 			got := happens[clients][name]
@@ -218,7 +295,7 @@ func TestTheVerdictsAreTrue(t *testing.T) {
 }
 
 // build generates and compiles a version: the program m.
-func build(t *testing.T, dir string, names []string) {
+func build(t *testing.T, dir, program string) {
 	t.Helper()
 	plan, err := gen.Generate(t.Context(), gen.Options{Dir: dir, Packages: []string{"./..."}})
 	if err != nil {
@@ -227,7 +304,7 @@ func build(t *testing.T, dir string, names []string) {
 	if err := plan.Write(); err != nil {
 		t.Fatal(err)
 	}
-	testmod.WriteFile(t, filepath.Join(dir, "main.go"), program(names))
+	testmod.WriteFile(t, filepath.Join(dir, "main.go"), program)
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", "m", ".")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -264,10 +341,10 @@ func try(t *testing.T, client, server string) map[string]string {
 	if err := serving.Wait(); err != nil {
 		t.Errorf("%s serve: %v", server, err)
 	}
-	said := map[string]string{}
+	outcomes := map[string]string{}
 	for line := range strings.Lines(string(out)) {
 		name, says, _ := strings.Cut(strings.TrimSpace(line), " ")
-		said[name] = says
+		outcomes[name] = says
 	}
-	return said
+	return outcomes
 }
