@@ -82,10 +82,23 @@ func (c *comparer) remote(o, n *gen.Remote) {
 		c.report(at, "", Change{Rule: "serial-added", Subject: subject, New: "//rmi:serial",
 			Why: "calls of an object wait for each other in new servers, and chains of calls that wait in a circle end in rmi.ErrDeadlock; in old ones they run at once"})
 	}
+	if was, is := parameters(o), parameters(n); was != is {
+		c.report(at, "", Change{Rule: "interface-renamed", Subject: subject, Breaks: OldClients | NewClients,
+			Old: fmt.Sprintf("%s, of %d type parameters", o.Path, was), New: fmt.Sprintf("%s, of %d type parameters", n.Path, is),
+			Why:    "an interface is known by its name and type arguments, which the other version's objects do not have: rmi.ErrNoSuchMethod names both",
+			Remedy: "give the new one another name, and export objects by both until no old peer is left"})
+		return
+	}
 	c.holders = nil
 	c.methods(o, n)
 	c.errors(o, n)
 	c.heldTypes(o, n)
+}
+
+// parameters counts the type parameters of an interface.
+func parameters(r *gen.Remote) int {
+	n, _ := r.Object.Type().(*types.Named)
+	return n.TypeParams().Len()
 }
 
 // methods compares those of an interface: they are known by their texts.

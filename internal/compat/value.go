@@ -42,7 +42,7 @@ func (p pair) is(old, new types.Type, item bool) pair {
 type kind int
 
 const (
-	nothing kind = iota // functions and channels, of which only nil travels, and type parameters
+	nothing kind = iota // channels, and functions of which only nil travels; type parameters
 	boolean
 	integer
 	float32Kind
@@ -61,6 +61,8 @@ const (
 	failure // of type error
 	holder  // of any other interface type
 	reference
+	function // that calls back
+	stream   // of package iter
 )
 
 // kind tells how values of a type travel in a version.
@@ -76,8 +78,14 @@ func (v *Version) kind(t types.Type) kind {
 		return reference
 	case gen.Marshals(t):
 		return marshaled
+	case isStream(t):
+		return stream
 	}
 	switch u := u.(type) {
+	case *types.Signature:
+		if callsBack(u) {
+			return function
+		}
 	case *types.Interface:
 		return holder
 	case *types.Pointer:
@@ -94,6 +102,18 @@ func (v *Version) kind(t types.Type) kind {
 		return basic(u)
 	}
 	return nothing
+}
+
+// isStream tells whether a type is one of package iter's.
+func isStream(t types.Type) bool {
+	n, ok := types.Unalias(t).(*types.Named)
+	return ok && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == "iter"
+}
+
+// callsBack tells whether a function takes a context and returns an error, so that calls of it can cross processes.
+func callsBack(f *types.Signature) bool {
+	return f.Params().Len() > 0 && gen.IsContext(f.Params().At(0).Type()) &&
+		f.Results().Len() > 0 && types.Identical(f.Results().At(f.Results().Len()-1).Type(), types.Universe.Lookup("error").Type())
 }
 
 func bytesOr(elem types.Type, ofBytes, other kind) kind {
@@ -127,7 +147,7 @@ func basic(b *types.Basic) kind {
 
 // nullable tells whether nil is a value of the kind, so that a pointer to it is written in an array of one.
 func (k kind) nullable() bool {
-	return slices.Contains([]kind{nothing, byteString, list, mapping, pointer, failure, holder, reference}, k)
+	return slices.Contains([]kind{nothing, byteString, list, mapping, pointer, failure, holder, reference, function}, k)
 }
 
 // reads tells whether a place of one kind reads what was written as another. In a list nil may come, which a text cannot be.
@@ -193,6 +213,13 @@ func (c *comparer) alike(p pair, k kind) {
 		c.held(p)
 	case reference:
 		c.references(p)
+	case function:
+		c.functions(p)
+	case stream:
+		was, is := types.Unalias(p.old).(*types.Named).TypeArgs(), types.Unalias(p.new).(*types.Named).TypeArgs()
+		for k := range min(was.Len(), is.Len()) {
+			c.value(p.is(was.At(k), is.At(k), true))
+		}
 	}
 }
 
@@ -310,6 +337,31 @@ func (c *comparer) held(p pair) {
 	was, is := iface(p.old), iface(p.new)
 	c.changed(p, "holder", !hasMethods(was, is), !hasMethods(is, was), "a value without the methods that the reader's interface asks for is refused: rmi.ErrUnmarshal names the place",
 		"keep the interface as it was, and ask for more by a type assertion")
+}
+
+// functions compares those that are called back: who gets one sends its arguments, and receives its results.
+func (c *comparer) functions(p pair) {
+	was, is := p.old.Underlying().(*types.Signature), p.new.Underlying().(*types.Signature)
+	if was.Variadic() != is.Variadic() || !sameTypes(was.Params(), is.Params()) || !sameTypes(was.Results(), is.Results()) {
+		c.changed(p, "kind", true, true, "a function is called by the hash of its type's text: the call fails with rmi.ErrNoSuchMethod", "keep the function's type, and give the new one a place of its own")
+		return
+	}
+	results := p
+	p.toServer, p.toClient = p.toClient, p.toServer
+	for k := range was.Params().Len() {
+		if t := was.Params().At(k).Type(); !gen.IsContext(t) {
+			c.value(p.is(t, is.Params().At(k).Type(), true))
+		}
+	}
+	for k := range was.Results().Len() {
+		c.value(results.is(was.Results().At(k).Type(), is.Results().At(k).Type(), true))
+	}
+}
+
+// sameTypes tells whether parameters or results have types of the same names on the wire.
+func sameTypes(was, is *types.Tuple) bool {
+	named := func(v *types.Var) string { return gen.TypeName(v.Type()) }
+	return slices.EqualFunc(slices.Collect(was.Variables()), slices.Collect(is.Variables()), func(a, b *types.Var) bool { return named(a) == named(b) })
 }
 
 // references compares remote interfaces. A reference becomes a stub of whatever interface its reader has there, and calls find methods by
