@@ -14,6 +14,8 @@ var edges = []edge{
 	{"cmd/registry", "registry", "it serves the registry's implementation and calls its interface"},
 	{"cmd/rmigen", "internal/gen", "the command is flags around the generator"},
 	{"cmd/rmigen", "internal/vet", "a subcommand prints what hurts at run time"},
+	{"cmd/rmigen", "internal/compat", "a subcommand prints what breaks the other version"},
+	{"internal/compat", "internal/gen", "what is compared was read by the generator"},
 	{"internal/vet", "internal/gen", "what is vetted was read by the generator"},
 	{"internal/vet", "internal/wire", "what every interface-typed value may hold is the codec's to say"},
 	{"examples/...", "rmi", "what a user imports"},

@@ -158,7 +158,7 @@ func unexportedState(t types.Type, seen map[types.Type]bool) string {
 		return ""
 	}
 	seen[t] = true
-	if whole, _ := marshals(t, u); whole {
+	if by, _ := marshals(t, u); by != "" {
 		return ""
 	}
 	for i := range u.NumFields() {
