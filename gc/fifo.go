@@ -66,6 +66,13 @@ func (q *queue) cancel(id refs.ObjectID) bool {
 	return there
 }
 
+// revive takes back that the object is gone: there is another one of its name.
+func (q *queue) revive(id refs.ObjectID) {
+	if id.Named() {
+		q.gone = slices.DeleteFunc(q.gone, func(g refs.Gone) bool { return g.Object == id })
+	}
+}
+
 func (q *queue) empty() bool {
 	return len(q.holds)+len(q.gone)+len(q.acks)+len(q.queries) == 0
 }

@@ -238,3 +238,94 @@ func TestAPeerHasABoundedNumberOfMessagesThatWaitForOthers(t *testing.T) {
 		t.Errorf("%d messages wait, and %d were given up; want %d and the last one", len(a.owed), len(acks), mostOwed)
 	}
 }
+
+// named is an object of o's by a name, which a holds and o has withdrawn.
+func named(t *testing.T) (o, a *process, ow, aw *wire, id refs.ID) {
+	o, a = newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+	ow, aw = connect(t, o, a, fresh)
+	id = refs.ID{Process: o.id, Object: refs.NamedObject("it")}
+	o.objects[id.Object] = new(int)
+	a.Imported(id, 1)
+	pump(t, ow, aw)
+	delete(o.objects, id.Object)
+	o.gone = refs.Unexported
+	o.Withdrawn(id.Object, refs.Unexported)
+	return
+}
+
+func TestAHandleOfANameIsDeadOnceItsOwnerHasNothingByIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a, ow, aw, id := named(t)
+		pump(t, ow, aw)
+		if s := a.Stats(); a.dead(id) != refs.Unexported || s.Holding != 0 || o.Stats().Held != 0 {
+			t.Errorf("the handle is dead with %v, and the holder has %+v", a.dead(id), s)
+		}
+	})
+}
+
+func TestAHandleOfANameGoesOverToTheNextObjectOfTheName(t *testing.T) {
+	for name, then := range map[string]func(a *process, id refs.ID){
+		"by the handle that there is": func(*process, refs.ID) {},
+		"after a call was answered that there is none": func(a *process, id refs.ID) {
+			a.Missing(id, 1, refs.Unexported)
+			a.Missing(id, 1, refs.Unexported) // the answer to an earlier call comes later
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, a, ow, aw, id := named(t)
+				o.objects[id.Object] = new(int) // before its holder is told
+				then(a, id)
+				pump(t, ow, aw)
+				if why := a.dead(id); why != 0 || len(o.Holders(id.Object)) != 1 {
+					t.Fatalf("the handle is dead with %v, and the owner knows of %v", why, o.Holders(id.Object))
+				}
+				a.Dropped(id, 1, true)
+				pump(t, ow, aw)
+				if s := o.Stats(); s.Held != 0 || len(o.freed()) != 1 {
+					t.Errorf("after the drop the owner has %+v, and freed %v", s, o.freed())
+				}
+			})
+		})
+	}
+}
+
+func TestThatANameHasNoObjectIsTakenBackWhenItIsAskedForItsNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		id := refs.ID{Process: o.id, Object: refs.NamedObject("it")}
+		o.objects[id.Object] = new(int)
+		a.Imported(id, 1)
+		pump(t, ow, aw)
+		a.Dropped(id, 1, true)
+		a.Imported(id, 2)
+		time.Sleep(settleTime / 2)
+		o.Withdrawn(id.Object, refs.Unexported)
+		o.objects[id.Object] = new(int) // another one
+		time.Sleep(settleTime * 3 / 4)
+		synctest.Wait()
+		deliver(t, aw, ow) // DIRTY, while it is not yet said that the first is gone
+		pump(t, ow, aw)
+		if why := a.dead(id); why != 0 || len(o.Holders(id.Object)) != 1 {
+			t.Errorf("the handle is dead with %v, and the owner knows of %v", why, o.Holders(id.Object))
+		}
+	})
+}
+
+func TestAHandleOfANameThatWasAskedForAgainAndDroppedIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		id := refs.ID{Process: o.id, Object: refs.NamedObject("it")}
+		o.objects[id.Object] = new(int)
+		a.Imported(id, 1)
+		pump(t, ow, aw)
+		a.Missing(id, 1, refs.Unexported) // which was said before the name had this object
+		a.Dropped(id, 1, true)
+		pump(t, ow, aw)
+		if s := o.Stats(); s.Held != 0 {
+			t.Errorf("the owner has %+v", s)
+		}
+	})
+}
