@@ -120,7 +120,8 @@ func (r Ref) GoString() string { return "refs.Ref(" + r.String() + ")" }
 
 // shortName turns "example.com/bank.Account" into "bank.Account".
 func shortName(path string) string {
-	return path[strings.LastIndexByte(path, '/')+1:]
+	plain, _, _ := strings.Cut(path, "[") // type arguments have paths of their own
+	return path[strings.LastIndexByte(plain, '/')+1:]
 }
 
 const refScheme = "rmi-ref:"
