@@ -135,7 +135,7 @@ func (n *Node) Face(d Descriptor) (*Face, error) {
 func (f *Face) checkArgs(d instance) error {
 	for _, arg := range d.TypeArgs() {
 		if lacking := f.table.Lacks(arg); lacking != nil {
-			return &Error{Op: "describe", Kind: ErrMarshal, NotRun: true, Err: fmt.Errorf("%s: %w: give this descriptor that of the interface, or a type that it may hold, by Using", f.name, lacking)}
+			return &Error{Op: "describe", Kind: ErrMarshal, NotRun: true, Err: fmt.Errorf("%s: %w", f.name, lacking)}
 		}
 	}
 	if strings.Contains(f.name, "·") {

@@ -64,6 +64,7 @@ func (s *survey) walk(t types.Type, path string) {
 	switch t := types.Unalias(t).(type) {
 	case *types.Named:
 		s.named(t, path)
+	case *types.TypeParam: // what it stands for is judged where that is known
 	case *types.Basic:
 		s.basic(t, path)
 	case *types.Pointer:
@@ -138,6 +139,9 @@ func (s *survey) remote(t *types.Named, path string) {
 		return
 	}
 	s.remotes = append(s.remotes, t)
+	for arg := range t.TypeArgs().Types() {
+		s.walk(arg, path+"[]")
+	}
 }
 
 func (s *survey) underlying(t *types.Named, path string) {

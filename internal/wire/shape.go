@@ -138,5 +138,5 @@ func (t *Table) lacksHeld(typ reflect.Type) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("nothing is known of the interface %v", typ)
+	return fmt.Errorf("nothing is known of the interface %v: give its descriptor, or a type that it may hold, by Using", typ)
 }
