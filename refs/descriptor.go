@@ -175,7 +175,7 @@ func (f *Face) codecOf(n *Node) *wire.Codec {
 func NewFace(d Descriptor) (*Face, error) {
 	name := d.Name()
 	if !isWord(name) {
-		return nil, fmt.Errorf("rmi: the interface name %q is longer than %d bytes or has spaces: type arguments are best types with short names", name, maxNameBytes)
+		return nil, fmt.Errorf("rmi: the interface name %q is longer than %d bytes or has spaces: where that is for a type argument, declare a type with a short name for it", name, maxNameBytes)
 	}
 	f := &Face{Descriptor: d, name: name, listed: d.MethodTable(), methods: map[uint64]*Method{}}
 	if s, ok := d.(interface{ OneAtATime() bool }); ok {
@@ -217,6 +217,14 @@ func (f *Face) IDAt(place int) uint64 { return f.listed[place].ID }
 // placeOf returns the place of a method in the table; -1: it is none of the interface.
 func (f *Face) placeOf(id uint64) int {
 	return slices.IndexFunc(f.listed, func(m Method) bool { return m.ID == id })
+}
+
+// Known returns d as the interface's messages know it: with the types that a generic one was given there.
+func (f *Face) Known(d Descriptor) Descriptor {
+	if known, ok := f.table.Remote(d.GoType()).(Descriptor); ok {
+		return known
+	}
+	return d
 }
 
 // timeout is the method's own; 0: it has none.
