@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/rmi"
 	"github.com/rmigo/rmigo/skeleton"
@@ -263,6 +264,7 @@ func TestInstancesInSignaturesKnowWhatTheirTypeArgumentsLeadTo(t *testing.T) {
 }
 
 func TestAnInstanceThatCannotWorkIsRefusedWhenItIsFirstUsed(t *testing.T) {
+	leak.Check(t)
 	node := memoryWorld(t).node(rmi.Options{})
 	type local struct{ N int }
 	for _, test := range []struct {
