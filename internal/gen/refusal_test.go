@@ -154,6 +154,22 @@ type Shape interface{ Area() float64 }`, []string{
 			"13:2: Account.Held: parameter f: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
 			"12:2: Account.Address: parameter p: unsafe.Pointer cannot travel: an address means nothing to another process: send what it points to",
 		}},
+		{"AFunctionThatDependsOnATypeParameterIsRefused", `
+import "context"
+
+//rmi:remote
+type Store[K comparable, V any] interface {
+	Each(ctx context.Context, f func(context.Context, K) (map[string]V, error)) error
+	Sum(ctx context.Context, f func(context.Context, int) error) error
+}
+
+//rmi:remote
+type Shop interface {
+	Handlers(ctx context.Context, s Store[string, func(context.Context) error]) error
+}`, []string{
+			"7:2: Store.Each: parameter f: a function cannot travel whose type has type parameters: pass a //rmi:remote interface, which may be generic",
+			"13:2: Shop.Handlers: parameter s: a function cannot travel by Store[string, func(context.Context) error], whose type argument leads to it: pass a //rmi:remote interface that is not generic",
+		}},
 		{"AFunctionInAListedTypeIsRefused", `
 import "context"
 
@@ -300,7 +316,7 @@ type Deep[T any] struct { Next *Deep[T]; Do func(T) }
 
 type Shape interface{ Area() float64 }`, []string{
 			"10:2: Account.Chan: parameter 2: Box[chan int]: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
-			"11:2: Account.Each: result 1: [][]Deep[int].Do: a function cannot travel in this version: pass a //rmi:remote interface with one method",
+			"11:2: Account.Each: result 1: [][]Deep[int].Do: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, int) error",
 			"12:2: Account.Shapes: parameter 2: Box[Shape]: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
 		}},
 		{"ATypeParameterMayNotHaveADescriptorsName", `
