@@ -86,8 +86,7 @@ func (d *Description) Method(name string) (*InterfaceDescription, *MethodDescrip
 	of, name := cutLast(name, '.')
 	for i := range d.Interfaces {
 		face := &d.Interfaces[i]
-		_, short := cutLast(face.Name, '.')
-		if of != "" && of != face.Name && of != short && of != shortName(face.Name) {
+		if of != "" && !face.called(of) {
 			continue
 		}
 		for k := range face.Methods {
@@ -97,6 +96,15 @@ func (d *Description) Method(name string) (*InterfaceDescription, *MethodDescrip
 		}
 	}
 	return nil, nil
+}
+
+// called tells whether a name is the interface's: with its path, with its package or without; and with its type arguments or without.
+func (d *InterfaceDescription) called(name string) bool {
+	plain, _, _ := strings.Cut(d.Name, "[")
+	args := strings.TrimPrefix(d.Name, plain)
+	_, short := cutLast(plain, '.')
+	return slices.Contains([]string{plain, shortName(plain), short}, name) ||
+		slices.Contains([]string{d.Name, shortName(d.Name), short + args}, name)
 }
 
 func cutLast(s string, sep byte) (before, after string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -83,9 +84,11 @@ const (
 )
 
 // Face is a descriptor as one node has interned it, with what the node derives from it. Descriptors are told apart by name
-// and type, never by pointer: a generic interface makes a new descriptor each time it is asked.
+// and type, and by the types that were given to them, never by pointer: a generic interface makes a new descriptor each time it is asked.
 type Face struct {
 	Descriptor
+	name    string
+	listed  []Method // in the descriptor's order
 	table   *wire.Table
 	methods map[uint64]*Method
 	timed   bool        // some method has a timeout of its own
@@ -95,8 +98,15 @@ type Face struct {
 }
 
 type faceKey struct {
-	name string
-	typ  reflect.Type
+	name  string
+	typ   reflect.Type
+	given string // names of types
+}
+
+// An instance is the descriptor of an instance of a generic interface.
+type instance interface {
+	TypeArgs() []reflect.Type
+	Given() string // names of the types that the instance's user has given it; "" if there are none
 }
 
 // faces interns descriptors.
@@ -106,16 +116,38 @@ type faces struct {
 
 // Face returns the node's own form of d; it fails if d's tables contradict themselves.
 func (n *Node) Face(d Descriptor) (*Face, error) {
-	key := faceKey{d.Name(), d.GoType()}
+	key := faceKey{name: d.Name(), typ: d.GoType()}
+	generic, isGeneric := d.(instance)
+	if isGeneric {
+		key.given = generic.Given()
+	}
 	if f, ok := n.faces.m.Load(key); ok {
 		return f.(*Face), nil
 	}
 	f, err := NewFace(d)
+	if err == nil && isGeneric {
+		err = f.checkArgs(generic)
+	}
 	if err != nil {
 		return nil, err
 	}
 	actual, _ := n.faces.m.LoadOrStore(key, f)
 	return actual.(*Face), nil
+}
+
+// checkArgs refuses an instance whose type arguments lead to what its messages cannot carry: at once, rather than by the first call
+// that meets it.
+func (f *Face) checkArgs(d instance) error {
+	for _, arg := range d.TypeArgs() {
+		if lacking := f.table.Lacks(arg); lacking != nil {
+			return &Error{Op: "describe", Kind: ErrMarshal, NotRun: true, Err: fmt.Errorf("%s: %w", f.name, lacking)}
+		}
+	}
+	if strings.Contains(f.name, "·") {
+		return &Error{Op: "describe", Kind: ErrMarshal, NotRun: true,
+			Err: fmt.Errorf("%s: a type argument is declared in a function, and its name is not its own: declare it at package level", f.name)}
+	}
+	return nil
 }
 
 // Face returns d as the handle's node has interned it.
@@ -146,18 +178,18 @@ func (f *Face) codecOf(n *Node) *wire.Codec {
 
 // NewFace returns a Face that no node keeps.
 func NewFace(d Descriptor) (*Face, error) {
-	if !isWord(d.Name()) {
-		return nil, fmt.Errorf("rmi: the interface name %q is longer than %d bytes or has spaces", d.Name(), maxNameBytes)
+	name := d.Name()
+	if !isWord(name) {
+		return nil, fmt.Errorf("rmi: the interface name %q is longer than %d bytes or has spaces: where that is for a type argument, declare a type with a short name for it", name, maxNameBytes)
 	}
-	f := &Face{Descriptor: d, methods: map[uint64]*Method{}}
+	f := &Face{Descriptor: d, name: name, listed: d.MethodTable(), methods: map[uint64]*Method{}}
 	if s, ok := d.(interface{ OneAtATime() bool }); ok {
 		f.serial = s.OneAtATime()
 	}
-	methods := d.MethodTable()
-	for i := range methods {
-		m := &methods[i]
+	for i := range f.listed {
+		m := &f.listed[i]
 		if other := f.methods[m.ID]; other != nil || m.ID < 256 {
-			return nil, fmt.Errorf("rmi: %s: method %s has an id that is taken: run rmigen again", d.Name(), m.Name())
+			return nil, fmt.Errorf("rmi: %s: method %s has an id that is taken: run rmigen again", name, m.Name())
 		}
 		f.methods[m.ID] = m
 		f.timed = f.timed || m.Timeout > 0
@@ -165,7 +197,7 @@ func NewFace(d Descriptor) (*Face, error) {
 	}
 	var err error
 	if f.table, err = wire.NewTable(builtinTypes(), entries(d)); err != nil {
-		return nil, fmt.Errorf("rmi: %s: %w", d.Name(), err)
+		return nil, fmt.Errorf("rmi: %s: %w", name, err)
 	}
 	return f, nil
 }
@@ -176,6 +208,28 @@ func entries(d Descriptor) []Type {
 		return d.TypeTable()
 	}
 	return append(d.TypeTable(), d)
+}
+
+// Name is the descriptor's, worked out once, as is MethodTable.
+func (f *Face) Name() string { return f.name }
+
+// MethodTable returns the descriptor's methods.
+func (f *Face) MethodTable() []Method { return f.listed }
+
+// IDAt returns the id of the method at a place in the table.
+func (f *Face) IDAt(place int) uint64 { return f.listed[place].ID }
+
+// placeOf returns the place of a method in the table; -1: it is none of the interface.
+func (f *Face) placeOf(id uint64) int {
+	return slices.IndexFunc(f.listed, func(m Method) bool { return m.ID == id })
+}
+
+// Known returns d as the interface's messages know it: with the types that a generic one was given there.
+func (f *Face) Known(d Descriptor) Descriptor {
+	if known, ok := f.table.Remote(d.GoType()).(Descriptor); ok {
+		return known
+	}
+	return d
 }
 
 // timeout is the method's own; 0: it has none.

@@ -467,6 +467,10 @@ func (in *Incoming) Begin() error {
 	return nil
 }
 
+// Place is the method's place in the table of its interface: what the skeleton of a generic interface knows it by, whose methods' ids
+// depend on the type arguments. It is -1 where the method is none of the interface's.
+func (in *Incoming) Place() int { return in.face.placeOf(in.Method) }
+
 // NoSuchMethod is the error of a skeleton asked for a method that it does not have.
 func (in *Incoming) NoSuchMethod() error { return &Error{Kind: ErrNoSuchMethod} }
 

@@ -149,10 +149,10 @@ func Narrow[T any](ctx context.Context, d *skeleton.Interface[T], v any) (T, err
 		if t, ok := v.(T); ok {
 			return t, nil
 		}
-		return zero, &Error{Op: "narrow", NotRun: true, Err: fmt.Errorf("%T is no %s", v, d.Path)}
+		return zero, &Error{Op: "narrow", NotRun: true, Err: fmt.Errorf("%T is no %s", v, d.Name())}
 	}
 	h := s.Handle()
-	if d.Path != refs.AnyName && (!h.Has(d.Path) || h.Local()) {
+	if d.Name() != refs.AnyName && (!h.Has(d.Name()) || h.Local()) {
 		f, err := h.Node().Face(d)
 		if err != nil {
 			return zero, err
@@ -161,9 +161,9 @@ func Narrow[T any](ctx context.Context, d *skeleton.Interface[T], v any) (T, err
 		if err != nil {
 			return zero, err
 		}
-		if !slices.Contains(names, d.Path) {
+		if !slices.Contains(names, d.Name()) {
 			return zero, &Error{Op: "narrow", Ref: h.Ref(), Kind: ErrNoSuchMethod, NotRun: true,
-				Err: fmt.Errorf("the object has the interfaces %v, not %s", names, d.Path)}
+				Err: fmt.Errorf("the object has the interfaces %v, not %s", names, d.Name())}
 		}
 	}
 	return resolve(h.Node(), d, h.Ref())

@@ -74,15 +74,19 @@ type Servant[T any] interface {
 	Types() []Type
 }
 
-// Interface describes the remote interface T. rmigen declares one, RemoteT, for each interface marked //rmi:remote.
+// Interface describes the remote interface T. rmigen declares one, RemoteT, for each interface marked //rmi:remote; of a generic
+// interface it is a function that makes one.
 type Interface[T any] struct {
-	Path    string // import path and name: "example.com/bank.Account"
-	Serial  bool   // one call at a time runs on an object, whichever of its interfaces it comes through
-	Async   bool   // there is an asynchronous view
+	Path    string    // import path and name: "example.com/bank.Account"
+	Args    []TypeArg // of a generic interface: its Methods have signatures, and no ids
+	Serial  bool      // one call at a time runs on an object, whichever of its interfaces it comes through
+	Async   bool      // there is an asynchronous view
 	Methods []Method
 	Docs    Docs // what its source says of it, for descriptions
 	Stub    func(stub.Ref) T
 	Servant Servant[T]
+
+	given []Type // by Using
 }
 
 // Bound is an object together with the interface through which it is to be seen.
@@ -118,20 +122,27 @@ func (b Bound) Impl() any { return b.impl }
 // Options returns what the object is to be exported with.
 func (b Bound) Options() ExportOptions { return b.options }
 
-// Name returns the interface's qualified name.
-func (d *Interface[T]) Name() string { return d.Path }
+// Name returns the interface's qualified name, with its type arguments: "example.com/shop.Store[string,int]".
+func (d *Interface[T]) Name() string {
+	if len(d.Args) == 0 {
+		return d.Path
+	}
+	return instanceName(d.Path, d.Args)
+}
 
 // GoType returns T.
 func (d *Interface[T]) GoType() reflect.Type { return reflect.TypeFor[T]() }
 
 // MethodTable returns the methods.
-func (d *Interface[T]) MethodTable() []Method { return d.Methods }
+func (d *Interface[T]) MethodTable() []Method {
+	if len(d.Args) == 0 {
+		return d.Methods
+	}
+	return identified(d.Methods)
+}
 
 // OneAtATime reports whether one call at a time runs on an object.
 func (d *Interface[T]) OneAtATime() bool { return d.Serial }
-
-// TypeTable returns what the interface's messages may carry by name.
-func (d *Interface[T]) TypeTable() []Type { return d.Servant.Types() }
 
 // Documentation returns what the source says of the interface.
 func (d *Interface[T]) Documentation() Docs { return d.Docs }
@@ -205,7 +216,7 @@ func (d *Interface[T]) Get(from *refs.Decoder, p *T) {
 	}
 	t, ok := v.(T)
 	if !ok {
-		from.Fail(fmt.Errorf("%T is no %s", v, d.Path))
+		from.Fail(fmt.Errorf("%T is no %s", v, d.Name()))
 		return
 	}
 	*p = t

@@ -87,7 +87,7 @@ func Then[T, R any](ctx context.Context, object T, d refs.Descriptor, call func(
 	var v any
 	var err error
 	if r, remote := Of(object); remote {
-		v, err = r.v.Promise(ctx, d, func(ctx context.Context) (any, error) { return call(ctx, object) })
+		v, err = r.v.Promise(ctx, r.v.Face.Known(d), func(ctx context.Context) (any, error) { return call(ctx, object) })
 	} else {
 		var made R
 		if made, err = call(ctx, object); err == nil {

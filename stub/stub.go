@@ -84,6 +84,11 @@ func (r Ref) Call(ctx context.Context, method uint64) *Call {
 	return r.v.Handle.Call(ctx, r.v.Face, method, r.v.Policies)
 }
 
+// CallAt is Call for a method of a generic interface, by its place in the descriptor's table: its id depends on the type arguments.
+func (r Ref) CallAt(ctx context.Context, place int) *Call {
+	return r.Call(ctx, r.v.Face.IDAt(place))
+}
+
 // String names the object without giving its id, which is a capability.
 func (r Ref) String() string {
 	if r.v == nil {

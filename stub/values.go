@@ -24,6 +24,10 @@ type (
 	FieldReader = wire.FieldReader // reads them
 )
 
+// PutValue writes an argument or result by its static type, which the Decoder's Value reads: a type parameter may stand for an
+// interface, and a remote one is found in the table of the call's interface.
+func PutValue[T any](e *Encoder, v T) { wire.PutValue(e, v) }
+
 func EndStruct[T any](e *Encoder, v T)                              { wire.EndStruct(e, v) }
 func PutPointer[T any](e *Encoder, v *T, put func(*Encoder, *T))    { wire.PutPointer(e, v, put) }
 func PutSlice[T any](e *Encoder, v []T, put func(*Encoder, *T))     { wire.PutSlice(e, v, put) }

@@ -75,6 +75,7 @@ func (p *program) isAsync(n *types.Named) bool {
 type asyncOutput struct {
 	Struct     *structOutput // of several results; nil: there are fewer
 	view       string        // of the object that the method returns; "": it returns none that has one
+	viewArgs   string        // its type arguments
 	descriptor string        // of that
 	result     string        // that the future has
 	stub       string        // as the package is called
@@ -98,7 +99,8 @@ func (w *writer) async(i *iface, m *method, out *methodOutput) {
 		if !ok || isObject(n) || !w.p.isMarked(n) || !w.p.isAsync(n) {
 			return
 		}
-		out.descriptor, out.view = out.Results[0].descriptor, viewName(n.Obj().Name())
+		out.descriptor, out.view = w.p.descriptor(w.im, n), viewName(n.Obj().Name())
+		out.viewArgs = typeArgs(n, w.im.qualifier)
 		if pkg := w.im.qualifier(n.Obj().Pkg()); pkg != "" {
 			out.view = pkg + "." + out.view
 		}
@@ -115,7 +117,7 @@ func (w *writer) async(i *iface, m *method, out *methodOutput) {
 			s.names = append(s.names, name)
 			s.Fields = append(s.Fields, name+" "+r.Type)
 		}
-		out.Struct, out.result = s, s.Name
+		out.Struct, out.result = s, s.Name+w.generic(i).TypeArgs
 	}
 }
 
@@ -135,7 +137,7 @@ func (m methodOutput) AsyncDeclaration() string {
 		params += ", " + declare(m.Params)
 	}
 	if m.view != "" {
-		return "(" + params + ") " + m.view
+		return "(" + params + ") " + m.view + m.viewArgs
 	}
 	return "(" + params + ") *" + m.stub + ".Future[" + m.result + "]"
 }

@@ -525,7 +525,7 @@ func (p *program) home(from *types.Package, t *types.Named) *types.Package {
 		return nil
 	case p.isMarked(t):
 		return obj.Pkg()
-	case from == nil || p.sources[from.Path()] == nil || t.TypeArgs().Len() > 0:
+	case from == nil || p.sources[from.Path()] == nil:
 		return nil
 	}
 	s := p.sources[from.Path()]

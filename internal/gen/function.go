@@ -113,6 +113,10 @@ func (s *survey) function(whole types.Type, t *types.Signature, path string) {
 		s.fail(whole, path, pr.what, "use a function type of exported types of packages that can be imported")
 		return
 	}
+	if isOpen(t) {
+		s.fail(whole, path, "a function cannot travel whose type has type parameters", "pass a //rmi:remote interface, which may be generic")
+		return
+	}
 	s.functions = append(s.functions, whole)
 	if s.inside[canonical(t)] {
 		return
@@ -136,10 +140,10 @@ func (s *survey) functionless(t types.Type) {
 	}
 }
 
-// typ is the type that is described: of a function without the names of its parameters.
-func (i *iface) typ() types.Type {
+// described is the type that is described: of a function without the names of its parameters.
+func (i *iface) described() types.Type {
 	if i.function == nil {
-		return i.obj.Type()
+		return i.typ
 	}
 	unnamed := func(vs *types.Tuple) *types.Tuple {
 		var all []*types.Var

@@ -10,9 +10,10 @@ import (
 
 // An iface is a marked interface that passed every check, ready to be named and written, or a function type.
 type iface struct {
-	obj     *types.TypeName
-	home    *types.Package // that it is generated into: its own, unless it is foreign
-	mark    *mark
+	obj  *types.TypeName
+	home *types.Package // that it is generated into: its own, unless it is foreign
+	mark *mark
+	generic
 	methods []*method // sorted by name
 	names             // given once all interfaces of the package are known
 	reached
@@ -63,9 +64,6 @@ func (p *program) remotable(s *source, obj *types.TypeName, m *mark) *types.Inte
 		p.refuse(m.pos(), "%s: %s", title(s.types, obj), why)
 		return nil
 	}
-	if n, ok := obj.Type().(*types.Named); ok && n.TypeParams().Len() > 0 {
-		return refuse("a generic interface is not supported by this version of rmigen: write one without type parameters")
-	}
 	if obj.IsAlias() {
 		return refuse("//rmi:remote on an alias: mark the interface that it stands for")
 	}
@@ -82,6 +80,8 @@ func (p *program) remotable(s *source, obj *types.TypeName, m *mark) *types.Inte
 		return refuse("a type constraint cannot be remote: write an interface of methods only")
 	case p.refuseErrors(p.sourceOf(obj), m.span()):
 		return nil
+	case p.refuseTypeParams(s, obj):
+		return nil
 	case typ.NumMethods() == 0:
 		return refuse("an interface without methods cannot be remote: use stub.Object for any remote object")
 	case m.of != nil && p.isMarked(obj.Type().(*types.Named)):
@@ -91,7 +91,7 @@ func (p *program) remotable(s *source, obj *types.TypeName, m *mark) *types.Inte
 }
 
 func (p *program) newInterface(s *source, m *mark, obj *types.TypeName, typ *types.Interface) *iface {
-	i := &iface{obj: obj, home: s.types, mark: m}
+	i := &iface{obj: obj, home: s.types, mark: m, generic: genericOf(obj)}
 	for k := range typ.NumMethods() {
 		if fn := p.newMethod(i, typ.Method(k)); fn != nil {
 			i.methods = append(i.methods, fn)

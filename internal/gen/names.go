@@ -38,6 +38,11 @@ func descriptorName(name string) string {
 // not clash.
 func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 	declared, imported := p.declared(s), s.imported()
+	for _, i := range all {
+		for _, param := range i.params {
+			declared[param.Obj().Name()] = param.Obj().Pos()
+		}
+	}
 	if len(all) > 0 {
 		p.refuseHiding(declared)
 	}
@@ -301,7 +306,7 @@ func (im *imports) add(path, declared string) string {
 
 func (im *imports) clashes(name string) bool {
 	_, taken := im.taken[name]
-	return taken || slices.Contains(reservedWords(), name) || slices.Contains([]string{"d", "e", "f", "v"}, name) || slices.Contains(slices.Collect(maps.Values(im.names)), name)
+	return taken || slices.Contains(reservedWords(), name) || slices.Contains([]string{"args", "d", "e", "f", "v"}, name) || slices.Contains(slices.Collect(maps.Values(im.names)), name)
 }
 
 // letters keeps the letters of a path's segment, lower case.

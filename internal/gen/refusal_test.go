@@ -154,6 +154,22 @@ type Shape interface{ Area() float64 }`, []string{
 			"13:2: Account.Held: parameter f: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
 			"12:2: Account.Address: parameter p: unsafe.Pointer cannot travel: an address means nothing to another process: send what it points to",
 		}},
+		{"AFunctionThatDependsOnATypeParameterIsRefused", `
+import "context"
+
+//rmi:remote
+type Store[K comparable, V any] interface {
+	Each(ctx context.Context, f func(context.Context, K) (map[string]V, error)) error
+	Sum(ctx context.Context, f func(context.Context, int) error) error
+}
+
+//rmi:remote
+type Shop interface {
+	Handlers(ctx context.Context, s Store[string, func(context.Context) error]) error
+}`, []string{
+			"7:2: Store.Each: parameter f: a function cannot travel whose type has type parameters: pass a //rmi:remote interface, which may be generic",
+			"13:2: Shop.Handlers: parameter s: a function cannot travel by Store[string, func(context.Context) error], whose type argument leads to it: pass a //rmi:remote interface that is not generic",
+		}},
 		{"AFunctionInAListedTypeIsRefused", `
 import "context"
 
@@ -264,6 +280,52 @@ type MyErr interface { error; Code() int }`, []string{
 
 func refusedInterfaces() []refusal {
 	return []refusal{
+		{"AGenericInterfaceIsRefusedWhereItsParametersCannotBeWritten", `
+import "context"
+
+//rmi:remote
+type Box[_ any, call comparable, T any] interface {
+	Get(context.Context, call) (T, error)
+	Send(context.Context, Other[T, chan T]) (map[call]func(T), error)
+}
+
+//rmi:remote
+type Other[string, RemoteBox any] interface { M(context.Context) error }
+
+//rmi:remote
+type Text[T interface{ ~string }] interface { ~string; M(context.Context) error }`, []string{
+			"6:10: Box: its type parameter _ cannot be written in generated code: give it another name",
+			"6:17: Box: its type parameter call cannot be written in generated code: give it another name",
+			"12:12: Other: its type parameter string cannot be written in generated code: give it another name",
+			"15:6: Text: a type constraint cannot be remote: write an interface of methods only",
+		}},
+		{"WhatATypeArgumentLeadsToMustTravel", `
+import "context"
+
+//rmi:remote
+type Box[T any] interface { Get(context.Context) (T, error) }
+
+//rmi:remote
+type Account interface {
+	Chan(context.Context, Box[chan int]) error
+	Each(context.Context) (map[string]Box[Deep[int]], error)
+	Shapes(context.Context, Box[Shape]) error
+}
+
+type Deep[T any] struct { Next *Deep[T]; Do func(T) }
+
+type Shape interface{ Area() float64 }`, []string{
+			"10:2: Account.Chan: parameter 2: Box[chan int]: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"11:2: Account.Each: result 1: [][]Deep[int].Do: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, int) error",
+			"12:2: Account.Shapes: parameter 2: Box[Shape]: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
+		}},
+		{"ATypeParameterMayNotHaveADescriptorsName", `
+import "context"
+
+//rmi:remote
+type Box[RemoteBox any] interface { Get(context.Context) (RemoteBox, error) }`, []string{
+			"6:6: Box: its descriptor will be called RemoteBox, a name already used at DIR/p.go:6:10: rename that or the interface",
+		}},
 		{"OnlyAnInterfaceOfMethodsCanBeRemote", `
 import "context"
 
@@ -282,16 +344,12 @@ type Alias = Real
 type Real interface { M(context.Context) error }
 
 //rmi:remote
-type Box[T any] interface { Get(context.Context) (T, error) }
-
-//rmi:remote
 type _ interface { M(context.Context) error }`, []string{
 			"6:6: Account: //rmi:remote on a type that is no interface: mark the interface by which it is called",
 			"9:6: Number: a type constraint cannot be remote: write an interface of methods only",
 			"12:6: Nothing: an interface without methods cannot be remote: use stub.Object for any remote object",
 			"15:6: Alias: //rmi:remote on an alias: mark the interface that it stands for",
-			"20:6: Box: a generic interface is not supported by this version of rmigen: write one without type parameters",
-			"23:6: _ cannot be a remote interface: give it a name of its own",
+			"20:6: _ cannot be a remote interface: give it a name of its own",
 		}},
 		{"ATakenDescriptorNameIsRefused", `
 import ("context"; remotePlain "fmt")

@@ -28,16 +28,26 @@ func (p *program) isMarked(t *types.Named) bool {
 
 // describes tells whether a package that is read from export data has the descriptor of t.
 func describes(pkg *types.Package, t *types.Named) bool {
-	d, ok := pkg.Scope().Lookup(descriptorName(t.Obj().Name())).(*types.Var)
-	if !ok {
-		return false
+	var typ types.Type
+	switch d := pkg.Scope().Lookup(descriptorName(t.Obj().Name())).(type) {
+	case *types.Var:
+		typ = d.Type()
+	case *types.Func: // of a generic interface
+		if d.Signature().Results().Len() != 1 {
+			return false
+		}
+		typ = d.Signature().Results().At(0).Type()
 	}
-	ptr, ok := d.Type().(*types.Pointer)
+	ptr, ok := typ.(*types.Pointer)
 	if !ok {
 		return false
 	}
 	inst, ok := types.Unalias(ptr.Elem()).(*types.Named)
-	return ok && isNamed(inst, skeletonPath, "Interface") && types.Identical(inst.TypeArgs().At(0), t)
+	if !ok || !isNamed(inst, skeletonPath, "Interface") {
+		return false
+	}
+	of, ok := inst.TypeArgs().At(0).(*types.Named)
+	return ok && of.Origin() == t.Origin()
 }
 
 // calledBy returns a remote interface that a pointer to n implements, of those in the packages of n, of the generated file, and

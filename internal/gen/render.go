@@ -66,7 +66,10 @@ func (p *program) render(s *source, f *file, all, functions []*iface, taken map[
 
 // reach imports what an interface's output names, so that all names of imports are known before the first local is named.
 func (p *program) reach(im *imports, i *iface) {
-	types.TypeString(i.typ(), im.qualifier)
+	types.TypeString(i.described(), im.qualifier)
+	for _, param := range i.params {
+		types.TypeString(param.Constraint(), im.qualifier)
+	}
 	for _, m := range i.methods {
 		for _, v := range slices.Concat(m.params, m.results) {
 			types.TypeString(v.Type(), im.qualifier)
@@ -96,9 +99,9 @@ func (p *program) descriptor(im *imports, t *types.Named) string {
 	}
 	name := descriptorName(t.Obj().Name())
 	if pkg := im.qualifier(p.home(im.self, t)); pkg != "" {
-		return pkg + "." + name
+		name = pkg + "." + name
 	}
-	return name
+	return name + p.instance(im, t)
 }
 
 // The output, as the template reads it.
@@ -116,13 +119,15 @@ type (
 	}
 	interfaceOutput struct {
 		Name, Path, Descriptor string
-		View                   string // "" if there is no asynchronous one
-		Ref, Stub, Skeleton    string
-		Serial, Async          bool
-		Function               bool // it is a function type
-		Methods                []methodOutput
-		Types                  string
-		Docs                   string // "" where there is nothing to say
+		genericOutput
+		SkeletonPackage, StubPackage string // as they are called here
+		View                         string // "" if there is no asynchronous one
+		Ref, Stub, Skeleton          string
+		Serial, Async                bool
+		Function                     bool // it is a function type
+		Methods                      []methodOutput
+		Types                        string
+		Docs                         string // "" where there is nothing to say
 	}
 	methodOutput struct {
 		Name, Constant, ID, Signature string
@@ -140,8 +145,10 @@ type (
 		method     string // of the encoder and decoder: "Int64"; "" for a remote interface
 		basic      string // the type that a declared one is converted to: "int64"; "" if it need not be
 		descriptor string
-		assignable bool // to basic, without conversion
-		held       bool // it is an interface: what it holds travels
+		stub       string // as the package is called
+		assignable bool   // to basic, without conversion
+		held       bool   // it is an interface: what it holds travels
+		static     bool   // it is a type parameter or an instance of a remote interface: it is written by its static type
 
 		shape              string // how it leads to a struct for which there are functions; "" if it does not
 		put, get           string // these
@@ -168,16 +175,19 @@ type writer struct {
 
 func (w *writer) iface(i *iface) interfaceOutput {
 	out := interfaceOutput{
-		Name:       types.TypeString(i.typ(), w.im.qualifier),
-		Path:       strconv.Quote(i.obj.Pkg().Path() + "." + i.obj.Name()),
-		Function:   i.function != nil,
-		Descriptor: i.descriptor,
-		Ref:        i.ref(),
-		Stub:       i.stub(),
-		Skeleton:   i.skeleton(),
-		Serial:     i.mark.serial,
-		Async:      i.mark.async,
-		Types:      w.types(i),
+		Name:            types.TypeString(i.described(), w.im.qualifier),
+		genericOutput:   w.generic(i),
+		SkeletonPackage: w.im.names[skeletonPath],
+		StubPackage:     w.im.names[stubPath],
+		Path:            strconv.Quote(i.obj.Pkg().Path() + "." + i.obj.Name()),
+		Descriptor:      i.descriptor,
+		Ref:             i.ref(),
+		Stub:            i.stub(),
+		Skeleton:        i.skeleton(),
+		Serial:          i.mark.serial,
+		Async:           i.mark.async,
+		Types:           w.types(i),
+		Function:        i.function != nil,
 	}
 	if i.function == nil {
 		out.Docs = w.docs(i)
@@ -188,7 +198,7 @@ func (w *writer) iface(i *iface) interfaceOutput {
 		out.View = viewName(i.obj.Name())
 	}
 	for _, m := range i.methods {
-		method := w.method(m)
+		method := w.method(i, m)
 		w.async(i, m, &method)
 		out.Methods = append(out.Methods, method)
 	}
@@ -205,7 +215,7 @@ func (w *writer) types(i *iface) string {
 	for _, t := range i.functions {
 		entries = append(entries, functionOf(w.functions, w.file, t).descriptor)
 	}
-	if len(i.holders) > 0 { // a stub may be in them
+	if len(i.holders)+len(i.params) > 0 { // a stub may be in them
 		entries = append(entries, w.im.names[skeletonPath]+".AnyObject")
 	}
 	slices.Sort(entries)
@@ -232,7 +242,11 @@ func (w *writer) held(values []types.Type) []string {
 	entries := map[string]string{}
 	for _, t := range values {
 		name := canonical(t)
-		entries[strings.TrimLeft(name, "*[]")+" "+name] = fmt.Sprintf("%s.Value[%s](%q)", w.im.names[skeletonPath], types.TypeString(t, w.im.qualifier), name)
+		text, quoted := types.TypeString(t, w.im.qualifier), strconv.Quote(name)
+		if isOpen(t) {
+			quoted = fmt.Sprintf("%s.Arg[%s]().Name", w.im.names[skeletonPath], text)
+		}
+		entries[strings.TrimLeft(name, "*[]")+" "+name] = fmt.Sprintf("%s.Value[%s](%s)", w.im.names[skeletonPath], text, quoted)
 	}
 	var all []string
 	for _, key := range slices.Sorted(maps.Keys(entries)) {
@@ -279,12 +293,12 @@ func (w *writer) errorEntry(e errorEntry) string {
 	return fmt.Sprintf("%s.ErrorType[%s](%q)", w.im.names[skeletonPath], name, path)
 }
 
-func (w *writer) method(m *method) methodOutput {
+func (w *writer) method(i *iface, m *method) methodOutput {
 	out := methodOutput{
 		Name:      m.fn.Name(),
 		Constant:  m.constant,
 		ID:        fmt.Sprintf("%#016x", m.id),
-		Signature: quote(m.text),
+		Signature: i.quote(m.text),
 		Settings:  w.settings(m.marks),
 		Doc:       m.marks.doc,
 		context:   w.im.names["context"],
@@ -293,6 +307,9 @@ func (w *writer) method(m *method) methodOutput {
 	}
 	out.Params, out.Results = w.values(m.params), w.values(m.results)
 	used := append(slices.Collect(maps.Values(w.im.names)), m.constant)
+	for _, param := range i.params {
+		used = append(used, param.Obj().Name())
+	}
 	for _, v := range slices.Concat(out.Params, out.Results) {
 		used = append(used, identifiers(v.Type+" "+v.descriptor+" "+v.basic+" "+v.put+" "+v.get)...)
 	}
@@ -389,14 +406,19 @@ func refers(t types.Type, seen map[types.Type]bool) bool {
 // value chooses how a type travels: by an encoder method of its own, through a descriptor, or as Value.
 func (w *writer) value(t types.Type) valueOutput {
 	text := types.TypeString(t, w.im.qualifier)
-	out := valueOutput{Type: text, declared: text, method: "Value"}
+	out := valueOutput{Type: text, declared: text, method: "Value", stub: w.im.names[stubPath]}
 	t = types.Unalias(t)
 	named, _ := t.(*types.Named)
+	_, open := t.(*types.TypeParam)
 	switch {
+	case open:
+		out.static = true
 	case isError(t):
 		out.method = "Error"
 	case isTime(t):
 		out.method = "Time"
+	case named != nil && w.p.home(w.im.self, named) != nil && named.TypeArgs().Len() > 0:
+		out.static = true
 	case named != nil && w.p.home(w.im.self, named) != nil:
 		out.method, out.descriptor = "", w.p.descriptor(w.im, named)
 	case types.IsInterface(t):
@@ -417,7 +439,7 @@ func (w *writer) function(out *valueOutput, t types.Type) bool {
 	i := functionOf(w.functions, w.file, t)
 	out.method, out.descriptor = "", i.descriptor
 	if _, declared := t.(*types.Named); declared {
-		out.basic, out.assignable = types.TypeString(i.typ(), w.im.qualifier), true
+		out.basic, out.assignable = types.TypeString(i.described(), w.im.qualifier), true
 	}
 	return true
 }
@@ -544,6 +566,8 @@ func (v valueOutput) Put(to string) string {
 		return fmt.Sprintf("%s(&%s, %s, %s)", v.putShape, to, v.Name, v.put)
 	case v.held:
 		return fmt.Sprintf("%s.Interface(%s)", to, v.Name)
+	case v.static:
+		return fmt.Sprintf("%s.PutValue(&%s, %s)", v.stub, to, v.Name)
 	case v.basic != "" && !v.assignable:
 		return fmt.Sprintf("%s.%s(%s(%s))", to, v.method, v.basic, v.Name)
 	}

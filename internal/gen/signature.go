@@ -31,6 +31,9 @@ const ReservedIDs = 256
 // package in full ("time.Time", "github.com/x/bank.Order"); an alias stands for the type that it names; a variadic
 // parameter is its slice, but in a function type, where "..." stands for the brackets; length is decimal. An unnamed struct lists all its fields in order, an embedded one without name
 // and every tag as strconv.Quote writes it.
+//
+// In the text of a generic interface's method, $1 is the first type parameter. What is hashed is the text with the type arguments in its
+// place, so that the ID is not the one that instances have.
 func MethodID(m *types.Func) (text string, id uint64) {
 	sig := m.Signature()
 	var w strings.Builder
@@ -84,6 +87,8 @@ func writeType(w *strings.Builder, t types.Type) {
 		w.WriteString(types.Typ[t.Kind()].Name())
 	case *types.Named:
 		writeNamed(w, t)
+	case *types.TypeParam:
+		fmt.Fprintf(w, "$%d", t.Index()+1)
 	case *types.Pointer:
 		w.WriteByte('*')
 		writeType(w, t.Elem())

@@ -43,10 +43,6 @@ func reasons() []reason {
 			return strings.Contains(path, "/internal/") || strings.HasPrefix(path, "/vendor/") || obj.Pkg().Name() == "main"
 		}},
 		{text: "it is an alias of another", says: `it is an alias`, holds: (*types.TypeName).IsAlias},
-		{text: "it has type parameters", says: `a generic interface`, holds: func(obj *types.TypeName) bool {
-			n, ok := obj.Type().(*types.Named)
-			return ok && n.TypeParams().Len() > 0
-		}},
 		{text: "it is a constraint", says: `a type constraint cannot be remote`, holds: func(obj *types.TypeName) bool {
 			return !obj.Type().Underlying().(*types.Interface).IsMethodSet()
 		}},

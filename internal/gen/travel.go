@@ -68,6 +68,7 @@ func (s *survey) walk(t types.Type, path string) {
 	switch t := types.Unalias(t).(type) {
 	case *types.Named:
 		s.named(t, path)
+	case *types.TypeParam: // what it stands for is judged where that is known
 	case *types.Basic:
 		s.basic(t, path)
 	case *types.Pointer:
@@ -144,6 +145,13 @@ func (s *survey) remote(t *types.Named, path string) {
 		return
 	}
 	s.remotes = append(s.remotes, t)
+	before := len(s.functions)
+	for arg := range t.TypeArgs().Types() {
+		s.walk(arg, path+"[]")
+	}
+	if len(s.functions) > before {
+		s.fail(t, path, "a function cannot travel by "+s.name(t)+", whose type argument leads to it", "pass a //rmi:remote interface that is not generic")
+	}
 }
 
 func (s *survey) underlying(t *types.Named, path string) {

@@ -101,7 +101,7 @@ func shapeOf(t types.Type) (shape string, n *types.Named) {
 func structFields(pkg *types.Package, n *types.Named) (fields []Field, array, worth bool) {
 	u := n.Underlying().(*types.Struct)
 	_, hidden := unnameable(pkg, n)
-	if hidden || Marshals(n) || mayBeObject(n) || !importsAll(pkg, n) {
+	if hidden || isOpen(n) || Marshals(n) || mayBeObject(n) || !importsAll(pkg, n) {
 		return nil, false, false
 	}
 	fields, array = Fields(u)

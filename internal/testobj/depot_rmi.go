@@ -253,6 +253,7 @@ func getTicket(d *stub.Decoder, v *Ticket) {
 func depotErrors() []skeleton.Type {
 	return []skeleton.Type{
 		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrNoSuchKey", ErrNoSuchKey),
 		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
 	}
 }

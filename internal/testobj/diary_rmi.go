@@ -194,6 +194,7 @@ func (deskSkeleton) Dispatch(ctx context.Context, impl Desk, call *skeleton.Call
 func diaryErrors() []skeleton.Type {
 	return []skeleton.Type{
 		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrNoSuchKey", ErrNoSuchKey),
 		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
 	}
 }

@@ -91,6 +91,7 @@ func (grapherSkeleton) Types() []skeleton.Type {
 		skeleton.Value[*url.URL]("*net/url.URL"),
 		skeleton.Value[url.URL]("net/url.URL"),
 		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrNoSuchKey", ErrNoSuchKey),
 		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
 	}
 }

@@ -548,6 +548,7 @@ func getAlarm(d *stub.Decoder, v *Alarm) {
 func kioskErrors() []skeleton.Type {
 	return []skeleton.Type{
 		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrNoSuchKey", ErrNoSuchKey),
 		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
 	}
 }

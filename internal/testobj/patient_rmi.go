@@ -59,6 +59,7 @@ func (s patientStub) Long(ctx context.Context) error {
 func (patientSkeleton) Types() []skeleton.Type {
 	return []skeleton.Type{
 		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrNoSuchKey", ErrNoSuchKey),
 		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
 	}
 }

@@ -110,6 +110,7 @@ func (shaperSkeleton) Types() []skeleton.Type {
 		skeleton.Value[map[string]int32]("map[string]int32"),
 		skeleton.Value[map[string]string]("map[string]string"),
 		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrNoSuchKey", ErrNoSuchKey),
 		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
 	}
 }

@@ -264,10 +264,22 @@ func (e *Encoder) Value(v any) {
 		e.end("")
 		return
 	}
-	t := reflect.TypeOf(v)
+	e.planned(reflect.ValueOf(v))
+}
+
+// PutValue writes a value by its static type T, which may be an interface.
+func PutValue[T any](e *Encoder, v T) {
+	if e.begin() {
+		e.planned(reflect.ValueOf(&v).Elem())
+	}
+}
+
+// planned writes an item by the plan of its type.
+func (e *Encoder) planned(v reflect.Value) {
+	t := v.Type()
 	p := e.codec.plan(t)
 	e.alone(p)
-	p.enc(e, reflect.ValueOf(v))
+	p.enc(e, v)
 	if e.fault != nil {
 		e.end(rootName(t))
 	}

@@ -90,3 +90,53 @@ func (b *planner) knot(p *plan, real reflect.Type) {
 		v.Field(held).Set(h)
 	}
 }
+
+// Lacks returns why values of a type cannot travel, as far as the type shows it: an interface that they lead to is neither remote nor an error
+// nor any, and the table has nothing that it could hold; or there is a channel or a function. It returns nil if there is no such reason.
+func (t *Table) Lacks(typ reflect.Type) error { return t.lacks(typ, map[reflect.Type]bool{}) }
+
+func (t *Table) lacks(typ reflect.Type, seen map[reflect.Type]bool) error {
+	if seen[typ] {
+		return nil
+	}
+	seen[typ] = true
+	switch typ.Kind() {
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
+		return cannotTravel(typ)
+	case reflect.Interface:
+		return t.lacksHeld(typ)
+	case reflect.Map:
+		if err := t.lacks(typ.Key(), seen); err != nil {
+			return err
+		}
+		return t.lacks(typ.Elem(), seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return t.lacks(typ.Elem(), seen)
+	case reflect.Struct:
+		if form := FormOf(typ); form == FormBytes || form == FormBuiltin {
+			return nil
+		}
+		for f := range fieldsOf(typ) {
+			if k := f.Type.Kind(); !Travels(f) || k == reflect.Chan || k == reflect.Func { // which may stay nil
+				continue
+			}
+			if err := t.lacks(f.Type, seen); err != nil {
+				return fmt.Errorf("%v.%s: %w", typ, f.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// lacksHeld returns an error if nothing that the table has can be in an interface.
+func (t *Table) lacksHeld(typ reflect.Type) error {
+	if _, remote := t.remote(typ); remote || typ == errorType || typ.NumMethod() == 0 {
+		return nil
+	}
+	for _, v := range t.values {
+		if v.Type.Implements(typ) {
+			return nil
+		}
+	}
+	return fmt.Errorf("nothing is known of the interface %v: give its descriptor, or a type that it may hold, by Using", typ)
+}

@@ -237,6 +237,12 @@ func (t *Table) remote(static reflect.Type) (Type, bool) {
 	return r, ok
 }
 
+// Remote returns the entry of a remote interface, or nil.
+func (t *Table) Remote(static reflect.Type) Type {
+	r, _ := t.remote(static)
+	return r
+}
+
 func (t *Table) sentinel(err error) (Sentinel, bool) {
 	if t == nil || !reflect.ValueOf(err).Comparable() {
 		return Sentinel{}, false
