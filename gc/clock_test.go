@@ -54,6 +54,8 @@ func TestAfterAStandstillPeersAreAskedAndHaveATickToAnswer(t *testing.T) {
 		ow, _ := connect(t, o, a, fresh)
 		id, _ := a.export(7)
 		o.Imported(id, 1)
+		ow.silence()
+		time.Sleep(6*time.Minute/8 + time.Second)
 		o.event(func(t *table) {
 			t.now += 9 * time.Hour
 			t.beat(func(*association) time.Duration { return 0 })
