@@ -41,7 +41,9 @@ func texts(t *testing.T, wanted func(name string) bool) map[string]string {
 }
 
 // withoutBlocks takes blocks of code out of a document.
-func withoutBlocks(text string) string { return regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(text, "") }
+func withoutBlocks(text string) string {
+	return regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(text, "")
+}
 
 func TestLinksLeadToFilesThatThereAre(t *testing.T) {
 	leak.Check(t)
