@@ -12,7 +12,7 @@
 //  5. No package has an init function or a variable that changes.
 //  6. No test waits for the real clock, and each notices goroutines that it leaves over.
 //  7. What users call of packages rmi and registry is shown in an example.
-//  8. Functions have at most 60 lines, tables in them apart.
+//  8. Functions have at most 60 lines, tables and texts in them apart.
 //
 // A change of the architecture is a change of the tables in the same commit.
 package arch

@@ -9,8 +9,8 @@ import (
 	"github.com/rmigo/rmigo/internal/leak"
 )
 
-// longest is how many lines a function has at the most, from its first to its last. Composite literals count as one line: a table is
-// as long as what it lists.
+// longest is how many lines a function has at the most, from its first to its last. Literals count as one line: a table is as long as
+// what it lists, and a text as what it says.
 const longest = 60
 
 func TestFunctionsCanBeReadAtOnce(t *testing.T) {
@@ -41,16 +41,17 @@ func long(all []*unit, most int) []string {
 	return found
 }
 
-// lines counts those of a function, each composite literal as one.
+// lines counts those of a function, each literal but those of functions as one.
 func (f *file) lines(fn *ast.FuncDecl) int {
 	span := func(n ast.Node) int { return f.fset.Position(n.End()).Line - f.fset.Position(n.Pos()).Line }
 	lines := span(fn) + 1
 	ast.Inspect(fn, func(n ast.Node) bool {
-		literal, ok := n.(*ast.CompositeLit)
-		if ok {
-			lines -= span(literal)
+		switch n.(type) {
+		case *ast.CompositeLit, *ast.BasicLit:
+			lines -= span(n)
+			return false
 		}
-		return !ok
+		return true
 	})
 	return lines
 }
@@ -61,6 +62,7 @@ func TestWhatCountsAsLong(t *testing.T) {
 		"func f() {\n\tg()\n}":                                   "",
 		"func f() {\n\tg()\n\tg()\n}":                            "a.go:2:1: f of a has 4 lines",
 		"func f() {\n\tg([]int{\n1,\n2,\n})\n}":                  "",
+		"func f() {\n\tg(`a\nb\nc\n`)\n}":                        "",
 		"func f() {\n\tg([]func(){\nfunc() {},\n})\n\tg()\n}":    "f of a has 4 lines",
 		"// f has a comment\n// of several\n// lines.\nfunc f()": "",
 	} {

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/rmigo/rmigo/internal/leak"
+	"github.com/rmigo/rmigo/internal/testmod"
 )
 
 // commands returns the runs of rmigen that the comment of an archive lists.
-func (a *archive) commands(t *testing.T) (all []Options) {
+func commands(t *testing.T, a *testmod.Archive) (all []Options) {
 	t.Helper()
-	for line := range strings.Lines(a.comment) {
+	for line := range strings.Lines(a.Comment) {
 		words := strings.Fields(line)
 		if len(words) == 0 || words[0] != "rmigen" {
 			continue
@@ -46,12 +47,12 @@ func (a *archive) commands(t *testing.T) (all []Options) {
 }
 
 // foreignModule writes an archive of testdata/foreign without what is generated.
-func foreignModule(t *testing.T, name string) (*archive, string) {
+func foreignModule(t *testing.T, name string) (*testmod.Archive, string) {
 	t.Helper()
 	t.Setenv("GOOS", "linux")
-	a := parseArchive(read(t, filepath.Join("testdata", "foreign", name+".txtar")))
+	a := testmod.Parse(read(t, filepath.Join("testdata", "foreign", name+".txtar")))
 	dir := newModule(t, "example.com/foreign")
-	a.write(t, dir, isInput)
+	a.Write(t, dir, isInput)
 	return a, dir
 }
 
@@ -60,7 +61,7 @@ func TestForeignInterfacesAreGeneratedIntoAPackageOfTheUsers(t *testing.T) {
 	for _, name := range []string{"disks", "standard"} {
 		t.Run(name, func(t *testing.T) {
 			a, dir := foreignModule(t, name)
-			for _, opts := range append(a.commands(t), Options{Packages: []string{"./..."}}) {
+			for _, opts := range append(commands(t, a), Options{Packages: []string{"./..."}}) {
 				opts.Dir = dir
 				plan, err := Generate(t.Context(), opts)
 				if err != nil {
@@ -74,13 +75,13 @@ func TestForeignInterfacesAreGeneratedIntoAPackageOfTheUsers(t *testing.T) {
 			for _, f := range plan.Files {
 				if file := filepath.ToSlash(f.Name); f.State != Current {
 					t.Errorf("%s is %v for a run without -type, want that its own line keeps it as it is", file, f.State)
-				} else if *update && !slices.Contains(a.names, file) {
-					a.names = append(a.names, file)
+				} else if *update && !slices.Contains(a.Names, file) {
+					a.Names = append(a.Names, file)
 				}
 				if *update {
-					a.files[filepath.ToSlash(f.Name)] = string(f.Content)
+					a.Files[filepath.ToSlash(f.Name)] = string(f.Content)
 				}
-				if want := a.files[filepath.ToSlash(f.Name)]; string(f.Content) != want {
+				if want := a.Files[filepath.ToSlash(f.Name)]; string(f.Content) != want {
 					t.Errorf("%s is not its golden; run with -update and read the change\n got:\n%s\nwant:\n%s", f.Name, f.Content, want)
 				}
 			}
@@ -96,16 +97,6 @@ func TestForeignInterfacesAreGeneratedIntoAPackageOfTheUsers(t *testing.T) {
 	}
 }
 
-// String is the archive's text.
-func (a *archive) String() string {
-	var b strings.Builder
-	b.WriteString(a.comment)
-	for _, name := range a.names {
-		b.WriteString("-- " + name + " --\n" + a.files[name])
-	}
-	return b.String()
-}
-
 func TestForeignInterfacesThatCannotBeGeneratedAreRefusedWhereTheyStand(t *testing.T) {
 	leak.Check(t)
 	a, dir := foreignModule(t, "refused")
@@ -114,7 +105,7 @@ func TestForeignInterfacesThatCannotBeGeneratedAreRefusedWhereTheyStand(t *testi
 		t.Fatal(err)
 	}
 	var said strings.Builder
-	for k, opts := range a.commands(t) {
+	for k, opts := range commands(t, a) {
 		opts.Dir = dir
 		_, err := Generate(t.Context(), opts)
 		if err == nil {
@@ -124,10 +115,10 @@ func TestForeignInterfacesThatCannotBeGeneratedAreRefusedWhereTheyStand(t *testi
 		said.WriteString(strings.NewReplacer(strings.TrimSpace(string(goroot)), "GOROOT", `\`, "/").Replace(err.Error()) + "\n\n")
 	}
 	if *update {
-		a.files["refused"] = said.String()
+		a.Files["refused"] = said.String()
 		writeFile(t, filepath.Join("testdata", "foreign", "refused.txtar"), a.String())
 	}
-	if got, want := said.String(), a.files["refused"]; got != want {
+	if got, want := said.String(), a.Files["refused"]; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -142,8 +133,8 @@ func TestTheExampleOfTheDocsWorksAsItSays(t *testing.T) {
 	}
 	dir := newModule(t, "example.com/p")
 	writeFile(t, filepath.Join(dir, "main.go"), blocks[1])
-	a := &archive{comment: blocks[0]}
-	for _, opts := range a.commands(t) {
+	a := &testmod.Archive{Comment: blocks[0]}
+	for _, opts := range commands(t, a) {
 		opts.Dir = dir
 		plan, err := Generate(t.Context(), opts)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rmigo/rmigo/internal/leak"
+	"github.com/rmigo/rmigo/internal/testmod"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated files in testdata")
@@ -16,31 +17,13 @@ var update = flag.Bool("update", false, "rewrite the generated files in testdata
 func isGolden(name string) bool { return strings.HasSuffix(name, suffix) }
 func isInput(name string) bool  { return !isGolden(name) }
 
-// archives reads testdata, by name without extension.
-func archives(t *testing.T) map[string]*archive {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no archives in testdata: %v", err)
-	}
-	all := map[string]*archive{}
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[strings.TrimSuffix(filepath.Base(path), ".txtar")] = parseArchive(string(text))
-	}
-	return all
-}
-
 // The archives are packages of one module. System files are linux's: the goldens are what a generator sees there.
 func TestGeneratedFilesAreTheGoldensToTheByte(t *testing.T) {
 	leak.Check(t)
 	t.Setenv("GOOS", "linux")
-	dir, all := newModule(t, "example.com/golden"), archives(t)
+	dir, all := newModule(t, "example.com/golden"), testmod.Archives(t, "testdata")
 	for name, a := range all {
-		a.write(t, filepath.Join(dir, name), isInput)
+		a.Write(t, filepath.Join(dir, name), isInput)
 	}
 	got := map[string]string{}
 	for _, f := range generate(t, dir, "./...").Files {
@@ -50,10 +33,10 @@ func TestGeneratedFilesAreTheGoldensToTheByte(t *testing.T) {
 		updateArchives(t, all, got)
 	}
 	for name, a := range all {
-		for _, file := range a.names {
+		for _, file := range a.Names {
 			if key := name + "/" + file; isGolden(file) {
-				if got[key] != a.files[file] {
-					t.Errorf("%s is not its golden; run with -update and read the change\n got:\n%s\nwant:\n%s", key, got[key], a.files[file])
+				if got[key] != a.Files[file] {
+					t.Errorf("%s is not its golden; run with -update and read the change\n got:\n%s\nwant:\n%s", key, got[key], a.Files[file])
 				}
 				delete(got, key)
 			}
@@ -64,31 +47,31 @@ func TestGeneratedFilesAreTheGoldensToTheByte(t *testing.T) {
 	}
 }
 
-func updateArchives(t *testing.T, all map[string]*archive, got map[string]string) {
+func updateArchives(t *testing.T, all map[string]*testmod.Archive, got map[string]string) {
 	t.Helper()
 	for name, a := range all {
 		var b strings.Builder
-		b.WriteString(a.comment)
-		for _, file := range a.names {
+		b.WriteString(a.Comment)
+		for _, file := range a.Names {
 			if isGolden(file) {
 				continue
 			}
-			b.WriteString("-- " + file + " --\n" + a.files[file])
+			b.WriteString("-- " + file + " --\n" + a.Files[file])
 			golden := strings.TrimSuffix(file, ".go") + suffix
 			if content, ok := got[name+"/"+golden]; ok {
 				b.WriteString("-- " + golden + " --\n" + content)
 			}
 		}
 		writeFile(t, "testdata/"+name+".txtar", b.String())
-		*a = *parseArchive(b.String())
+		*a = *testmod.Parse(b.String())
 	}
 }
 
 func TestGoldensCompileAgainstTheRuntime(t *testing.T) {
 	leak.Check(t)
 	dir := newModule(t, "example.com/golden")
-	for name, a := range archives(t) {
-		a.write(t, filepath.Join(dir, name), everyFile)
+	for name, a := range testmod.Archives(t, "testdata") {
+		a.Write(t, filepath.Join(dir, name), testmod.Every)
 	}
 	cmd := exec.CommandContext(t.Context(), "go", "vet", "./...")
 	cmd.Dir = dir
@@ -103,9 +86,9 @@ func TestGenerationIsTheSameWhateverIsOnDiskAndHoweverPackagesAreNamed(t *testin
 	t.Setenv("GOOS", "linux")
 	fresh, again := newModule(t, "example.com/golden"), newModule(t, "example.com/golden")
 	patterns := []string{"values", "packages/hub", "holders", "example.com/golden/bank"} // which are named once more below
-	for name, a := range archives(t) {
-		a.write(t, filepath.Join(fresh, name), isInput)
-		a.write(t, filepath.Join(again, name), everyFile)
+	for name, a := range testmod.Archives(t, "testdata") {
+		a.Write(t, filepath.Join(fresh, name), isInput)
+		a.Write(t, filepath.Join(again, name), testmod.Every)
 		patterns = append(patterns, "./"+name+"/...")
 	}
 	first := generate(t, fresh, "./...")
