@@ -67,7 +67,20 @@ type Options struct {
 
 	// AlwaysMarshal is for tests: references to this node's own objects arrive as stubs rather than as the objects themselves, and calls
 	// through them are written, served and answered as those of another process would be, without a connection. Zero: what comes home is
-	// the object.
+	// the object, and a call on it an ordinary Go call. What that differs in, and a test with this option does not pass over:
+	//
+	//	                        a call on an object at home        with AlwaysMarshal, or on a stub
+	//	arguments and results   the caller's and the method's own  copies
+	//	what cannot travel      is passed all the same             stays behind, or is ErrMarshal
+	//	errors                  what the method returned           what arrives of it
+	//	context                 the caller's, with its values      one with its deadline, its end and its metadata
+	//	Caller                  that of the call around, or none   the process that calls
+	//	panic                   goes up the caller's stack         ErrPanic
+	//	//rmi:timeout, Timeout, policies, interceptors, limits
+	//	                        have no effect                     in force
+	//	//rmi:oneway            runs, and its error is returned    queued
+	//	//rmi:serial            calls run at once                  one at a time
+	//	Unexport                has no effect                      ErrNoSuchObject
 	AlwaysMarshal bool
 
 	// Logger receives what happens: connections at Debug, refusals at Warn, methods that panic or end their goroutine, and lost

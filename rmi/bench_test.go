@@ -1,9 +1,11 @@
 package rmi_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/rmi"
@@ -12,9 +14,12 @@ import (
 // Calls between two nodes of this process, over a TCP connection.
 
 // benchServed returns a stub of a service in another node.
-func benchServed(b *testing.B) testobj.Service {
+func benchServed(b *testing.B) testobj.Service { return benchBetween(b, rmi.Options{}, rmi.Options{}) }
+
+// benchBetween is benchServed for nodes with options.
+func benchBetween(b *testing.B, serving, calling rmi.Options) testobj.Service {
 	b.Helper()
-	server, err := rmi.NewNode(rmi.Options{})
+	server, err := rmi.NewNode(serving)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -30,7 +35,7 @@ func benchServed(b *testing.B) testobj.Service {
 	if err != nil {
 		b.Fatal(err)
 	}
-	client, err := rmi.NewNode(rmi.Options{})
+	client, err := rmi.NewNode(calling)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -63,6 +68,33 @@ func BenchmarkCall(b *testing.B) {
 				})
 			}
 			wg.Wait()
+		})
+	}
+}
+
+// BenchmarkAround is what stands around a call: nothing, policies that have nothing to do, interceptors.
+func BenchmarkAround(b *testing.B) {
+	through := []rmi.Interceptor{func(ctx context.Context, _ *rmi.Call, next func(context.Context) error) error { return next(ctx) }}
+	for _, c := range []struct {
+		name             string
+		serving, calling rmi.Options
+		policy           rmi.Policy
+	}{
+		{"nothing", rmi.Options{}, rmi.Options{}, rmi.Policy{}},
+		{"timeout", rmi.Options{}, rmi.Options{}, rmi.Policy{Timeout: time.Minute}},
+		{"retry", rmi.Options{}, rmi.Options{}, rmi.Policy{Retry: rmi.Retry{Attempts: 3}}},
+		{"outbound", rmi.Options{}, rmi.Options{Outbound: through}, rmi.Policy{}},
+		{"inbound", rmi.Options{Inbound: through}, rmi.Options{}, rmi.Policy{}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			remote := rmi.With(benchBetween(b, c.serving, c.calling), c.policy)
+			ctx := b.Context()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := remote.Add(ctx, 1, 2); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

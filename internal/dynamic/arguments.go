@@ -297,9 +297,7 @@ func (c *conversion) setMap(s *shape, to, v reflect.Value) error {
 		step := fmt.Sprintf("[%v]", given)
 		if given.Kind() == reflect.String {
 			step = fmt.Sprintf("[%q]", given.String())
-			if s.key.kind == basic && s.key.typ.Kind() != reflect.String { // as JSON has it
-				given = reflect.ValueOf(json.Number(given.String()))
-			}
+			given = keyOf(s.key, given)
 		}
 		key, value := reflect.New(s.key.typ).Elem(), reflect.New(s.elem.typ).Elem()
 		if err := c.within(step, s.key, key, given); err != nil {
@@ -311,6 +309,17 @@ func (c *conversion) setMap(s *shape, to, v reflect.Value) error {
 		to.SetMapIndex(key, value)
 	}
 	return nil
+}
+
+// keyOf is a key that is no text, as JSON has it: in one.
+func keyOf(s *shape, text reflect.Value) reflect.Value {
+	if s.kind != basic || s.typ.Kind() == reflect.String {
+		return text
+	}
+	if on, err := strconv.ParseBool(text.String()); err == nil && s.typ.Kind() == reflect.Bool {
+		return reflect.ValueOf(on)
+	}
+	return reflect.ValueOf(json.Number(text.String()))
 }
 
 func (c *conversion) setStruct(s *shape, to, v reflect.Value) error {
@@ -349,12 +358,17 @@ func (c *conversion) setStruct(s *shape, to, v reflect.Value) error {
 	return nil
 }
 
+// textOf returns a text. A json.Number, which reflection takes for one, is none.
+func textOf(v reflect.Value) (text string, ok bool) {
+	if _, number := v.Interface().(json.Number); number || v.Kind() != reflect.String {
+		return "", false
+	}
+	return v.String(), true
+}
+
 // setText makes what JSON has as text.
 func setText(s *shape, to, v reflect.Value) error {
-	text, isText := "", v.Kind() == reflect.String
-	if isText {
-		text = v.String()
-	}
+	text, isText := textOf(v)
 	var err error
 	switch s.kind {
 	case bytesKind, opaqueKind:
@@ -370,7 +384,7 @@ func setText(s *shape, to, v reflect.Value) error {
 		to.Set(reflect.ValueOf(at))
 		return nil
 	case durationKind:
-		if _, number := v.Interface().(json.Number); number || !isText {
+		if !isText {
 			return setBasic(s, to, v)
 		}
 		var d time.Duration
@@ -384,7 +398,9 @@ func setText(s *shape, to, v reflect.Value) error {
 		to.Set(v.Elem())
 		return nil
 	}
-	if v.CanInt() || v.CanUint() {
+	if number, ok := v.Interface().(json.Number); ok {
+		text, isText = string(number), true
+	} else if v.CanInt() || v.CanUint() {
 		text, isText = numeral(v), true
 	}
 	switch number := to.Addr().Interface().(type) {
@@ -415,7 +431,16 @@ func setBytes(s *shape, to, v reflect.Value) error {
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:
 		b = v.Bytes()
 	default:
-		return mismatch(s, v)
+		own := reflect.New(v.Type())
+		own.Elem().Set(v)
+		made, marshals, err := wire.Payload(own.Interface())
+		switch {
+		case !marshals || s.kind != opaqueKind:
+			return mismatch(s, v)
+		case err != nil:
+			return fmt.Errorf("the %v cannot be marshalled: %w", v.Type(), err)
+		}
+		b = made
 	}
 	if s.kind == opaqueKind {
 		to.Set(reflect.ValueOf(opaque{b}))
@@ -437,10 +462,11 @@ func (c *conversion) setInterface(s *shape, to, v reflect.Value) error {
 	if s.kind == errorKind {
 		err, ok := v.Interface().(error)
 		if !ok {
-			if v.Kind() != reflect.String {
+			text, isText := textOf(v)
+			if !isText {
 				return mismatch(s, v)
 			}
-			err = errors.New(v.String())
+			err = errors.New(text)
 		}
 		to.Set(reflect.ValueOf(err))
 		return nil
@@ -452,9 +478,10 @@ func (c *conversion) setInterface(s *shape, to, v reflect.Value) error {
 	case object != nil:
 		to.Set(reflect.ValueOf(object))
 		return nil
-	case s.kind == remoteKind && v.Kind() == reflect.String:
-		return fmt.Errorf("the text %.40q where a reference to a remote object (%s) is expected", v.String(), s.name)
 	case s.kind == remoteKind:
+		if text, isText := textOf(v); isText {
+			return fmt.Errorf("the text %.40q where a reference to a remote object (%s) is expected", text, s.name)
+		}
 		return fmt.Errorf("a %v where a remote object (%s) is expected: give a stub, a reference, or an object seen through its interface, as the descriptor's Of makes it",
 			v.Type(), s.name)
 	}
@@ -477,8 +504,8 @@ func (c *conversion) free(v reflect.Value) (reflect.Value, error) {
 		if n, err := strconv.Atoi(string(number)); err == nil {
 			return reflect.ValueOf(n), nil
 		}
-		x, err := strconv.ParseFloat(string(number), 64)
-		return reflect.ValueOf(x), err
+		x := reflect.New(reflect.TypeFor[float64]()).Elem()
+		return x, setNumber(&shape{name: "float64"}, x, string(number), v)
 	}
 	switch v.Kind() {
 	case reflect.Map:

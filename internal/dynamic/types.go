@@ -428,7 +428,10 @@ func (b *builder) word(name string, level int) (*shape, error) {
 	case refs.KindNamed:
 		p := &parser{b: b, rest: d.Type}
 		beneath, err := p.parse(level + 1)
-		if err != nil || p.rest != "" {
+		if err == nil && p.rest != "" {
+			err = fmt.Errorf("%q follows the type", p.rest)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%.100q is described as %.100q, which is no type: %w", name, d.Type, err)
 		}
 		return b.make(name, *beneath)

@@ -88,6 +88,30 @@ func marshaled(p *plan) bool {
 	return true
 }
 
+// Payload returns the bytes as which the struct that p points to travels, if it is one that marshaled plans.
+func Payload(p any) (b []byte, ok bool, err error) {
+	t := reflect.TypeOf(p).Elem()
+	if t.Kind() != reflect.Struct || isBuiltin(t) || !marshalsItself(t) {
+		return nil, false, nil
+	}
+	err = safely(func() (err error) {
+		switch {
+		case marshals[cborMarshaler, cborUnmarshaler](t):
+			b, err = p.(cborMarshaler).MarshalCBOR()
+		case marshals[encoding.BinaryMarshaler, encoding.BinaryUnmarshaler](t):
+			b, err = p.(encoding.BinaryMarshaler).MarshalBinary()
+		case marshals[gob.GobEncoder, gob.GobDecoder](t):
+			b, err = p.(gob.GobEncoder).GobEncode()
+		case marshals[encoding.TextMarshaler, encoding.TextUnmarshaler](t):
+			b, err = p.(encoding.TextMarshaler).MarshalText()
+		default:
+			b, err = p.(json.Marshaler).MarshalJSON()
+		}
+		return err
+	})
+	return b, true, err
+}
+
 // marshals reports whether a struct has both methods, and they are about all of it: methods that it has by an embedded field
 // know nothing of the exported fields beside that one.
 func marshals[M, U any](t reflect.Type) bool {
