@@ -172,7 +172,10 @@ func program(all map[string]*testmod.Archive) string {
 		pkg := strings.ReplaceAll(home(name, all[name]), "-", "")
 		fmt.Fprintf(&objects, "\t\t{%q, %s.Object%s, %s.Try%s},\n", name, pkg, suffix(name), pkg, suffix(name))
 	}
-	return `package main
+	return strings.NewReplacer("IMPORTS\n", imports.String(), "OBJECTS\n", objects.String()).Replace(programText)
+}
+
+const programText = `package main
 
 import (
 	"bufio"
@@ -187,7 +190,8 @@ import (
 	"github.com/rmigo/rmigo/rmi"
 	"github.com/rmigo/rmigo/skeleton"
 
-` + imports.String() + `)
+IMPORTS
+)
 
 type change struct {
 	name   string
@@ -197,7 +201,8 @@ type change struct {
 
 func changes() []change {
 	return []change{
-` + objects.String() + `	}
+OBJECTS
+	}
 }
 
 func main() {
@@ -243,7 +248,6 @@ func serve(node *rmi.Node) {
 	io.Copy(io.Discard, os.Stdin)
 }
 `
-}
 
 func homes(all map[string]*testmod.Archive) map[string]bool {
 	dirs := map[string]bool{}

@@ -476,14 +476,6 @@ func (m *mark) pos() token.Pos {
 	return m.of.Pos()
 }
 
-// name is the interface's own.
-func (m *mark) name() string {
-	if m.of != nil {
-		return m.of.Name()
-	}
-	return m.spec.Name.Name
-}
-
 // declaringFile returns the file that declares obj: the user's, or one of another module, which is read for what export data
 // leave out; nil where there is none.
 func (p *program) declaringFile(obj types.Object) *file {

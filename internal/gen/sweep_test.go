@@ -19,10 +19,9 @@ import (
 // A reason is one for which an interface of another package is refused. Whether it is true of one is told here by other means
 // than rmigen's.
 type reason struct {
-	text   string // in the table
-	says   string // how a diagnostic of it reads
-	holds  func(*types.TypeName) bool
-	counts bool // of the method, which others of the same interface need not share
+	text  string // in the table
+	says  string // how a diagnostic of it reads
+	holds func(*types.TypeName) bool
 }
 
 func reasons() []reason {
@@ -63,7 +62,7 @@ func reasons() []reason {
 			params := m.Signature().Params().String()
 			return strings.HasPrefix(m.Name(), "Read") && regexp.MustCompile(`\[\]byte|\*|any|interface\{\}`).MatchString(params) || regexp.MustCompile(`\bde?st\b`).MatchString(params)
 		})},
-		{text: "a function, channel or unsafe pointer would have to travel", says: `a function cannot travel|chan\b.*cannot travel|unsafe.Pointer cannot travel|a stream`,
+		{text: "a function, channel or unsafe pointer would have to travel", says: `a function travels with|chan\b.*cannot travel|unsafe.Pointer cannot travel|a stream`,
 			holds: mentions(func(_ string, t types.Type) bool {
 				switch u := t.Underlying().(type) {
 				case *types.Signature, *types.Chan:
