@@ -125,6 +125,7 @@ func (p *program) errorType(from *types.Package, obj *types.TypeName) ([]errorEn
 		return nil, nil
 	}
 	found := p.survey(from, obj.Pos(), t)
+	found.functionless(t)
 	if found.state(t); len(found.problems) > 0 {
 		return nil, found.problems
 	}
@@ -235,6 +236,7 @@ func (p *program) namedTypes(s *source, m *mark) (all reached) {
 			continue
 		}
 		found := p.survey(s.types, d.pos, t)
+		found.functionless(t)
 		for _, pr := range found.problems {
 			refuse(pr.text(t, s.types))
 		}

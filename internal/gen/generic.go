@@ -64,6 +64,9 @@ func isOpen(t types.Type) bool {
 		return isOpen(t.Key()) || isOpen(t.Elem())
 	case *types.Struct:
 		return slices.ContainsFunc(slices.Collect(t.Fields()), func(f *types.Var) bool { return isOpen(f.Type()) })
+	case *types.Signature:
+		open := func(v *types.Var) bool { return isOpen(v.Type()) }
+		return slices.ContainsFunc(slices.Collect(t.Params().Variables()), open) || slices.ContainsFunc(slices.Collect(t.Results().Variables()), open)
 	}
 	return false
 }

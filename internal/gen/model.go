@@ -73,7 +73,9 @@ func (m *Model) read(s *source) *Package {
 	for _, f := range s.files {
 		p.Files = append(p.Files, f.syntax)
 	}
-	for _, i := range m.prog.interfaces(s) {
+	all := m.prog.interfaces(s)
+	m.prog.functions(all) // which may be refused
+	for _, i := range all {
 		r := &Remote{Object: i.obj, Path: i.obj.Pkg().Path() + "." + i.obj.Name(), Values: i.values}
 		for _, method := range i.methods {
 			r.Methods = append(r.Methods, Method{method.fn, method.text, method.id, method.marks.idempotent})

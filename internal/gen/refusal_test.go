@@ -129,12 +129,58 @@ import ("context"; "unsafe")
 //rmi:remote
 type Account interface {
 	Chan(ctx context.Context, c chan int) error
-	Func(ctx context.Context, f func(context.Context) error) error
+	Plain(ctx context.Context, f func(a, b int) (less bool)) error
+	Silent(ctx context.Context, f func(context.Context, ...string)) error
+	Named(ctx context.Context) (Visitor, error)
+	Inside(ctx context.Context, j Job, f func(context.Context, chan int, Job, func(string)) error) error
 	Address(ctx context.Context, p unsafe.Pointer) error
-}`, []string{
+	Held(ctx context.Context, f func(context.Context, Shape, context.Context) error) error
+}
+
+type Visitor func(int) error
+type Job struct{ Run, Check func(Job) error }
+type Shape interface{ Area() float64 }`, []string{
 			"7:2: Account.Chan: parameter c: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
-			"8:2: Account.Func: parameter f: a function cannot travel in this version: pass a //rmi:remote interface with one method",
-			"9:2: Account.Address: parameter p: unsafe.Pointer cannot travel: an address means nothing to another process: send what it points to",
+			"8:2: Account.Plain: parameter f: a function travels with context.Context as its first parameter and error as its last result: write func(ctx context.Context, a int, b int) (less bool, err error)",
+			"9:2: Account.Silent: parameter f: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, ...string) error",
+			"10:2: Account.Named: result 1: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, int) error",
+			"11:2: Account.Inside: parameter j: Job.Run: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
+			"11:2: Account.Inside: parameter j: Job.Check: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
+			"11:2: Account.Inside: parameter f: func(context.Context, chan int, Job, func(string)) error: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"11:2: Account.Inside: parameter f: Job.Run: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
+			"11:2: Account.Inside: parameter f: Job.Check: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
+			"11:2: Account.Inside: parameter f: func(context.Context, chan int, Job, func(string)) error: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, string) error",
+			"13:2: Account.Held: parameter f: func(context.Context, Shape, context.Context) error: interface type context.Context cannot travel: a method has one context, its first parameter",
+			"13:2: Account.Held: parameter f: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
+			"12:2: Account.Address: parameter p: unsafe.Pointer cannot travel: an address means nothing to another process: send what it points to",
+		}},
+		{"AFunctionThatDependsOnATypeParameterIsRefused", `
+import "context"
+
+//rmi:remote
+type Store[K comparable, V any] interface {
+	Each(ctx context.Context, f func(context.Context, K) (map[string]V, error)) error
+	Sum(ctx context.Context, f func(context.Context, int) error) error
+}
+
+//rmi:remote
+type Shop interface {
+	Handlers(ctx context.Context, s Store[string, func(context.Context) error]) error
+}`, []string{
+			"7:2: Store.Each: parameter f: a function cannot travel whose type has type parameters: pass a //rmi:remote interface, which may be generic",
+			"13:2: Shop.Handlers: parameter s: a function cannot travel by Store[string, func(context.Context) error], whose type argument leads to it: pass a //rmi:remote interface that is not generic",
+		}},
+		{"AFunctionInAListedTypeIsRefused", `
+import "context"
+
+//rmi:remote
+//rmi:types Job
+type Account interface {
+	Do(ctx context.Context, what any) error
+}
+
+type Job struct{ Then func(context.Context) error }`, []string{
+			"6:1: //rmi:types Job: Job has a function in it, which travels as a parameter, as a result or inside one only: pass that function by a method",
 		}},
 		{"AStructWithoutExportedFieldsIsRefusedUnlessItIsEmpty", `
 import ("context"; "sync"; "net/http")
@@ -270,7 +316,7 @@ type Deep[T any] struct { Next *Deep[T]; Do func(T) }
 
 type Shape interface{ Area() float64 }`, []string{
 			"10:2: Account.Chan: parameter 2: Box[chan int]: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
-			"11:2: Account.Each: result 1: [][]Deep[int].Do: a function cannot travel in this version: pass a //rmi:remote interface with one method",
+			"11:2: Account.Each: result 1: [][]Deep[int].Do: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, int) error",
 			"12:2: Account.Shapes: parameter 2: Box[Shape]: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
 		}},
 		{"ATypeParameterMayNotHaveADescriptorsName", `

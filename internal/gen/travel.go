@@ -17,6 +17,7 @@ type survey struct {
 	from     *types.Package // whose generated file will name the types
 	pos      token.Pos      // of the declaration that led here: what is broken near it counts
 	seen     map[string]bool
+	inside   map[string]bool // function types whose insides were walked
 	problems []problem
 	remarks  []problem // what travels, though maybe not as it is meant
 	reached
@@ -27,6 +28,8 @@ type reached struct {
 	remotes []*types.Named
 	holders []holder     // interfaces whose values are of types that the table names
 	values  []types.Type // what those may be
+
+	functions []types.Type // which may have names
 }
 
 // A holder is an interface that is neither remote nor error, where it was met.
@@ -39,6 +42,7 @@ func (r *reached) add(other reached) {
 	r.remotes = append(r.remotes, other.remotes...)
 	r.holders = append(r.holders, other.holders...)
 	r.values = append(r.values, other.values...)
+	r.functions = append(r.functions, other.functions...)
 }
 
 // A problem is one reason why a type cannot travel.
@@ -50,7 +54,7 @@ type problem struct {
 }
 
 func (p *program) survey(from *types.Package, pos token.Pos, t types.Type) *survey {
-	s := &survey{p: p, from: from, pos: pos, seen: map[string]bool{}}
+	s := &survey{p: p, from: from, pos: pos, seen: map[string]bool{}, inside: map[string]bool{}}
 	s.walk(t, "")
 	return s
 }
@@ -83,7 +87,7 @@ func (s *survey) walk(t types.Type, path string) {
 	case *types.Chan:
 		s.fail(t, path, s.name(t)+" cannot travel", "pass a //rmi:remote interface with a method that receives the values")
 	case *types.Signature:
-		s.fail(t, path, "a function cannot travel in this version", "pass a //rmi:remote interface with one method")
+		s.function(t, t, path)
 	default:
 		s.fail(t, path, s.name(t)+" cannot travel", "use a concrete type")
 	}
@@ -111,6 +115,8 @@ func (s *survey) named(t *types.Named, path string) {
 	case obj.Pkg() == nil || isBuiltin(t): // error, and what the codec knows by name
 	case s.p.home(s.from, t) != nil:
 		s.remote(t, path)
+	case obj.Pkg().Path() == "iter":
+		s.fail(t, path, "a stream ("+s.name(t)+") is not supported by this version of rmigen", "pass a slice")
 	case types.IsInterface(t):
 		s.foreignInterface(t, path)
 	default:
@@ -139,8 +145,12 @@ func (s *survey) remote(t *types.Named, path string) {
 		return
 	}
 	s.remotes = append(s.remotes, t)
+	before := len(s.functions)
 	for arg := range t.TypeArgs().Types() {
 		s.walk(arg, path+"[]")
+	}
+	if len(s.functions) > before {
+		s.fail(t, path, "a function cannot travel by "+s.name(t)+", whose type argument leads to it", "pass a //rmi:remote interface that is not generic")
 	}
 }
 
@@ -155,6 +165,10 @@ func (s *survey) underlying(t *types.Named, path string) {
 			path += s.name(t)
 		}
 		s.structure(t, u, path)
+		return
+	}
+	if u, ok := t.Underlying().(*types.Signature); ok {
+		s.function(t, u, path)
 		return
 	}
 	s.walk(t.Underlying(), path)
@@ -503,5 +517,5 @@ func (pr problem) text(whole types.Type, from *types.Package) string {
 
 // outsideStructs tells whether a path has met no struct yet.
 func outsideStructs(path string) bool {
-	return strings.NewReplacer("[]", "", "[key]", "").Replace(path) == ""
+	return strings.NewReplacer("[]", "", "[key]", "", "()", "").Replace(path) == ""
 }

@@ -83,6 +83,13 @@ func (j *journey) walk(t types.Type, at site) {
 		j.walk(u.Elem(), at)
 	case *types.Array:
 		j.walk(u.Elem(), at)
+	case *types.Signature: // what goes to and fro when it is called
+		at.copied = false
+		for _, tuple := range []*types.Tuple{u.Params(), u.Results()} {
+			for v := range tuple.Variables() {
+				j.walk(v.Type(), at)
+			}
+		}
 	case *types.Struct:
 		fields, _ := gen.Fields(u)
 		for _, f := range fields {
