@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rmigo/rmigo/internal/wire"
 )
@@ -239,6 +240,24 @@ func (m *Method) directives() []string {
 	return all
 }
 
+// Method is the method as far as callers need to know: what is described in words that make no sense, as it comes from a peer, is left
+// out.
+func (m *MethodDescription) Method() Method {
+	known := Method{ID: m.ID, Signature: m.Signature}
+	for _, directive := range m.Directives {
+		word, argument, _ := strings.Cut(directive, " ")
+		switch word {
+		case "idempotent":
+			known.Idempotent = true
+		case "timeout":
+			if d, err := time.ParseDuration(argument); err == nil && d > 0 {
+				known.Timeout = d
+			}
+		}
+	}
+	return known
+}
+
 // text spells a type, and has the named types in it described.
 func (b *describer) text(t reflect.Type) string {
 	if t.Name() != "" {
@@ -419,4 +438,5 @@ func (question) Serve(context.Context, any, *Incoming) error { return &Error{Kin
 func (question) NewStub(*Handle) (any, error) {
 	return nil, &Error{Kind: ErrNoSuchMethod, NotRun: true}
 }
+func (question) StubOf(*View) any     { return nil }
 func (question) HandleOf(any) *Handle { return nil }

@@ -21,6 +21,7 @@ type Descriptor interface {
 	Documentation() Docs                                     // what its source says of it
 	Serve(ctx context.Context, impl any, in *Incoming) error // runs the method on impl; recovers its panics
 	NewStub(h *Handle) (any, error)                          // the canonical stub of this interface on h
+	StubOf(v *View) any                                      // the stub that is the view
 	HandleOf(v any) *Handle                                  // the handle behind v if v is a stub of any interface, else nil
 }
 
@@ -45,7 +46,7 @@ func ErrorType(path string, typ reflect.Type) Type { return wire.ErrorType{Path:
 // ValueType is the entry by which an interface-typed value may hold values of the type, known as path.
 func ValueType(path string, typ reflect.Type) Type { return wire.ValueType{Path: path, Type: typ} }
 
-// Method is a method of a remote interface. Of what its directives say, OneWay and Timeout have an effect in this version; the rest is
+// Method is a method of a remote interface. Of what its directives say, Idempotent, OneWay and Timeout have an effect in this version; the rest is
 // there for those who ask what an interface is like.
 type Method struct {
 	ID         uint64        // hash of the signature; below 256 is the runtime's

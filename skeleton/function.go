@@ -89,9 +89,13 @@ func (d *Function[F]) NewStub(h *refs.Handle) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := stub.Canonical(h, f)
-	return &reference[F]{r, d.Servant.Stub(r)}, nil
+	return d.reference(stub.Canonical(h, f)), nil
 }
+
+// StubOf returns what stands for the function behind the view.
+func (d *Function[F]) StubOf(v *refs.View) any { return d.reference(stub.Viewing(v)) }
+
+func (d *Function[F]) reference(r stub.Ref) *reference[F] { return &reference[F]{r, d.Servant.Stub(r)} }
 
 // HandleOf returns the handle behind v if v is a reference, else nil.
 func (d *Function[F]) HandleOf(v any) *refs.Handle { return handleOf(v) }

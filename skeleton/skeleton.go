@@ -156,6 +156,9 @@ func (d *Interface[T]) NewStub(h *refs.Handle) (any, error) {
 	return d.Stub(stub.Canonical(h, f)), nil
 }
 
+// StubOf returns the stub that is the view.
+func (d *Interface[T]) StubOf(v *refs.View) any { return d.Stub(stub.Viewing(v)) }
+
 // HandleOf returns the handle behind v if v is a stub, else nil.
 func (d *Interface[T]) HandleOf(v any) *refs.Handle { return handleOf(v) }
 

@@ -449,9 +449,16 @@ import ("context"; "net/http"; "time")
 //rmi:types error
 //rmi:types chan int
 //rmi:types time.Duration, time.Month
+//rmi:types map[string]*http.body
+//rmi:types sealed
+//rmi:types *http.Protocols
+//rmi:types open
 type Account interface {
 	M(context.Context, any) error
 }
+
+type sealed struct{ n int }
+type open struct{ N int }
 
 var _ http.Header
 
@@ -462,7 +469,10 @@ type Unmarked interface{ M(time.Month) }`, []string{
 			"9:1: //rmi:types error: list the types that an interface may hold, not the interface",
 			"10:1: //rmi:types chan int: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
 			"11:1: //rmi:types time.Duration, time.Month: write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file",
-			"18:1: //rmi:types without //rmi:remote: Unmarked is not marked",
+			"12:1: //rmi:types map[string]*http.body: http.body is not exported by its package, which alone can list it: give it an exported name, or let the interface hold a type of your own in its place",
+			"13:1: //rmi:types sealed: sealed has no exported field, so nothing of it would arrive: export what should travel, or pass a //rmi:remote interface",
+			"14:1: //rmi:types *http.Protocols: http.Protocols has no exported field, so nothing of it would arrive: send a type with exported fields",
+			"25:1: //rmi:types without //rmi:remote: Unmarked is not marked",
 		}},
 		{"ADirectiveThatIsNoDirectiveButForItsLooksIsRefused", `
 import "context"

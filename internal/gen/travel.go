@@ -247,8 +247,8 @@ func (s *survey) structure(t types.Type, u *types.Struct, path string) {
 		}
 	}
 	if closed > 0 {
-		whole, embedded := marshals(t, u)
-		if whole {
+		by, embedded := marshals(t, u)
+		if by != "" {
 			return
 		}
 		if embedded != "" {
@@ -257,7 +257,7 @@ func (s *survey) structure(t types.Type, u *types.Struct, path string) {
 		}
 	}
 	if closed > 0 && open == 0 {
-		if marshalsJSON(t, u) {
+		if marshalsJSON(t, u) != "" {
 			return
 		}
 		s.fail(t, path, s.name(t)+" has no exported field, so nothing of it would arrive", s.opaqueRemedy(t, path))
@@ -326,8 +326,8 @@ func embedsByField(f *types.Var) bool {
 	if !ok {
 		return false
 	}
-	whole, _ := marshals(n, u)
-	return !whole || !closedStruct(u)
+	by, _ := marshals(n, u)
+	return by == "" || !closedStruct(u)
 }
 
 // mayTravel tells whether a field is exported, or is a struct with such fields that is embedded.
@@ -405,19 +405,20 @@ func exportedWithin(f *types.Var, seen map[types.Type]bool) string {
 }
 
 // marshals tells whether the codec leaves a struct with unexported fields to methods of its own. Methods that it has only
-// by an embedded field do for it where they make up all of its exported fields; where they do not, embedded is that field.
-func marshals(t types.Type, u *types.Struct) (whole bool, embedded string) {
+// by an embedded field do for it where they make up all of its exported fields; where they do not, embedded is that field. by is
+// the method that makes the bytes, "" if there is none.
+func marshals(t types.Type, u *types.Struct) (by, embedded string) {
 	return marshalsBy(t, u, [][2]string{{"MarshalCBOR", "UnmarshalCBOR"}, {"MarshalBinary", "UnmarshalBinary"}, {"GobEncode", "GobDecode"},
 		{"MarshalText", "UnmarshalText"}})
 }
 
 // marshalsJSON tells whether a struct marshals itself as JSON, which the codec falls back on where no field travels.
-func marshalsJSON(t types.Type, u *types.Struct) bool {
-	whole, _ := marshalsBy(t, u, [][2]string{{"MarshalJSON", "UnmarshalJSON"}})
-	return whole
+func marshalsJSON(t types.Type, u *types.Struct) (by string) {
+	by, _ = marshalsBy(t, u, [][2]string{{"MarshalJSON", "UnmarshalJSON"}})
+	return by
 }
 
-func marshalsBy(t types.Type, u *types.Struct, pairs [][2]string) (whole bool, embedded string) {
+func marshalsBy(t types.Type, u *types.Struct, pairs [][2]string) (by, embedded string) {
 	data := types.NewVar(token.NoPos, nil, "", types.NewSlice(types.Typ[types.Uint8]))
 	err := types.NewVar(token.NoPos, nil, "", types.Universe.Lookup("error").Type())
 	marshal := types.NewSignatureType(nil, nil, nil, nil, types.NewTuple(data, err), false)
@@ -429,7 +430,7 @@ func marshalsBy(t types.Type, u *types.Struct, pairs [][2]string) (whole bool, e
 			continue
 		}
 		if !leavesFields(u, m.Index()) && !leavesFields(u, um.Index()) {
-			return true, ""
+			return pair[0], ""
 		}
 		for _, path := range [][]int{um.Index(), m.Index()} {
 			if len(path) > 1 {
@@ -437,7 +438,7 @@ func marshalsBy(t types.Type, u *types.Struct, pairs [][2]string) (whole bool, e
 			}
 		}
 	}
-	return false, embedded
+	return "", embedded
 }
 
 // leavesFields tells whether a method that is selected by a path of embedded fields leaves out exported fields beside them.
