@@ -1,7 +1,9 @@
 package gen
 
 import (
+	"go/ast"
 	"go/token"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +15,11 @@ func (p *program) refuseBroken(pos token.Pos) {
 		return
 	}
 	decl, imports := f.declarationAt(pos)
-	if !p.refuseErrors(s, decl) && !p.refuseErrors(s, imports) {
+	switch {
+	case p.refuseErrors(s, decl) || p.refuseErrors(s, imports):
+	case slices.ContainsFunc(f.syntax.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"C"` }):
+		p.refuse(pos, "a type that it leads to could not be resolved: if it is one of C, use a type of Go")
+	default:
 		p.refuse(pos, "a type that it leads to could not be resolved: does the package build?")
 	}
 }

@@ -156,6 +156,7 @@ func (meterSkeleton) Types() []skeleton.Type {
 		RemoteListener,
 		RemoteMeter,
 		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrNoSuchKey", ErrNoSuchKey),
 		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
 	}
 }
