@@ -40,9 +40,9 @@ func texts(t *testing.T, wanted func(name string) bool) map[string]string {
 	return found
 }
 
-// withoutBlocks takes blocks of code out of a document.
-func withoutBlocks(text string) string {
-	return regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(text, "")
+// withoutCode takes code out of a document.
+func withoutCode(text string) string {
+	return regexp.MustCompile("(?ms)^```.*?^```|`[^`\n]*`").ReplaceAllString(text, "")
 }
 
 func TestLinksLeadToFilesThatThereAre(t *testing.T) {
@@ -50,7 +50,7 @@ func TestLinksLeadToFilesThatThereAre(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)|(?m:^\[[^]]+\]: (\S+)$)`)
 	reference := regexp.MustCompile(`\]\[([^]]+)\]`)
 	for path, text := range documents(t) {
-		text := withoutBlocks(text)
+		text := withoutCode(text)
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
 			to, _, _ := strings.Cut(m[1]+m[2], "#")
 			if to == "" || strings.HasPrefix(to, "https://") {

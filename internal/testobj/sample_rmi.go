@@ -105,6 +105,7 @@ func (samplerSkeleton) Types() []skeleton.Type {
 		}]("struct{A int; B int}"),
 		skeleton.Value[time.Duration]("time.Duration"),
 		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrNoSuchKey", ErrNoSuchKey),
 		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
 	}
 }
