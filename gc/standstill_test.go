@@ -187,8 +187,8 @@ func (w *world) connect(p, q *walker) {
 	q.event(func() { c.ends[1].line = b.connected(gq, c.ends[1]) })
 }
 
-// step is what happens in one step of time.
-func (w *world) step(faults bool) {
+// step is what happens in one step of time; busy: something new may be done in it.
+func (w *world) step(busy bool) {
 	w.now += stepTime
 	awake := w.awake()
 	w.rng.Shuffle(len(awake), func(i, j int) { awake[i], awake[j] = awake[j], awake[i] })
@@ -210,8 +210,8 @@ func (w *world) step(faults bool) {
 			}
 		}
 	}
-	if len(awake) > 0 {
-		w.do(awake[w.rng.IntN(len(awake))], faults)
+	if busy && len(awake) > 0 && w.rng.IntN(6) == 0 {
+		w.do(awake[w.rng.IntN(len(awake))])
 	}
 	w.check()
 }
@@ -314,32 +314,32 @@ func (p *walker) watch() {
 }
 
 // do does something at random.
-func (w *world) do(p *walker, faults bool) {
+func (w *world) do(p *walker) {
 	switch n := w.rng.IntN(40); {
 	case n < 4:
 		p.next++
 		p.rooted[p.object(p.next)] = true
 	case n < 20:
 		p.pass(w.all[w.rng.IntN(len(w.all))])
-	case n < 26:
+	case n < 23:
 		if stubs := p.held(); len(stubs) > 0 {
 			id := stubs[w.rng.IntN(len(stubs))]
 			local, released := p.stubs[id].local, w.rng.IntN(2) == 0
 			delete(p.stubs, id)
 			p.event(func() { p.table.associate(id.Process).dropped(id.Object, local, released) })
 		}
-	case n < 30:
+	case n < 26:
 		if own := p.living(); len(own) > 0 {
 			p.rooted[own[w.rng.IntN(len(own))].Object] = false
 		}
-	case n < 31 && faults:
+	case n < 31:
 		pauses := []int{2, 10, 30, 70, 130, 400}
 		p.until = w.now + time.Duration(w.rng.IntN(pauses[w.rng.IntN(len(pauses))]))*time.Second
 		for q := range p.silent {
 			p.silent[q] += 2 * p.table.clock.period
 		}
 		p.woke = true
-	case n < 33 && faults:
+	case n < 35:
 		for _, e := range p.ends() {
 			if w.rng.IntN(2) == 0 {
 				from := w.other(e)
@@ -348,7 +348,7 @@ func (w *world) do(p *walker, faults bool) {
 				break
 			}
 		}
-	case n < 34 && faults && w.rng.IntN(20) == 0:
+	case n < 36 && w.rng.IntN(4) == 0:
 		w.split = w.now + time.Duration(w.rng.IntN(120))*time.Second
 	}
 }
@@ -438,7 +438,7 @@ func standStill(t *testing.T, seed uint64) {
 	}
 	w.split = 0
 	for range 20 * int(time.Minute/stepTime) {
-		w.quiet()
+		w.step(false)
 	}
 	for _, p := range w.all {
 		clear(p.rooted)
@@ -451,7 +451,7 @@ func standStill(t *testing.T, seed uint64) {
 		}
 	}
 	for range 5 * int(time.Minute/stepTime) {
-		w.quiet()
+		w.step(false)
 	}
 	for _, p := range w.all {
 		for _, a := range p.table.associations {
@@ -460,24 +460,4 @@ func standStill(t *testing.T, seed uint64) {
 			}
 		}
 	}
-}
-
-// quiet is a step in which nothing happens but what is under way.
-func (w *world) quiet() {
-	was := w.all
-	w.now += stepTime
-	for _, p := range was {
-		p.read()
-		p.beat()
-		p.watch()
-		p.woke = false
-	}
-	for _, p := range was {
-		for _, q := range was {
-			if p.number < q.number && w.links[pairOf(p, q)] == nil {
-				w.connect(p, q)
-			}
-		}
-	}
-	w.check()
 }
