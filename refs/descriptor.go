@@ -30,6 +30,10 @@ type (
 	Encoder = wire.Encoder
 	Decoder = wire.Decoder
 	Type    = wire.Type
+
+	// Function is what a Descriptor is too, of an interface whose objects programs see as functions. Its one method has the name and the text of
+	// the function type: "func(int64) error".
+	Function = wire.Function
 )
 
 // Sentinel is the entry by which the error variable known as path travels as itself.
@@ -193,10 +197,13 @@ func (f *Face) isOneWay(method uint64) bool {
 	return m != nil && m.OneWay
 }
 
-// methodName returns "bank.Account.Deposit".
+// methodName returns "bank.Account.Deposit", and of a function its type.
 func (f *Face) methodName(id uint64) string {
 	name := shortName(f.Name())
 	if m := f.methods[id]; m != nil {
+		if _, ok := f.Descriptor.(Function); ok {
+			return name
+		}
 		return name + "." + m.Name()
 	}
 	switch id {

@@ -14,6 +14,8 @@ var edges = []edge{
 	{"cmd/registry", "registry", "it serves the registry's implementation and calls its interface"},
 	{"cmd/rmigen", "internal/gen", "the command is flags around the generator"},
 	{"cmd/rmigen", "internal/vet", "a subcommand prints what hurts at run time"},
+	{"cmd/rmigen", "internal/compat", "a subcommand prints what breaks the other version"},
+	{"internal/compat", "internal/gen", "what is compared was read by the generator"},
 	{"internal/vet", "internal/gen", "what is vetted was read by the generator"},
 	{"internal/vet", "internal/wire", "what every interface-typed value may hold is the codec's to say"},
 	{"examples/...", "rmi", "what a user imports"},
@@ -117,4 +119,27 @@ var constants = []edge{
 	{"internal/wire", "controlMode", "options frozen by cbor: its modes are immutable"},
 	{"internal/wire", "errorType", "a reflect.Type, which is immutable"},
 	{"refs", "errRetired", "a sentinel of type *Error, which says that the call has not run"},
+}
+
+// selfEvident are what examples need not show.
+var selfEvident = []edge{
+	{"registry", "Keeper", "what package rmi keeps bindings alive with; programs use that"},
+	{"registry", "Keeper.Close", "as Keeper"},
+	{"registry", "Keeper.Forget", "as Keeper"},
+	{"registry", "Keeper.Keep", "as Keeper"},
+	{"registry", "Keeper.Withdraw", "as Keeper"},
+	{"registry", "NewKeeper", "as Keeper"},
+	{"registry", "Registry", "programs call it through package rmi, whose ExampleLocateRegistry gets one"},
+	{"registry", "URL", "ExampleParseURL has one, which it need not name"},
+	{"rmi", "Answer", "ExampleBroadcast has one, which it need not name"},
+	{"rmi", "GroupError.Unwrap", "for errors.Is and errors.As"},
+	{"rmi", "InterfaceDescription", "part of a Description, which ExampleDescribe reads"},
+	{"rmi", "MethodDescription", "part of a Description, which ExampleDescribe reads"},
+	{"rmi", "TypeDescription", "part of a Description, which ExampleDescribe reads"},
+	{"rmi", "ObjectID", "part of an ID, which ExampleSame compares"},
+	{"rmi", "ProcessID", "part of an ID, which ExampleSame compares"},
+	{"rmi", "Peer", "ExampleCaller has one, which it need not name"},
+	{"rmi", "FilterError", "says in words what ExampleFilter prints"},
+	{"rmi", "Marshalled.GoString", "for package fmt"},
+	{"rmi", "Marshalled.String", "for package fmt"},
 }
