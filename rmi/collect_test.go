@@ -271,7 +271,7 @@ func TestAnUnreferencedThatDoesNotReturnHoldsNothingUp(t *testing.T) {
 		settle(time.Second)
 		for _, s := range stubs {
 			rmi.Release(s)
-			settle(time.Minute) // long enough for a connection that is not read to be given up
+			settle(time.Second) // not long enough for a connection that is not read to be given up
 		}
 		if len(next.free) != 1 {
 			t.Error("while one object's Unreferenced runs, another one is not told")
