@@ -341,7 +341,6 @@ func (l *link) noteIdle() {
 	l.control.Shrink()
 	l.out.shrink()
 	l.node.workers.trim()
-	l.node.askers.trim()
 	l.node.buffers.trim()
 	switch {
 	case l.dialled && !l.node.collector.Wanted(l.peer.id) && l.waiting.len() == 0 && l.serving.count.Load() == 0 && !l.retiring.Load():

@@ -31,7 +31,6 @@ type Incoming struct {
 	frame   []byte // the buffer that body is part of, where it has one of its own
 	size    int64  // of that memory, counted in Node.pendingBytes
 	begun   bool
-	lineup  *lineup // it stands for: the one-way calls in it; nil: it is a call
 	turn    *turn   // on a serial object, which it has; nil: none
 	vow     *vowed  // what it is to return is promised; nil: nothing
 	pipe    uint64  // that it belongs to; 0: none
@@ -61,7 +60,7 @@ func (in *Incoming) drop() {
 		n.buffers.Put(in.frame)
 	}
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
-	in.lineup, in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, nil, 0, held{}
+	in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, 0, held{}
 	if cap(in.copied) > smallMessage {
 		in.copied = nil
 	}
@@ -327,11 +326,6 @@ func (in *Incoming) settle() {
 
 // serve runs the call and replies, and then those that come after it in its pipe.
 func (in *Incoming) serve() {
-	if in.lineup != nil {
-		in.lineup.work()
-		in.drop()
-		return
-	}
 	for in != nil {
 		in = in.serveOne()
 	}

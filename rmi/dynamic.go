@@ -50,6 +50,8 @@ func Describe(ctx context.Context, v any) (*Description, error) {
 // []any, map[string]any (structs too, by the names of their fields), stub.Object, error, nil, pointers to the types of math/big. What is
 // shared among them is shared, and they may contain themselves, as the originals may.
 //
+// The call is made under the policy of the stub that object is; the question before it is not bounded by that.
+//
 // An object of this process is called in the same way, and not as by an ordinary call: arguments and results are copies.
 func Invoke(ctx context.Context, n *Node, object any, method string, args ...any) ([]any, error) {
 	object, err := stub.Await(ctx, object)
@@ -84,7 +86,7 @@ func Invoke(ctx context.Context, n *Node, object any, method string, args ...any
 		e.Ref, e.Kind = h.Ref(), ErrMarshal
 		return nil, e
 	}
-	call := h.Call(ctx, m.Face, m.ID, nil)
+	call := stub.CallThrough(ctx, r, m.Face, m.ID)
 	for i, v := range values {
 		m.Put(&call.Args, i, v)
 	}

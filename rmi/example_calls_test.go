@@ -97,6 +97,27 @@ func Example_callback() {
 	// Output: Ben heard a callback <nil>
 }
 
+// So are functions: what the other process has is a function that calls this one, for as long as it keeps it.
+func Example_function() {
+	ctx := context.Background()
+	remote, _, stop := servedBy(testobj.RemoteKiosk, testobj.Kiosk(newKiosk()))
+	defer stop()
+	sum := 0
+	err := remote.Each(ctx, 5, func(_ context.Context, n int) error {
+		sum += n
+		return nil
+	})
+	fmt.Println(sum, err)
+	add, err := remote.Adder(ctx, sum) // a function of the other process
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(add(ctx, 1, 2))
+	// Output:
+	// 10 <nil>
+	// 13 <nil>
+}
+
 // A batch is one frame there, whose calls run in order.
 func Example_batch() {
 	ctx := context.Background()
