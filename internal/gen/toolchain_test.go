@@ -90,6 +90,34 @@ func TestInterfacesAndTypesOfAVendoredModuleAreGeneratedFor(t *testing.T) {
 	t.Setenv("GOFLAGS", "-mod=mod")
 	t.Setenv("GOWORK", "off")
 	t.Setenv("GOPROXY", "off") // all that rmigo needs is here, since it was built
+	dir := vendoringModule(t, root)
+	goCommand(t, dir, nil, "mod", "vendor")
+	t.Setenv("GOFLAGS", "-mod=vendor")
+	for _, opts := range []Options{
+		{Foreign: &Foreign{Types: []string{"example.com/dep/kv.Getter"}}, Out: "kvrmi"},
+		{Packages: []string{"./..."}},
+	} {
+		opts.Dir = dir
+		plan, err := Generate(t.Context(), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := plan.Write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	goCommand(t, dir, nil, "vet", "./...")
+	file := read(t, filepath.Join(dir, "cache_rmi.go"))
+	for _, want := range []string{"kvrmi.RemoteGetter.Put(&call.Args, g)", `"Each() ([]example.com/dep/kv.Key, error)"`} {
+		if !strings.Contains(file, want) {
+			t.Errorf("the generated file lacks %s, want it to name what is vendored by its own path:\n%s", want, file)
+		}
+	}
+}
+
+// vendoringModule writes a module that is to vendor another, and rmigo as it is in root.
+func vendoringModule(t *testing.T, root string) string {
+	t.Helper()
 	work := t.TempDir()
 	dep, dir := filepath.Join(work, "dep"), filepath.Join(work, "module")
 	requires, _ := strings.CutPrefix(read(t, filepath.Join(root, "go.mod")), "module github.com/rmigo/rmigo\n")
@@ -130,28 +158,7 @@ type Cache interface {
 	Under(ctx context.Context, g kv.Getter, keys ...kv.Key) error
 }
 `)
-	goCommand(t, dir, nil, "mod", "vendor")
-	t.Setenv("GOFLAGS", "-mod=vendor")
-	for _, opts := range []Options{
-		{Foreign: &Foreign{Types: []string{"example.com/dep/kv.Getter"}}, Out: "kvrmi"},
-		{Packages: []string{"./..."}},
-	} {
-		opts.Dir = dir
-		plan, err := Generate(t.Context(), opts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := plan.Write(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	goCommand(t, dir, nil, "vet", "./...")
-	file := read(t, filepath.Join(dir, "cache_rmi.go"))
-	for _, want := range []string{"kvrmi.RemoteGetter.Put(&call.Args, g)", `"Each() ([]example.com/dep/kv.Key, error)"`} {
-		if !strings.Contains(file, want) {
-			t.Errorf("the generated file lacks %s, want it to name what is vendored by its own path:\n%s", want, file)
-		}
-	}
+	return dir
 }
 
 func TestAFileThatUsesCIsGeneratedForUnderTheSameCondition(t *testing.T) {
