@@ -57,6 +57,11 @@ type Outgoing struct {
 	settled  bool // override is what the call came to
 	override error
 
+	flows *flows                   // its streams; nil: it has none
+	taken *inflow                  // the one that it returns
+	item  func(*wire.Decoder) bool // reads an item of that, and reports whether another one is wanted; nil: it returns none
+	count uint64                   // items that were read
+
 	args   []byte // memory for small arguments
 	copied []byte // memory for small replies
 }
@@ -230,6 +235,7 @@ func (c *Outgoing) drop() {
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
 	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
 	c.oneWay, c.queued = false, false
+	c.taken, c.item, c.count = nil, nil, 0
 	c.courier = courier{}
 	c.Args.Err, c.Results.Err = nil, nil
 	if cap(c.args) > smallMessage {
@@ -360,12 +366,17 @@ func (c *Outgoing) exchange(frame []byte) {
 
 // attempt sends the call and sees to the outcome; an error is why it was not sent.
 func (c *Outgoing) attempt(frame []byte) error {
+	defer c.endStreams()
 	err := c.send(frame)
 	if c.launch != nil {
 		c.launch.release()
 	}
 	if err != nil {
 		return err
+	}
+	if c.taken != nil {
+		c.takeStream()
+		return nil
 	}
 	if c.queued {
 		c.flags, c.body = wire.ReplyResults, wire.AppendNone(c.copied[:0])
@@ -461,6 +472,9 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 			return false, &Error{Err: context.DeadlineExceeded}
 		}
 	}
+	if c.item != nil && l.features&featureStreams == 0 {
+		return false, errNoStreams()
+	}
 	if body := len(frame) - wire.CallHeaderBytes; body > l.peerLimit {
 		return false, &Error{Kind: ErrLimit, Err: fmt.Errorf("the arguments take %d bytes, the peer takes at most %d (its Limits.MessageBytes)", body, l.peerLimit)}
 	}
@@ -478,6 +492,7 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	if c.slot, waiting, err = l.waiting.add(c); err != nil {
 		return true, err
 	}
+	c.beginStreams(l)
 	wire.AppendCallHeader(frame[:0], wire.CallHeader{Pinned: c.courier.pinned, Promised: c.promise(l), Depth: c.depth, Number: c.number,
 		Slot: c.slot, Timeout: left, Object: c.object(), Method: c.method, Extensions: extensions})
 	if err = wire.FinishFrame(frame); err == nil {

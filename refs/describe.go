@@ -34,6 +34,7 @@ type MethodDescription struct {
 	ID         uint64
 	Params     []Value
 	Results    []Value
+	Stream     bool     // it returns a stream: Results has its items, and its error is the last element
 	Variadic   bool     // the last parameter is a slice of what may be given one by one
 	Directives []string // "idempotent", "timeout 5s": what stands behind //rmi:
 }
@@ -185,11 +186,17 @@ func (b *describer) method(m *Method, t reflect.Type, docs MethodDocs) MethodDes
 	for i := 1; i < t.NumIn(); i++ {
 		d.Params = append(d.Params, Value{Name: at(params, i-1), Type: b.text(t.In(i))})
 	}
+	if d.Stream = m.Stream && t.NumOut() == 1; d.Stream {
+		d.Results = []Value{{Type: b.text(itemOf(t.Out(0)))}}
+	}
 	for i := range t.NumOut() - 1 {
 		d.Results = append(d.Results, Value{Name: at(results, i), Type: b.text(t.Out(i))})
 	}
 	return d
 }
+
+// itemOf returns T of iter.Seq2[T, error].
+func itemOf(stream reflect.Type) reflect.Type { return stream.In(0).In(0) }
 
 func at(names []string, i int) string {
 	if i < len(names) && names[i] != "_" {

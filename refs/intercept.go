@@ -29,6 +29,7 @@ type Call struct {
 	Idempotent    bool   // it may be sent again whatever has become of it
 	ArgumentBytes int    // of the arguments as they travel
 	ResultBytes   int    // of the results, once next has returned and if there are any; around a call that is served, about
+	Items         uint64 // of the stream that the method returns, once next has returned: the whole stream is within
 	Attempts      int    // how often next was called
 
 	handle *Handle   // of a call that is made
@@ -89,7 +90,7 @@ func (in *Incoming) Intercept(ctx context.Context, dispatch func(context.Context
 		}
 		err := dispatch(asReceived(ctx))
 		if in.begun {
-			call.ResultBytes = in.Results.Len()
+			call.ResultBytes, call.Items = in.Results.Len(), in.count
 		}
 		return err
 	})
@@ -105,6 +106,9 @@ func (c *Outgoing) intercepted(frame []byte, unfit *Error) {
 	call.Outbound, call.handle, call.ArgumentBytes = true, c.handle, len(frame)-wire.CallHeaderBytes
 	err := runChain(c.chain, c.ctx, &call, func(ctx context.Context) error {
 		if call.Attempts > 1 {
+			if c.count > 0 { // what has been read is not read twice
+				return c.failed()
+			}
 			c.again()
 		}
 		if unfit != nil {
@@ -122,7 +126,7 @@ func (c *Outgoing) intercepted(frame []byte, unfit *Error) {
 			return c.err
 		}
 		c.exchange(frame)
-		call.ResultBytes = len(c.body)
+		call.ResultBytes, call.Items = len(c.body), c.count
 		return c.failed()
 	})
 	c.settle(err, call.Attempts)

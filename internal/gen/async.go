@@ -88,7 +88,9 @@ type structOutput struct {
 
 // async fills in what an asynchronous view needs to know of a method.
 func (w *writer) async(i *iface, m *method, out *methodOutput) {
-	out.stub = w.im.names[stubPath]
+	if out.stub = w.im.names[stubPath]; out.Stream != nil {
+		return
+	}
 	switch len(m.results) {
 	case 0:
 		out.result = out.stub + ".None"

@@ -30,8 +30,9 @@ type method struct {
 	constant string
 	params   []*types.Var
 	results  []*types.Var
-	plain    bool // it has no context
-	silent   bool // it has no error: it is one-way, and foreign
+	stream   *types.Var // an item of the stream that it returns; nil: it returns none
+	plain    bool       // it has no context
+	silent   bool       // it has no error: it is one-way, and foreign
 }
 
 func (m *method) variadic() bool { return m.fn.Signature().Variadic() }
@@ -200,6 +201,9 @@ func (p *program) newMethod(i *iface, fn *types.Func) *method {
 		m.params = append(m.params, sig.Params().At(k))
 		c.travels(sig.Params().At(k), fmt.Sprintf("parameter %d", k+1), "parameter ")
 	}
+	if m.stream != nil {
+		c.travels(types.NewParam(m.stream.Pos(), m.stream.Pkg(), "", m.stream.Type()), "an item of the stream", "")
+	}
 	for k := range sig.Results().Len() - 1 {
 		m.results = append(m.results, sig.Results().At(k))
 		c.travels(sig.Results().At(k), fmt.Sprintf("result %d", k+1), "result ")
@@ -229,16 +233,13 @@ func (c *methodCheck) shape(m *method) {
 		return
 	}
 	results := sig.Results()
-	for r := range results.Variables() {
-		if n, ok := types.Unalias(r.Type()).(*types.Named); ok && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == "iter" {
-			c.refuse("a stream (iter.%s) is not supported by this version of rmigen: return a slice and an error", n.Obj().Name())
-			return
-		}
+	if c.streamShape(m); c.failed {
+		return
 	}
 	if sig.Params().Len() == 0 || !c.resolved(sig.Params().At(0)) && !isContext(sig.Params().At(0).Type()) {
 		m.plain = true
 	}
-	if results.Len() == 0 || !c.resolved(results.At(results.Len()-1)) && !isError(results.At(results.Len()-1).Type()) {
+	if results.Len() == 0 || m.stream == nil && !c.resolved(results.At(results.Len()-1)) && !isError(results.At(results.Len()-1).Type()) {
 		m.silent = true
 	}
 	switch {

@@ -68,7 +68,10 @@ func (p *program) render(s *source, f *file, all []*iface, taken map[string]toke
 func (p *program) reach(im *imports, i *iface) {
 	types.TypeString(i.obj.Type(), im.qualifier)
 	for _, m := range i.methods {
-		for _, v := range slices.Concat(m.params, m.results) {
+		for v := range m.fn.Signature().Results().Variables() {
+			types.TypeString(v.Type(), im.qualifier)
+		}
+		for _, v := range m.carried() {
 			types.TypeString(v.Type(), im.qualifier)
 		}
 		if m.marks.timeout > 0 {
@@ -125,7 +128,8 @@ type (
 		Settings                      string // what the directives say, as fields
 		Doc                           []string
 		Params, Results               []valueOutput
-		Spread                        string // "..." after the last argument of a call
+		Spread                        string        // "..." after the last argument of a call
+		Stream                        *streamOutput // that it returns; nil: none
 		context                       string
 		asyncOutput
 		Plain, Silent bool
@@ -271,7 +275,7 @@ func (w *writer) method(m *method) methodOutput {
 		Constant:  m.constant,
 		ID:        fmt.Sprintf("%#016x", m.id),
 		Signature: quote(m.text),
-		Settings:  w.settings(m.marks),
+		Settings:  w.settings(m.marks, m.stream != nil),
 		Doc:       m.marks.doc,
 		context:   w.im.names["context"],
 		Plain:     m.plain,
@@ -282,6 +286,7 @@ func (w *writer) method(m *method) methodOutput {
 	for _, v := range slices.Concat(out.Params, out.Results) {
 		used = append(used, identifiers(v.Type+" "+v.descriptor+" "+v.basic+" "+v.put+" "+v.get)...)
 	}
+	w.stream(m, &out, used)
 	params, results := newLocals(used).name(m.params, m.results)
 	for k := range out.Params {
 		out.Params[k].Name = params[k]
@@ -297,13 +302,13 @@ func (w *writer) method(m *method) methodOutput {
 	return out
 }
 
-// settings are the fields of a method's description that say what its directives do.
-func (w *writer) settings(m methodMark) string {
+// settings are the fields of a method's description that say what it returns and what its directives do.
+func (w *writer) settings(m methodMark, stream bool) string {
 	var text strings.Builder
 	for _, s := range []struct {
 		on   bool
 		name string
-	}{{m.idempotent, "Idempotent"}, {m.oneway, "OneWay"}, {m.resumable, "Resumable"}} {
+	}{{m.idempotent, "Idempotent"}, {m.oneway, "OneWay"}, {stream, "Stream"}, {m.resumable, "Resumable"}} {
 		if s.on {
 			text.WriteString(", " + s.name + ": true")
 		}
@@ -428,6 +433,11 @@ func (w *writer) flat(out *valueOutput, t types.Type) {
 	}
 }
 
+// Streams tells whether some method has streams.
+func (i interfaceOutput) Streams() bool {
+	return slices.ContainsFunc(i.Methods, func(m methodOutput) bool { return m.Stream != nil })
+}
+
 // Declaration is what follows the method's name in the stub's declaration.
 func (m methodOutput) Declaration() string {
 	params := "ctx " + m.context + ".Context"
@@ -438,6 +448,8 @@ func (m methodOutput) Declaration() string {
 		params += ", " + declare(m.Params)
 	}
 	switch {
+	case m.Stream != nil:
+		return "(" + params + ") " + m.Stream.Type
 	case m.Silent:
 		return "(" + params + ")"
 	case len(m.Results) == 0:
@@ -506,32 +518,38 @@ func (m methodOutput) Names() string {
 }
 
 // Put is the statement that encodes v, Get the one that decodes it: mirror images.
-func (v valueOutput) Put(to string) string {
+func (v valueOutput) Put(to string) string { return v.write(to, "&"+to, v.Name, "&"+v.Name) }
+
+func (v valueOutput) Get(from string) string { return v.read(from, "&"+from, "&"+v.Name) }
+
+// write is Put for a value, where there is a pointer to it, by an encoder and a pointer to that.
+func (v valueOutput) write(to, at, value, place string) string {
 	switch {
 	case v.descriptor != "":
-		return fmt.Sprintf("%s.Put(&%s, %s)", v.descriptor, to, v.Name)
+		return fmt.Sprintf("%s.Put(%s, %s)", v.descriptor, at, value)
 	case v.shape == "Struct":
-		return fmt.Sprintf("%s(%s.BeginStruct(), &%s)\n%s(&%s, %s)", v.put, to, v.Name, v.putShape, to, v.Name)
+		return fmt.Sprintf("%s(%s.BeginStruct(), %s)\n%s(%s, %s)", v.put, to, place, v.putShape, at, value)
 	case v.shape != "":
-		return fmt.Sprintf("%s(&%s, %s, %s)", v.putShape, to, v.Name, v.put)
+		return fmt.Sprintf("%s(%s, %s, %s)", v.putShape, at, value, v.put)
 	case v.held:
-		return fmt.Sprintf("%s.Interface(%s)", to, v.Name)
+		return fmt.Sprintf("%s.Interface(%s)", to, value)
 	case v.basic != "" && !v.assignable:
-		return fmt.Sprintf("%s.%s(%s(%s))", to, v.method, v.basic, v.Name)
+		return fmt.Sprintf("%s.%s(%s(%s))", to, v.method, v.basic, value)
 	}
-	return fmt.Sprintf("%s.%s(%s)", to, v.method, v.Name)
+	return fmt.Sprintf("%s.%s(%s)", to, v.method, value)
 }
 
-func (v valueOutput) Get(from string) string {
+// read is Get into the place that a pointer is to.
+func (v valueOutput) read(from, at, place string) string {
 	switch {
 	case v.descriptor != "":
-		return fmt.Sprintf("%s.Get(&%s, &%s)", v.descriptor, from, v.Name)
+		return fmt.Sprintf("%s.Get(%s, %s)", v.descriptor, at, place)
 	case v.shape != "":
-		return fmt.Sprintf("%s(&%s, &%s, %s)", v.getShape, from, v.Name, v.get)
+		return fmt.Sprintf("%s(%s, %s, %s)", v.getShape, at, place, v.get)
 	case v.basic != "":
-		return fmt.Sprintf("%s.%s((*%s)(&%s))", from, v.method, v.basic, v.Name)
+		return fmt.Sprintf("%s.%s((*%s)(%s))", from, v.method, v.basic, place)
 	}
-	return fmt.Sprintf("%s.%s(&%s)", from, v.method, v.Name)
+	return fmt.Sprintf("%s.%s(%s)", from, v.method, place)
 }
 
 // quote writes a string constant as a person would: with backquotes where quotes would need escapes.

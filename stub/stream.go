@@ -1,0 +1,32 @@
+package stub
+
+import (
+	"context"
+	"iter"
+
+	"github.com/rmigo/rmigo/refs"
+)
+
+// Stream returns the stream of a method that returns one: ranging over it makes the call, each time anew. put writes the arguments then, nil: there are
+// none; get reads an item. The stream ends with the method's, or with an error as its last element: a zero item, and the method's own error or the
+// runtime's. Leaving the loop cancels the call.
+func Stream[T any](r Ref, ctx context.Context, method uint64, put func(*Call), get func(*Decoder, *T)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		call := r.v.Handle.CallStream(ctx, r.v.Face, method, r.v.Policies)
+		if put != nil {
+			put(call)
+		}
+		wanted := true
+		call.Range(func(d *refs.Decoder) bool {
+			var item T
+			if get(d, &item); d.Finish() == nil {
+				wanted = yield(item, nil)
+			}
+			return wanted
+		})
+		if err := call.Finish(); err != nil && wanted {
+			var none T
+			yield(none, err)
+		}
+	}
+}
