@@ -360,6 +360,9 @@ func (m *MethodDescription) String() string {
 		last.Type = "..." + strings.TrimPrefix(last.Type, "[]")
 		params = valueList(append(slices.Clone(m.Params[:n-1]), last))
 	}
+	if m.Stream {
+		return m.Name + "(" + params + ") iter.Seq2[" + valueList(m.Results) + ", error]"
+	}
 	if len(m.Results) == 0 {
 		return m.Name + "(" + params + ")"
 	}

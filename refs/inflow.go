@@ -203,8 +203,8 @@ const leastCredit = 16 << 10
 func (s *inflow) read(p piece, f *Face, filters [2]Filter, item func(*wire.Decoder) bool) (left bool, err error) {
 	n := s.of.link.node
 	s.courier = courier{node: n, link: s.of.link, in: p.message, pinned: p.pinned}
-	kept := false
-	defer func() { s.done(p, kept) }() // also where user code panics
+	kept, reused := false, false
+	defer func() { s.done(p, kept || !reused) }() // also where user code panics
 	body := p.body
 	for i := uint32(0); i < p.items && err == nil && !left; i++ {
 		s.dec.Reset(f.codecOf(n), f.table, &s.courier, "item", body)
@@ -219,5 +219,6 @@ func (s *inflow) read(p piece, f *Face, filters [2]Filter, item func(*wire.Decod
 	if err == nil && !left && len(body) > 0 {
 		err = fmt.Errorf("%d bytes follow the items", len(body))
 	}
+	reused = true
 	return left, err
 }

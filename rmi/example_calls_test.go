@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"math"
 	"sync"
 
 	"github.com/rmigo/rmigo/internal/testobj"
@@ -95,6 +96,24 @@ func Example_callback() {
 	defer stop()
 	fmt.Println(room.Tell(ctx, &ear{"Ben"}, "a callback"))
 	// Output: Ben heard a callback <nil>
+}
+
+// A method that returns iter.Seq2 is a stream: the call runs while it is ranged over, and leaving the loop ends it.
+func Example_stream() {
+	remote, _, stop := servedBy(testobj.RemoteSource, testobj.Source(newSource()))
+	defer stop()
+	for n, err := range remote.Count(context.Background(), 1, math.MaxInt64) {
+		if err != nil { // it would be the last element
+			log.Fatal(err)
+		}
+		if fmt.Println(n); n == 3 {
+			break
+		}
+	}
+	// Output:
+	// 1
+	// 2
+	// 3
 }
 
 // A batch is one frame there, whose calls run in order.

@@ -11,8 +11,13 @@ import (
 // none; get reads an item. The stream ends with the method's, or with an error as its last element: a zero item, and the method's own error or the
 // runtime's. Leaving the loop cancels the call.
 func Stream[T any](r Ref, ctx context.Context, method uint64, put func(*Call), get func(*Decoder, *T)) iter.Seq2[T, error] {
+	return StreamAs(r, ctx, r.v.Face, method, put, get)
+}
+
+// StreamAs is Stream through another interface than the view's.
+func StreamAs[T any](r Ref, ctx context.Context, f *refs.Face, method uint64, put func(*Call), get func(*Decoder, *T)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		call := r.v.Handle.CallStream(ctx, r.v.Face, method, r.v.Policies)
+		call := r.v.Handle.CallStream(ctx, f, method, r.v.Policies)
 		if put != nil {
 			put(call)
 		}

@@ -90,7 +90,7 @@ type descriptor struct {
 
 func (d descriptor) Name() string { return d.path }
 func (d descriptor) MethodTable() []refs.Method {
-	return []refs.Method{{ID: d.method.ID, Signature: d.method.Signature, Idempotent: slices.Contains(d.method.Directives, "idempotent")}}
+	return []refs.Method{{ID: d.method.ID, Signature: d.method.Signature, Stream: d.method.Stream, Idempotent: slices.Contains(d.method.Directives, "idempotent")}}
 }
 func (d descriptor) TypeTable() []refs.Type {
 	return append([]refs.Type{skeleton.AnyObject}, d.held...)

@@ -288,7 +288,9 @@ func (c *methodCheck) corrected() string {
 	context := types.NewPackage("context", "context")
 	ctx := types.NewNamed(types.NewTypeName(token.NoPos, context, "Context", nil), types.NewInterfaceType(nil, nil), nil)
 	params = slices.Insert(params, 0, variable("ctx", ctx, named(params)))
-	results = append(results, variable("err", types.Universe.Lookup("error").Type(), len(results) > 0 && named(results)))
+	if len(results) != 1 || !isStream(results[0].Type()) {
+		results = append(results, variable("err", types.Universe.Lookup("error").Type(), len(results) > 0 && named(results)))
+	}
 	right := types.NewSignatureType(nil, nil, nil, types.NewTuple(params...), types.NewTuple(results...), sig.Variadic())
 	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(pkg)), "func")
 }

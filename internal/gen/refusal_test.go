@@ -47,16 +47,27 @@ import "context"
 type Account interface {
 	close(ctx context.Context) error
 }`, []string{"7:2: Account.close: an unexported method cannot be remote: export it or take it out of the interface"}},
-		{"AStreamIsRefusedInThisVersion", `
+		{"AStreamOfAnotherShapeIsRefused", `
 import ("context"; "iter")
 
-//rmi:remote
+//rmi:remote async
 type Account interface {
-	History(ctx context.Context) iter.Seq2[int, error]
 	Names(ctx context.Context) (iter.Seq[string], error)
+	Pairs(ctx context.Context) iter.Seq2[string, int]
+	Both(ctx context.Context, n int) (iter.Seq2[int, error], error)
+	Ends(ctx context.Context) <-chan int
+	Channels(ctx context.Context) iter.Seq2[chan int, error]
+	//rmi:oneway
+	Nobody(ctx context.Context) iter.Seq2[int, error]
+	NoContext() iter.Seq2[int, error]
 }`, []string{
-			"7:2: Account.History: a stream (iter.Seq2) is not supported by this version of rmigen: return a slice and an error",
-			"8:2: Account.Names: a stream (iter.Seq) is not supported by this version of rmigen: return a slice and an error",
+			"7:2: Account.Names: iter.Seq[string] cannot travel: a connection that is lost would look like its end: write iter.Seq2[string, error]",
+			"8:2: Account.Pairs: a stream must be of one value and an error: write iter.Seq2[T, error], where T is a struct of string and int",
+			"9:2: Account.Both: a stream must be the only result: write Both(ctx context.Context, n int) iter.Seq2[int, error], whose last element may be an error",
+			"10:2: Account.Ends: last result must be error: write Ends(ctx context.Context) (<-chan int, error)",
+			"11:2: Account.Channels: an item of the stream: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"13:2: Account.Nobody: //rmi:oneway on a method that returns a stream: somebody waits for that: leave the directive out",
+			"14:2: Account.NoContext: first parameter must be context.Context: write NoContext(ctx context.Context) iter.Seq2[int, error]",
 		}},
 		{"AWrongMethodOfAnEmbeddedInterfaceIsRefusedWhereItStands", `
 import ("context"; "io"; "fmt")

@@ -19,6 +19,11 @@ func streamed(t types.Type) (item types.Type, isIter bool) {
 	return nil, true
 }
 
+func isStream(t types.Type) bool {
+	item, _ := streamed(t)
+	return item != nil
+}
+
 // streamShape notes the stream that a method returns, and refuses what looks like one.
 func (c *methodCheck) streamShape(m *method) {
 	results := slices.Collect(c.fn.Signature().Results().Variables())
