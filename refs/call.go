@@ -62,6 +62,8 @@ type Outgoing struct {
 	item  func(*wire.Decoder) bool // reads an item of that, and reports whether another one is wanted; nil: it returns none
 	count uint64                   // items that were read
 
+	strands *strands // streams among the arguments; nil: none
+
 	args   []byte // memory for small arguments
 	copied []byte // memory for small replies
 }
@@ -79,6 +81,14 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 	c.handle, c.face, c.method, c.ctx, c.chain = h, f, method, ctx, n.cfg.Outbound
 	c.in, c.pairs = scopeOf(ctx)
 	c.oneWay = f.isOneWay(method)
+	if h.promise != nil && f.hasStreams(method) {
+		settled, err := h.settle(ctx, f)
+		if err != nil {
+			c.drop()
+			return brokenCall(Broken(err))
+		}
+		h, c.handle = settled, settled
+	}
 	if c.launch = launchOf(ctx); c.launch != nil || h.promise != nil {
 		c.on = h.promise
 		c.enter()
@@ -235,7 +245,7 @@ func (c *Outgoing) drop() {
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
 	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
 	c.oneWay, c.queued = false, false
-	c.taken, c.item, c.count = nil, nil, 0
+	c.taken, c.item, c.count, c.strands = nil, nil, 0, nil
 	c.courier = courier{}
 	c.Args.Err, c.Results.Err = nil, nil
 	if cap(c.args) > smallMessage {
@@ -376,6 +386,7 @@ func (c *Outgoing) attempt(frame []byte) error {
 	}
 	if c.taken != nil {
 		c.takeStream()
+		c.settleStrands()
 		return nil
 	}
 	if c.queued {
@@ -393,6 +404,7 @@ func (c *Outgoing) attempt(frame []byte) error {
 		<-c.done // the outcome came first
 	}
 	c.outcome()
+	c.settleStrands()
 	return nil
 }
 
@@ -472,7 +484,7 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 			return false, &Error{Err: context.DeadlineExceeded}
 		}
 	}
-	if c.item != nil && l.features&featureStreams == 0 {
+	if (c.item != nil || c.strands != nil) && l.features&featureStreams == 0 {
 		return false, errNoStreams()
 	}
 	if body := len(frame) - wire.CallHeaderBytes; body > l.peerLimit {

@@ -1,6 +1,7 @@
 package refs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -30,6 +31,7 @@ type inflow struct {
 	largest                    uint64 // bytes of a piece, so far
 	grantedItems, grantedBytes uint64
 	readItems, readBytes       uint64
+	reading                    int // bytes of the piece that was taken out last, until it is done with
 
 	wake chan struct{} // receives when there is something new
 }
@@ -39,6 +41,7 @@ type piece struct {
 	sequence uint64
 	items    uint32
 	body     []byte
+	size     int    // of body, before any of it was read
 	frame    []byte // the buffer that body is part of
 	pinned   bool
 	message  Message
@@ -63,7 +66,7 @@ func (s *inflow) take(p piece) error {
 	if says := s.count(p); says != "" {
 		return &wire.FrameError{Kind: wire.ItemsFrame, Says: says}
 	}
-	s.of.link.node.pendingBytes.Add(int64(len(p.body)))
+	s.of.link.node.pendingBytes.Add(int64(p.size))
 	if p.sequence != s.next {
 		if s.early == nil {
 			s.early = map[uint64]piece{}
@@ -83,7 +86,7 @@ func (s *inflow) take(p piece) error {
 // count checks a piece against what was granted. mu is held.
 func (s *inflow) count(p piece) string {
 	_, twice := s.early[p.sequence]
-	size := uint64(len(p.body))
+	size := uint64(p.size)
 	s.items += uint64(p.items)
 	s.bytes += size
 	s.largest = max(s.largest, size)
@@ -124,16 +127,17 @@ func (s *inflow) fail(why *Error) {
 func (s *inflow) close() {
 	s.mu.Lock()
 	s.closed = true
-	left := s.ready
+	left, size := s.ready, s.reading
 	for _, p := range s.early {
 		left = append(left, p)
 	}
-	s.ready, s.early = nil, nil
+	s.ready, s.early, s.reading = nil, nil, 0
 	s.mu.Unlock()
 	for _, p := range left {
-		s.of.link.node.pendingBytes.Add(-int64(len(p.body)))
+		size += p.size
 		s.of.link.letGo(p)
 	}
+	s.of.link.node.pendingBytes.Add(-int64(size))
 }
 
 // errNoMore is what a stream has after its last piece.
@@ -146,6 +150,7 @@ func (s *inflow) poll() (p piece, ok bool, err error) {
 	switch {
 	case len(s.ready) > 0:
 		p = s.ready[0]
+		s.reading = p.size
 		s.ready[0] = piece{}
 		if s.ready = s.ready[1:]; len(s.ready) == 0 {
 			s.ready = nil
@@ -159,6 +164,35 @@ func (s *inflow) poll() (p piece, ok bool, err error) {
 	return piece{}, false, nil
 }
 
+// await is poll for who has nothing else to wait for.
+func (s *inflow) await(ctx context.Context) (piece, error) {
+	for {
+		if p, ok, err := s.poll(); ok || err != nil {
+			return p, err
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return piece{}, &Error{Err: contextError(ctx)}
+		}
+	}
+}
+
+// leave tells the other side that no more is taken, unless it has ended the stream itself; item is an error to tell, nil: none.
+func (s *inflow) leave(item []byte) {
+	s.mu.Lock()
+	tell := !s.closed && s.broke == nil && !(s.ended && item == nil)
+	s.mu.Unlock()
+	s.close()
+	if !tell {
+		return
+	}
+	frame := append(wire.AppendEnd(nil, wire.EndHeader{Stream: s.of.id(s.index), Taker: true, Failed: item != nil}), item...)
+	if wire.FinishFrame(frame) == nil {
+		s.of.link.out.post(frame)
+	}
+}
+
 // done lets go of a piece that was read, whose memory is kept by what was read of it or not, and grants more.
 func (s *inflow) done(p piece, kept bool) {
 	n := s.of.link.node
@@ -168,11 +202,13 @@ func (s *inflow) done(p piece, kept bool) {
 	if !kept {
 		n.buffers.Put(p.frame)
 	}
-	n.pendingBytes.Add(-int64(len(p.body)))
 	s.mu.Lock()
+	size := s.reading
+	s.reading = 0
 	s.readItems += uint64(p.items)
-	s.readBytes += uint64(len(p.body))
+	s.readBytes += uint64(p.size)
 	s.mu.Unlock()
+	n.pendingBytes.Add(-int64(size))
 	s.grant()
 }
 

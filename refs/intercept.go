@@ -106,7 +106,7 @@ func (c *Outgoing) intercepted(frame []byte, unfit *Error) {
 	call.Outbound, call.handle, call.ArgumentBytes = true, c.handle, len(frame)-wire.CallHeaderBytes
 	err := runChain(c.chain, c.ctx, &call, func(ctx context.Context) error {
 		if call.Attempts > 1 {
-			if c.count > 0 { // what has been read is not read twice
+			if c.count > 0 || c.strands != nil && c.strands.begun.Load() { // what was taken is not taken twice
 				return c.failed()
 			}
 			c.again()

@@ -2,6 +2,8 @@ package refs
 
 import (
 	"context"
+	"errors"
+	"io"
 	"runtime"
 	"slices"
 	"sync"
@@ -25,6 +27,7 @@ type outflow struct {
 	sending  bool
 	sequence uint64
 	ended    bool   // nothing more is produced
+	start    func() // has the producer begin, at the first credit; nil: it has begun
 	stopped  *Error // why nothing more is sent
 	failure  []byte // the error item by which the other side wants no more
 
@@ -43,7 +46,7 @@ type parcel struct {
 
 const (
 	joinedItems = 32 << 10  // items are joined to frames of about so many bytes
-	mostUnsent  = 256 << 10 // a producer waits while so much of its stream is not sent
+	mostUnsent  = 2 * chunk // a producer waits while so much of its stream is not sent
 	wideItems   = 8 << 10   // from this size on, a frame of a stream is better off on the bulk session
 )
 
@@ -58,6 +61,10 @@ func (s *outflow) signal() {
 func (s *outflow) credit(c wire.Credit) {
 	s.mu.Lock()
 	s.mostItems, s.mostBytes = max(s.mostItems, c.Items), max(s.mostBytes, c.Bytes)
+	if s.start != nil && s.stopped == nil {
+		s.start()
+	}
+	s.start = nil
 	s.mu.Unlock()
 	s.signal()
 }
@@ -114,7 +121,43 @@ func (s *outflow) send() error {
 	return err
 }
 
-// put queues what body brings: behind what is waiting already, or as a frame of its own.
+// copy sends what a reader has.
+func (s *outflow) copy(r io.Reader) error {
+	buffers := &s.of.link.node.buffers
+	frame := buffers.Get(wire.ItemsHeaderBytes + chunk)
+	defer func() { buffers.Put(frame) }()
+	for idle := 0; ; {
+		n, err := r.Read(frame[wire.ItemsHeaderBytes:])
+		if n < 0 || n > chunk {
+			return errors.New("a reader has returned a count that cannot be")
+		}
+		body := frame[wire.ItemsHeaderBytes:][:n]
+		var unsent error
+		switch {
+		case n >= joinedItems:
+			if unsent = s.put(parcel{frame: frame[:wire.ItemsHeaderBytes+n]}, body); unsent == nil {
+				frame = buffers.Get(wire.ItemsHeaderBytes + chunk)
+			}
+		case n > 0:
+			unsent = s.put(parcel{}, body)
+		}
+		if idle++; n > 0 {
+			idle = 0
+		}
+		switch {
+		case unsent != nil:
+			return unsent
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case idle == 100:
+			return io.ErrNoProgress
+		}
+	}
+}
+
+// put queues what body brings: behind what is waiting already, or as a frame of its own, which p may be already.
 func (s *outflow) put(p parcel, body []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +167,9 @@ func (s *outflow) put(p parcel, body []byte) error {
 	s.items += uint64(p.items)
 	s.bytes += uint64(len(body))
 	s.queued += len(body)
-	if last := len(s.queue) - 1; last >= 0 && p.pinned == 0 && s.queue[last].pinned == 0 && len(s.queue[last].frame)+len(body) <= joinedItems {
+	if last := len(s.queue) - 1; p.frame != nil {
+		s.queue = append(s.queue, p)
+	} else if last >= 0 && p.pinned == 0 && s.queue[last].pinned == 0 && len(s.queue[last].frame)+len(body) <= joinedItems {
 		s.queue[last].frame = append(s.queue[last].frame, body...)
 		s.queue[last].items += p.items
 	} else {
@@ -144,7 +189,11 @@ func (s *outflow) await(items uint32, size int) error {
 	for {
 		switch {
 		case s.stopped != nil:
+			s.signal() // somebody may wait in end
 			return s.stopped
+		case s.ended:
+			s.signal()
+			return errCallOver
 		case s.items+uint64(items) <= s.mostItems && s.bytes < s.mostBytes && (s.queued == 0 || s.queued+size <= mostUnsent):
 			return nil
 		}
@@ -220,13 +269,14 @@ func (s *outflow) letGo(left []parcel) {
 // end ends the stream when all that was produced is sent, and returns then; item is the error that it ends with, nil: none.
 func (s *outflow) end(item []byte) {
 	s.mu.Lock()
+	tell := !s.ended
+	s.ended = true
 	for s.sending {
 		s.mu.Unlock()
 		<-s.wake
 		s.mu.Lock()
 	}
-	tell := !s.ended && s.stopped == nil
-	s.ended = true
+	tell = tell && s.stopped == nil
 	h := wire.EndHeader{Stream: s.of.id(s.index), Failed: item != nil, Sequence: s.sequence}
 	s.mu.Unlock()
 	if !tell {

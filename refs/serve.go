@@ -31,17 +31,19 @@ type Incoming struct {
 	frame   []byte // the buffer that body is part of, where it has one of its own
 	size    int64  // of that memory, counted in Node.pendingBytes
 	begun   bool
-	lineup  *lineup  // it stands for: the one-way calls in it; nil: it is a call
-	turn    *turn    // on a serial object, which it has; nil: none
-	vow     *vowed   // what it is to return is promised; nil: nothing
-	pipe    uint64   // that it belongs to; 0: none
-	refused *Error   // what it ended with before it was served
-	flows   *flows   // its streams; nil: it has none yet
-	result  *outflow // the one that it returns
-	count   uint64   // items of that
-	unfit   *Error   // why the next one could not travel
-	arrives courier  // references among the arguments
-	leaves  courier  // and among the results
+	lineup  *lineup    // it stands for: the one-way calls in it; nil: it is a call
+	turn    *turn      // on a serial object, which it has; nil: none
+	vow     *vowed     // what it is to return is promised; nil: nothing
+	pipe    uint64     // that it belongs to; 0: none
+	refused *Error     // what it ended with before it was served
+	flows   *flows     // its streams; nil: it has none yet
+	result  *outflow   // the one that it returns
+	count   uint64     // items of that
+	feeds   []*outflow // writers among the arguments
+	strands uint16     // the index of the last stream among the arguments
+	unfit   *Error     // why the next one could not travel
+	arrives courier    // references among the arguments
+	leaves  courier    // and among the results
 
 	copied []byte // memory for small arguments
 	reply  []byte // memory for small replies
@@ -66,7 +68,7 @@ func (in *Incoming) drop() {
 	}
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
 	in.lineup, in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, nil, 0, held{}
-	in.flows, in.result, in.count, in.unfit = nil, nil, 0, nil
+	in.flows, in.result, in.count, in.unfit, in.feeds, in.strands = nil, nil, 0, nil, nil, 0
 	if cap(in.copied) > smallMessage {
 		in.copied = nil
 	}

@@ -231,7 +231,7 @@ func (l *link) takeItems(frame []byte, lent bool) error {
 	if h.Pinned && !l.line.Arrived(Message{Call: h.Number}) {
 		return nil // the connection is over, and so is the stream
 	}
-	p := piece{sequence: h.Sequence, items: h.Items, body: body, frame: frame, pinned: h.Pinned, message: Message{Call: h.Number}}
+	p := piece{sequence: h.Sequence, items: h.Items, body: body, size: len(body), frame: frame, pinned: h.Pinned, message: Message{Call: h.Number}}
 	if lent {
 		p.frame = append(l.node.buffers.Get(len(body))[:0], body...)
 		p.body = p.frame

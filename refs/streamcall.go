@@ -8,27 +8,21 @@ import (
 
 // Calls with streams, at both ends.
 
-// CallStream is Call for a method that returns a stream, to be followed by Range in place of Invoke. What is promised is waited for first:
-// a stream would keep all other calls of its pipe waiting.
-func (h *Handle) CallStream(ctx context.Context, f *Face, method uint64, via *Policies) *Outgoing {
-	if h.promise != nil {
-		v, _, err := h.Await(ctx)
-		switch {
-		case err != nil && h.promise.failed():
-			err = h.promise.broken()
-		case err == nil && v == nil:
-			err = errPromisedNil()
-		case err == nil:
-			h, err = h.Node().handleOf(v, f, h.promise.handle)
-		}
-		if err != nil {
-			return brokenCall(Broken(err))
-		}
+// settle waits for what is promised: a call with streams would keep all others of its pipe waiting.
+func (h *Handle) settle(ctx context.Context, f *Face) (*Handle, error) {
+	v, _, err := h.Await(ctx)
+	switch {
+	case err != nil && h.promise.failed():
+		return nil, h.promise.broken()
+	case err != nil:
+		return nil, err
+	case v == nil:
+		return nil, errPromisedNil()
 	}
-	return h.Call(ctx, f, method, via)
+	return h.Node().handleOf(v, f, h.promise.handle)
 }
 
-// Range makes the call and reads the stream that it returns: item reads each item, on this goroutine, and reports whether it wants
+// Range is Invoke for a method that returns a stream, which it reads: item reads each item, on this goroutine, and reports whether it wants
 // another one. If it does not, the call is given up, and has not failed.
 func (c *Outgoing) Range(item func(*wire.Decoder) bool) {
 	c.item = item
@@ -37,21 +31,30 @@ func (c *Outgoing) Range(item func(*wire.Decoder) bool) {
 
 // beginStreams makes the call's streams known, before it is sent on the link.
 func (c *Outgoing) beginStreams(l *link) {
-	if c.item == nil {
+	if c.item == nil && c.strands == nil {
 		return
 	}
 	c.endStreams() // of an earlier link
 	c.flows = &flows{link: l, call: streamsOf{c.number, true}}
-	c.taken = c.flows.taking(resultStream, wire.FirstItems, wire.FirstBytes)
+	if c.item != nil {
+		c.taken = c.flows.taking(resultStream, wire.FirstItems, wire.FirstBytes)
+	}
+	if c.strands != nil {
+		c.beginStrands()
+	}
 	l.streams.enter(c.flows)
 }
 
-// endStreams ends the streams of a call that is over. Where that is because user code has panicked while it read one, it gives the call up.
+// endStreams ends the streams of a call that is over, and returns when no user code runs for them any more.
 func (c *Outgoing) endStreams() {
 	if c.flows == nil {
 		return
 	}
 	c.flows.end()
+	if c.strands != nil {
+		c.strands.sources.Wait()
+		c.strands.sinks.Wait()
+	}
 	c.flows, c.taken = nil, nil
 }
 
@@ -130,6 +133,7 @@ func (c *Outgoing) leaveStream(answered bool, bad error) {
 
 // giveUp tells the callee that nobody waits for the call any more, unless it has been answered.
 func (c *Outgoing) giveUp(answered bool) bool {
+	c.flows.end()
 	switch {
 	case answered:
 	case c.link.waiting.take(c.slot) != nil:
@@ -178,19 +182,27 @@ func (in *Incoming) Send() error {
 
 // produce adds a stream that the callee produces.
 func (in *Incoming) produce(index uint16) *outflow {
+	return in.streams().producing(in.ctx, index, wire.FirstItems, wire.FirstBytes)
+}
+
+// streams are those of the call.
+func (in *Incoming) streams() *flows {
 	if in.flows == nil {
 		in.flows = &flows{link: in.ctx.link, call: streamsOf{number: in.ctx.number}}
 		in.flows.link.streams.enter(in.flows)
 	}
-	return in.flows.producing(in.ctx, index, wire.FirstItems, wire.FirstBytes)
+	return in.flows
 }
 
-// endStreams ends what the method has produced, before the reply: each stream that it returns has an END, whatever has become of it.
+// endStreams ends what the method has produced, before the reply: each of its streams has an END, whatever has become of it.
 func (in *Incoming) endStreams() {
 	if in.result == nil && in.begun && in.face != nil && in.face.isStream(in.Method) {
 		in.result = in.produce(resultStream)
 	}
 	if in.result != nil {
 		in.result.end(nil)
+	}
+	for _, s := range in.feeds {
+		s.end(nil)
 	}
 }

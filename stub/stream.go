@@ -17,7 +17,7 @@ func Stream[T any](r Ref, ctx context.Context, method uint64, put func(*Call), g
 // StreamAs is Stream through another interface than the view's.
 func StreamAs[T any](r Ref, ctx context.Context, f *refs.Face, method uint64, put func(*Call), get func(*Decoder, *T)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		call := r.v.Handle.CallStream(ctx, f, method, r.v.Policies)
+		call := r.v.Handle.Call(ctx, f, method, r.v.Policies)
 		if put != nil {
 			put(call)
 		}
@@ -34,4 +34,25 @@ func StreamAs[T any](r Ref, ctx context.Context, f *refs.Face, method uint64, pu
 			yield(none, err)
 		}
 	}
+}
+
+// PutStream writes an argument that is a stream: put writes an item. The iterator runs once the method ranges over it, on a goroutine that the call
+// waits for.
+func PutStream[T any](call *Call, items iter.Seq2[T, error], put func(*Encoder, T)) {
+	if items == nil {
+		call.PutStream(nil)
+		return
+	}
+	call.PutStream(func(p *refs.Producer) error {
+		for item, err := range items {
+			if err != nil {
+				return err
+			}
+			put(p.Item(), item)
+			if err := p.Send(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -31,6 +31,7 @@ type method struct {
 	params   []*types.Var
 	results  []*types.Var
 	stream   *types.Var // an item of the stream that it returns; nil: it returns none
+	takes    bool       // it takes streams
 	plain    bool       // it has no context
 	silent   bool       // it has no error: it is one-way, and foreign
 }
@@ -199,7 +200,7 @@ func (p *program) newMethod(i *iface, fn *types.Func) *method {
 	}
 	for k := first; k < sig.Params().Len(); k++ {
 		m.params = append(m.params, sig.Params().At(k))
-		c.travels(sig.Params().At(k), fmt.Sprintf("parameter %d", k+1), "parameter ")
+		c.takes(m, sig.Params().At(k), fmt.Sprintf("parameter %d", k+1))
 	}
 	if m.stream != nil {
 		c.travels(types.NewParam(m.stream.Pos(), m.stream.Pkg(), "", m.stream.Type()), "an item of the stream", "")

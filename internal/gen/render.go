@@ -68,8 +68,10 @@ func (p *program) render(s *source, f *file, all []*iface, taken map[string]toke
 func (p *program) reach(im *imports, i *iface) {
 	types.TypeString(i.obj.Type(), im.qualifier)
 	for _, m := range i.methods {
-		for v := range m.fn.Signature().Results().Variables() {
-			types.TypeString(v.Type(), im.qualifier)
+		for _, tuple := range []*types.Tuple{m.fn.Signature().Params(), m.fn.Signature().Results()} {
+			for v := range tuple.Variables() {
+				types.TypeString(v.Type(), im.qualifier)
+			}
 		}
 		for _, v := range m.carried() {
 			types.TypeString(v.Type(), im.qualifier)
@@ -140,8 +142,11 @@ type (
 		method     string // of the encoder and decoder: "Int64"; "" for a remote interface
 		basic      string // the type that a declared one is converted to: "int64"; "" if it need not be
 		descriptor string
-		assignable bool // to basic, without conversion
-		held       bool // it is an interface: what it holds travels
+		assignable bool          // to basic, without conversion
+		held       bool          // it is an interface: what it holds travels
+		stream     *streamOutput // its items, where it is a stream
+		bytes      string        // "Reader" or "Writer", where it is a stream of bytes
+		skeleton   string        // as the package is called, where it is a stream
 
 		shape              string // how it leads to a struct for which there are functions; "" if it does not
 		put, get           string // these
@@ -275,7 +280,7 @@ func (w *writer) method(m *method) methodOutput {
 		Constant:  m.constant,
 		ID:        fmt.Sprintf("%#016x", m.id),
 		Signature: quote(m.text),
-		Settings:  w.settings(m.marks, m.stream != nil),
+		Settings:  w.settings(m),
 		Doc:       m.marks.doc,
 		context:   w.im.names["context"],
 		Plain:     m.plain,
@@ -287,6 +292,11 @@ func (w *writer) method(m *method) methodOutput {
 		used = append(used, identifiers(v.Type+" "+v.descriptor+" "+v.basic+" "+v.put+" "+v.get)...)
 	}
 	w.stream(m, &out, used)
+	for k, v := range m.params {
+		if item, _ := streamed(v.Type()); item != nil {
+			out.Params[k].stream = w.streamOf(item, v.Type(), used)
+		}
+	}
 	params, results := newLocals(used).name(m.params, m.results)
 	for k := range out.Params {
 		out.Params[k].Name = params[k]
@@ -303,21 +313,22 @@ func (w *writer) method(m *method) methodOutput {
 }
 
 // settings are the fields of a method's description that say what it returns and what its directives do.
-func (w *writer) settings(m methodMark, stream bool) string {
+func (w *writer) settings(m *method) string {
+	marks := m.marks
 	var text strings.Builder
 	for _, s := range []struct {
 		on   bool
 		name string
-	}{{m.idempotent, "Idempotent"}, {m.oneway, "OneWay"}, {stream, "Stream"}, {m.resumable, "Resumable"}} {
+	}{{marks.idempotent, "Idempotent"}, {marks.oneway, "OneWay"}, {m.stream != nil, "Stream"}, {m.takes, "Takes"}, {marks.resumable, "Resumable"}} {
 		if s.on {
 			text.WriteString(", " + s.name + ": true")
 		}
 	}
-	if m.timeout > 0 {
-		text.WriteString(", Timeout: " + duration(m.timeout, w.im.names["time"]))
+	if marks.timeout > 0 {
+		text.WriteString(", Timeout: " + duration(marks.timeout, w.im.names["time"]))
 	}
-	if m.orphan != "" && m.orphan != "cancel" {
-		text.WriteString(", Orphan: " + w.im.names[skeletonPath] + ".Orphan" + string(unicode.ToUpper(rune(m.orphan[0]))) + m.orphan[1:])
+	if marks.orphan != "" && marks.orphan != "cancel" {
+		text.WriteString(", Orphan: " + w.im.names[skeletonPath] + ".Orphan" + string(unicode.ToUpper(rune(marks.orphan[0]))) + marks.orphan[1:])
 	}
 	return text.String()
 }
@@ -390,6 +401,10 @@ func (w *writer) value(t types.Type) valueOutput {
 		out.method = "Time"
 	case named != nil && w.p.home(w.im.self, named) != nil:
 		out.method, out.descriptor = "", w.p.descriptor(w.im, named)
+	case ioStream(t) != "":
+		out.bytes, out.skeleton = ioStream(t), w.im.names[skeletonPath]
+	case isStream(t):
+		out.skeleton = w.im.names[skeletonPath] // and stream, once there are names for what is in it
 	case types.IsInterface(t):
 		out.held = true
 	default:
@@ -435,7 +450,12 @@ func (w *writer) flat(out *valueOutput, t types.Type) {
 
 // Streams tells whether some method has streams.
 func (i interfaceOutput) Streams() bool {
-	return slices.ContainsFunc(i.Methods, func(m methodOutput) bool { return m.Stream != nil })
+	return slices.ContainsFunc(i.Methods, methodOutput.Streams)
+}
+
+// Streams tells whether the method has streams.
+func (m methodOutput) Streams() bool {
+	return m.Stream != nil || slices.ContainsFunc(m.Params, func(v valueOutput) bool { return v.stream != nil || v.bytes != "" })
 }
 
 // Declaration is what follows the method's name in the stub's declaration.
@@ -518,9 +538,25 @@ func (m methodOutput) Names() string {
 }
 
 // Put is the statement that encodes v, Get the one that decodes it: mirror images.
-func (v valueOutput) Put(to string) string { return v.write(to, "&"+to, v.Name, "&"+v.Name) }
+func (v valueOutput) Put(to string) string {
+	switch {
+	case v.stream != nil:
+		return fmt.Sprintf("%s.PutStream(call, %s, %s)", v.stream.stub, v.Name, v.stream.Put())
+	case v.bytes != "":
+		return fmt.Sprintf("call.Put%s(%s)", v.bytes, v.Name)
+	}
+	return v.write(to, "&"+to, v.Name, "&"+v.Name)
+}
 
-func (v valueOutput) Get(from string) string { return v.read(from, "&"+from, "&"+v.Name) }
+func (v valueOutput) Get(from string) string {
+	switch {
+	case v.stream != nil:
+		return fmt.Sprintf("%s.GetStream(call, &%s, %s)", v.skeleton, v.Name, v.stream.Get())
+	case v.bytes != "":
+		return fmt.Sprintf("%s.Get%s(call, &%s)", v.skeleton, v.bytes, v.Name)
+	}
+	return v.read(from, "&"+from, "&"+v.Name)
+}
 
 // write is Put for a value, where there is a pointer to it, by an encoder and a pointer to that.
 func (v valueOutput) write(to, at, value, place string) string {

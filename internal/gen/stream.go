@@ -64,9 +64,62 @@ func (c *methodCheck) alone(result *types.Var) string {
 	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(c.iface.home)), "func")
 }
 
-// carried are the values that travel in a method's calls: arguments, results, and the items of what it returns as a stream.
+// ioStream tells whether t is io.Reader or io.Writer, by name.
+func ioStream(t types.Type) string {
+	n, ok := types.Unalias(t).(*types.Named)
+	if ok && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == "io" && (n.Obj().Name() == "Reader" || n.Obj().Name() == "Writer") {
+		return n.Obj().Name()
+	}
+	return ""
+}
+
+// bytesIn tells whether a parameter is a stream of bytes, "Reader" or "Writer", seen from the method; "": it is none, or an interface that travels
+// by reference.
+func (p *program) bytesIn(home *types.Package, t types.Type) string {
+	name := ioStream(t)
+	if n, ok := types.Unalias(t).(*types.Named); ok && p.home(home, n) != nil {
+		return ""
+	}
+	return name
+}
+
+// takes checks a parameter, which may be a stream.
+func (c *methodCheck) takes(m *method, v *types.Var, unnamed string) {
+	item, isIter := streamed(v.Type())
+	bytes := c.p.bytesIn(c.iface.home, v.Type())
+	switch {
+	case item == nil && bytes == "" && isIter:
+		c.refuseIterator(v.Type())
+		return
+	case item == nil && bytes == "":
+		c.travels(v, unnamed, "parameter ")
+		return
+	}
+	m.takes = true
+	if m.marks.oneway {
+		c.refuse("//rmi:oneway on a method that takes a stream: somebody must wait until that is read: leave the directive out")
+	}
+	if item != nil {
+		where := unnamed
+		if v.Name() != "" && v.Name() != "_" {
+			where = "parameter " + v.Name()
+		}
+		c.travels(types.NewParam(v.Pos(), v.Pkg(), "", item), where+", an item of the stream", "")
+	}
+}
+
+// carried are the values that travel in a method's calls: arguments, results, and in their place the items of streams.
 func (m *method) carried() []*types.Var {
-	all := slices.Concat(m.params, m.results)
+	var all []*types.Var
+	for _, v := range slices.Concat(m.params, m.results) {
+		item, _ := streamed(v.Type())
+		switch {
+		case item != nil:
+			all = append(all, types.NewParam(v.Pos(), v.Pkg(), "", item))
+		case ioStream(v.Type()) == "":
+			all = append(all, v)
+		}
+	}
 	if m.stream != nil {
 		all = append(all, m.stream)
 	}
@@ -83,23 +136,26 @@ type streamOutput struct {
 	value, place string // the item, and a pointer to it
 }
 
-// stream fills in how a method's items are written and read.
+// stream fills in how the items of what a method returns are written and read.
 func (w *writer) stream(m *method, out *methodOutput, used []string) {
-	if m.stream == nil {
-		return
+	if m.stream != nil {
+		out.Stream = w.streamOf(m.stream.Type(), m.fn.Signature().Results().At(0).Type(), used)
 	}
-	item := w.value(m.stream.Type())
-	used = append(used, identifiers(item.Type+" "+item.descriptor+" "+item.basic+" "+item.put+" "+item.get)...)
+}
+
+func (w *writer) streamOf(t, whole types.Type, used []string) *streamOutput {
+	item := w.value(t)
+	used = append(slices.Clone(used), identifiers(item.Type+" "+item.descriptor+" "+item.basic+" "+item.put+" "+item.get)...)
 	var locals []*types.Var
 	for _, name := range []string{"to", "from", "item", "place"} {
 		locals = append(locals, types.NewParam(0, nil, name, types.Typ[types.Int]))
 	}
 	names, _ := newLocals(used).name(locals, nil)
-	s := &streamOutput{Type: types.TypeString(m.fn.Signature().Results().At(0).Type(), w.im.qualifier), Item: item.Type,
+	s := &streamOutput{Type: types.TypeString(whole, w.im.qualifier), Item: item.Type,
 		stub: w.im.names[stubPath], to: names[0], from: names[1], value: names[2], place: names[3]}
 	s.put = item.write(s.to, s.to, s.value, "&"+s.value)
 	s.get = item.read(s.from, s.from, s.place)
-	out.Stream = s
+	return s
 }
 
 // Put is the function that writes an item, Get the one that reads it.

@@ -4,6 +4,7 @@ package testobj
 
 import (
 	"context"
+	"io"
 	"iter"
 
 	"github.com/rmigo/rmigo/skeleton"
@@ -89,7 +90,7 @@ func (s sourceStub) Texts(ctx context.Context, size int) iter.Seq2[[]byte, error
 }
 
 func (sourceSkeleton) Types() []skeleton.Type {
-	return []skeleton.Type{
+	return append(streamErrors(),
 		RemoteListener,
 		skeleton.AnyObject,
 		skeleton.Value[*Item]("*github.com/rmigo/rmigo/internal/testobj.Item"),
@@ -98,9 +99,7 @@ func (sourceSkeleton) Types() []skeleton.Type {
 		skeleton.Value[*RangeError]("*github.com/rmigo/rmigo/internal/testobj.RangeError"),
 		skeleton.Value[RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
 		skeleton.Value[map[string]float64]("map[string]float64"),
-		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
-		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
-	}
+	)
 }
 
 func (sourceSkeleton) Dispatch(ctx context.Context, impl Source, call *skeleton.Call) error {
@@ -153,6 +152,189 @@ func (sourceSkeleton) Dispatch(ctx context.Context, impl Source, call *skeleton.
 	return call.NoSuchMethod()
 }
 
+// RemoteDrain describes Drain to the runtime: Lookup takes it, and RemoteDrain.Of(impl) is what Bind takes.
+var RemoteDrain = &skeleton.Interface[Drain]{
+	Path:  "github.com/rmigo/rmigo/internal/testobj.Drain",
+	Async: true,
+	Methods: []skeleton.Method{
+		{ID: drainDownload, Signature: "Download(int, io.Writer) error", Takes: true},
+		{ID: drainMerge, Signature: "Merge(string, iter.Seq2[github.com/rmigo/rmigo/internal/testobj.Item, error], iter.Seq2[github.com/rmigo/rmigo/internal/testobj.Item, error]) iter.Seq2[github.com/rmigo/rmigo/internal/testobj.Item, error]", Stream: true, Takes: true},
+		{ID: drainPing, Signature: "Ping() error"},
+		{ID: drainPipe, Signature: "Pipe(io.Reader, io.Writer) (int64, error)", Takes: true},
+		{ID: drainSum, Signature: "Sum(iter.Seq2[int64, error]) (int64, error)", Takes: true},
+		{ID: drainUpload, Signature: "Upload(string, io.Reader) (int64, uint32, error)", Takes: true},
+	},
+	Docs: skeleton.Docs{
+		Text: "Drain is what the tests give streams to.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Download", Params: "size w"},
+			{Method: "Merge", Params: "how a b"},
+			{Method: "Pipe", Params: "r w"},
+			{Method: "Sum", Params: "numbers"},
+			{Method: "Upload", Params: "how r", Results: "size sum"},
+		},
+	},
+	Stub:    func(r stub.Ref) Drain { return drainStub{r} },
+	Servant: drainSkeleton{},
+}
+
+const (
+	drainDownload uint64 = 0x47284d41c9db54ac
+	drainMerge    uint64 = 0x69649148e64908eb
+	drainPing     uint64 = 0xdfcf23d724899c0c
+	drainPipe     uint64 = 0x3dad24625ac87ef1
+	drainSum      uint64 = 0x83596f651f361edb
+	drainUpload   uint64 = 0x1f92969fabd42516
+)
+
+// drainStub calls Drain in another process, drainSkeleton serves it in this one.
+type (
+	drainRef      = stub.Ref
+	drainStub     struct{ drainRef }
+	drainSkeleton struct{}
+)
+
+func (s drainStub) Download(ctx context.Context, size int, w io.Writer) error {
+	call := s.drainRef.Call(ctx, drainDownload)
+	call.Args.Int(size)
+	call.PutWriter(w)
+	call.Invoke()
+	return call.Finish()
+}
+
+func (s drainStub) Merge(ctx context.Context, how string, a, b iter.Seq2[Item, error]) iter.Seq2[Item, error] {
+	return stub.Stream(s.drainRef, ctx, drainMerge, func(call *stub.Call) {
+		call.Args.String(how)
+		stub.PutStream(call, a, func(to *stub.Encoder, item Item) {
+			putItem(to.BeginStruct(), &item)
+			stub.EndStruct(to, item)
+		})
+		stub.PutStream(call, b, func(to *stub.Encoder, item Item) {
+			putItem(to.BeginStruct(), &item)
+			stub.EndStruct(to, item)
+		})
+	}, func(from *stub.Decoder, place *Item) { stub.GetStruct(from, place, getItem) })
+}
+
+func (s drainStub) Ping(ctx context.Context) error {
+	call := s.drainRef.Call(ctx, drainPing)
+	call.Invoke()
+	return call.Finish()
+}
+
+func (s drainStub) Pipe(ctx context.Context, r io.Reader, w io.Writer) (result int64, err error) {
+	call := s.drainRef.Call(ctx, drainPipe)
+	call.PutReader(r)
+	call.PutWriter(w)
+	call.Invoke()
+	call.Results.Int64(&result)
+	return result, call.Finish()
+}
+
+func (s drainStub) Sum(ctx context.Context, numbers iter.Seq2[int64, error]) (result int64, err error) {
+	call := s.drainRef.Call(ctx, drainSum)
+	stub.PutStream(call, numbers, func(to *stub.Encoder, item int64) { to.Int64(item) })
+	call.Invoke()
+	call.Results.Int64(&result)
+	return result, call.Finish()
+}
+
+func (s drainStub) Upload(ctx context.Context, how string, r io.Reader) (size int64, sum uint32, err error) {
+	call := s.drainRef.Call(ctx, drainUpload)
+	call.Args.String(how)
+	call.PutReader(r)
+	call.Invoke()
+	call.Results.Int64(&size)
+	call.Results.Uint32(&sum)
+	return size, sum, call.Finish()
+}
+
+// AsyncDrain is Drain with methods that return at once: with a future, or with a view of the object that the method is to return, on which further
+// calls travel without waiting. Its zero value views nothing.
+// Methods with streams are not in it: they hold nobody up, and are called on Drain itself.
+type AsyncDrain struct{ object Drain }
+
+// AsyncDrainOf views an object, which may be a promise.
+func AsyncDrainOf(object Drain) AsyncDrain { return AsyncDrain{object} }
+
+// Promise returns what is viewed: where that is not there yet, a promise of it, which can be called and passed all the same.
+func (s AsyncDrain) Promise() Drain { return s.object }
+
+func (s AsyncDrain) Ping(ctx context.Context) *stub.Future[stub.None] {
+	return stub.Do(ctx, s.object, func(ctx context.Context, impl Drain) error {
+		return impl.Ping(ctx)
+	})
+}
+
+func (drainSkeleton) Types() []skeleton.Type {
+	return append(streamErrors(), RemoteListener)
+}
+
+func (drainSkeleton) Dispatch(ctx context.Context, impl Drain, call *skeleton.Call) error {
+	switch call.Method {
+	case drainDownload:
+		var size int
+		var w io.Writer
+		call.Args.Int(&size)
+		skeleton.GetWriter(call, &w)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		return impl.Download(ctx, size, w)
+	case drainMerge:
+		var how string
+		var a, b iter.Seq2[Item, error]
+		call.Args.String(&how)
+		skeleton.GetStream(call, &a, func(from *stub.Decoder, place *Item) { stub.GetStruct(from, place, getItem) })
+		skeleton.GetStream(call, &b, func(from *stub.Decoder, place *Item) { stub.GetStruct(from, place, getItem) })
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		return skeleton.Stream(call, impl.Merge(ctx, how, a, b), func(to *stub.Encoder, item Item) {
+			putItem(to.BeginStruct(), &item)
+			stub.EndStruct(to, item)
+		})
+	case drainPing:
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		return impl.Ping(ctx)
+	case drainPipe:
+		var r io.Reader
+		var w io.Writer
+		skeleton.GetReader(call, &r)
+		skeleton.GetWriter(call, &w)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		result, err := impl.Pipe(ctx, r, w)
+		call.Results.Int64(result)
+		return err
+	case drainSum:
+		var numbers iter.Seq2[int64, error]
+		skeleton.GetStream(call, &numbers, func(from *stub.Decoder, place *int64) { from.Int64(place) })
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		result, err := impl.Sum(ctx, numbers)
+		call.Results.Int64(result)
+		return err
+	case drainUpload:
+		var how string
+		var r io.Reader
+		call.Args.String(&how)
+		skeleton.GetReader(call, &r)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		size, sum, err := impl.Upload(ctx, how, r)
+		call.Results.Int64(size)
+		call.Results.Uint32(sum)
+		return err
+	}
+	return call.NoSuchMethod()
+}
+
 // putItem and getItem write and read a Item as reflection would.
 func putItem(e *stub.Encoder, v *Item) {
 	f := e.Struct()
@@ -174,4 +356,12 @@ func getItem(d *stub.Decoder, v *Item) {
 	f.Value("\x64Tags", &v.Tags)
 	f.Value("\x65Price", &v.Price)
 	f.End()
+}
+
+// streamErrors lists what every interface of this file may return: the errors that the package exports.
+func streamErrors() []skeleton.Type {
+	return []skeleton.Type{
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
+	}
 }
