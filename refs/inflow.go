@@ -156,6 +156,8 @@ func (s *inflow) poll() (p piece, ok bool, err error) {
 			s.ready = nil
 		}
 		return p, true, nil
+	case s.closed:
+		return piece{}, false, errCallOver
 	case s.ended && s.next == s.length:
 		return piece{}, false, errNoMore
 	case s.broke != nil:

@@ -97,17 +97,15 @@ func (c *Outgoing) pump(group *sync.WaitGroup, f func()) { group.Go(f) } // ends
 func (c *Outgoing) feeds(out *outflow, produce func(*Producer) error) func() {
 	p := &Producer{out, c.face, c.method}
 	return func() {
-		var item []byte
-		if err := p.guard(produce); err != nil {
-			item = p.failure(err)
-		}
-		out.end(item)
+		err := error(&Error{Kind: ErrPanic, Err: errors.New("the iterator or reader ended its goroutine by runtime.Goexit")})
+		defer func() { out.end(p.failure(err)) }()
+		err = p.guard(produce)
 	}
 }
 
 // failure is the error item of a stream's END.
 func (p *Producer) failure(err error) []byte {
-	if err == error(errRefused) || err == error(errCallOver) {
+	if err == nil || err == error(errRefused) || err == error(errCallOver) {
 		return nil
 	}
 	return wire.AppendError(p.face.codecOf(p.s.of.link.node), p.face.table, nil, nil, err)
@@ -121,10 +119,7 @@ func (p *Producer) guard(produce func(*Producer) error) (err error) {
 		if returned {
 			return
 		}
-		what := "runtime.Goexit"
-		if v := recover(); v != nil {
-			what = fmt.Sprint(v)
-		}
+		what := fmt.Sprint(recover()) // nil: it ends its goroutine
 		n.report(n.cfg.log.Error, "panic in a stream among arguments", "method", method, "panic", what, "stack", string(debug.Stack()))
 		err = &Error{Kind: ErrPanic, Err: errors.New(what)}
 	}()
