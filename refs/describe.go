@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -231,6 +232,12 @@ func (m *Method) directives() []string {
 
 // text spells a type, and has the named types in it described.
 func (b *describer) text(t reflect.Type) string {
+	if strings.HasPrefix(t.Name(), "Seq2[") && t.PkgPath() == "iter" {
+		return "iter.Seq2[" + b.text(itemOf(t)) + ", " + b.text(t.In(0).In(1)) + "]"
+	}
+	if t == reflect.TypeFor[io.Reader]() || t == reflect.TypeFor[io.Writer]() {
+		return t.String() // a stream, where it is a parameter
+	}
 	if t.Name() != "" {
 		if t.PkgPath() == "" {
 			return t.Name()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"math"
+	"strings"
 	"sync"
 
 	"github.com/rmigo/rmigo/internal/testobj"
@@ -114,6 +115,16 @@ func Example_stream() {
 	// 1
 	// 2
 	// 3
+}
+
+// Parameters may be streams: here the method reads from a reader of its caller's, and writes to its writer.
+func Example_upload() {
+	remote, _, stop := servedBy(testobj.RemoteDrain, testobj.Drain(newDrain()))
+	defer stop()
+	var echo strings.Builder
+	n, err := remote.Pipe(context.Background(), strings.NewReader("of any length"), &echo)
+	fmt.Println(n, err, echo.String())
+	// Output: 13 <nil> of any length
 }
 
 // A batch is one frame there, whose calls run in order.

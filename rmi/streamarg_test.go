@@ -112,7 +112,9 @@ func (d *drain) Download(_ context.Context, size int, w io.Writer) error {
 	return nil
 }
 
-func (d *drain) Pipe(_ context.Context, r io.Reader, w io.Writer) (int64, error) { return io.Copy(w, r) }
+func (d *drain) Pipe(_ context.Context, r io.Reader, w io.Writer) (int64, error) {
+	return io.Copy(w, r)
+}
 
 func (d *drain) Ping(context.Context) error { return nil }
 
@@ -384,4 +386,25 @@ func (r *watched) Read(p []byte) (int, error) {
 		r.then = nil
 	}
 	return len(p), nil
+}
+
+func TestStreamsAmongParametersAreDescribedAndNotInvoked(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, _, remote, client := w.drained(rmi.Options{})
+		d, err := rmi.Describe(ctx(t), remote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{
+			"Sum":  "Sum(numbers iter.Seq2[int64, error]) (int64)",
+			"Pipe": "Pipe(r io.Reader, w io.Writer) (int64)",
+		} {
+			if _, m := d.Method(name); m == nil || m.String() != want {
+				t.Errorf("%s is described as %v", name, m)
+			}
+			if _, err := rmi.Invoke(ctx(t), client, remote, name, 1); err == nil || !strings.Contains(err.Error(), "takes a stream") || rmi.MayHaveRun(err) {
+				t.Errorf("%s without generated code: %v", name, err)
+			}
+		}
+	})
 }
