@@ -76,8 +76,12 @@ benchcmp: ## Compare the micro-benchmarks of revision OLD with those of NEW (the
 check: ## Do what CI does
 	.ci/run
 
+.PHONY: rules
+rules: ## Take each rule of distributed collection out of the code, and see that its tests notice
+	go -C tools run ./rules ../gc/testdata/rules.txt
+
 .PHONY: soak
-soak: ## Explore the larger models, simulate for SIMULATETIME (20m), repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (10m)
+soak: rules ## Take out each rule of collection, explore the larger models, simulate for SIMULATETIME (20m), repeat the race tests SOAKCOUNT (20) times and fuzz each target for SOAKTIME (10m)
 	go test -run Promises -v -timeout=0 ./gc/internal/model -soak
 	go test -run ReferencesSurvive -v -timeout=0 ./rmi -simulate $(SIMULATETIME)
 	go test -race -run 'Juicer|PipelinesDo' -v -timeout=0 ./rmi -lasting $(SOAKTIME)

@@ -358,6 +358,7 @@ func (a *association) dirty(id refs.ObjectID) {
 		a.fifo.queue.gone = append(a.fifo.queue.gone, refs.Gone{Object: id, Reason: uint8(why)})
 		return
 	}
+	a.fifo.queue.revive(id)
 	t.objects.dirty(a, id, impl, t.now)
 }
 
@@ -381,7 +382,28 @@ func (a *association) gone(g refs.Gone, applied uint64) {
 	if e == nil || e.seq == 0 || e.seq > applied {
 		return
 	}
-	a.kill(g.Object, e.reason(refs.Reason(g.Reason)))
+	if !a.asksAgain(g.Object, e) {
+		a.kill(g.Object, e.reason(refs.Reason(g.Reason)))
+	}
+}
+
+// missing takes what a call was answered. Of a name, what DIRTY is answered counts.
+func (a *association) missing(id refs.ObjectID, e *entry, why refs.Reason) {
+	if !a.asksAgain(id, e) && !id.Named() {
+		a.kill(id, e.reason(why))
+	}
+}
+
+// asksAgain asks the peer again for a name that was held and is said to be gone: another object may have it by now, of which a reference has
+// come to the same handle. What the peer answers to that DIRTY is true.
+func (a *association) asksAgain(id refs.ObjectID, e *entry) bool {
+	if !id.Named() || e.state != held {
+		return false
+	}
+	e.state, e.seq, e.again = pending, 0, true
+	a.fifo.queue.hold(id, true)
+	a.touched()
+	return true
 }
 
 // reason is why an object is gone, as far as this process knows better than its owner.

@@ -251,7 +251,7 @@ func (c *Collector) Missing(id refs.ID, local uint64, why refs.Reason) {
 			return
 		}
 		if e := a.entries[id.Object]; e != nil && e.local == local {
-			a.kill(id.Object, e.reason(why))
+			a.missing(id.Object, e, why)
 		}
 	})
 }

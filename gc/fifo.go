@@ -66,6 +66,13 @@ func (q *queue) cancel(id refs.ObjectID) bool {
 	return there
 }
 
+// revive takes back that the object is gone: there is another one of its name.
+func (q *queue) revive(id refs.ObjectID) {
+	if id.Named() {
+		q.gone = slices.DeleteFunc(q.gone, func(g refs.Gone) bool { return g.Object == id })
+	}
+}
+
 func (q *queue) empty() bool {
 	return len(q.holds)+len(q.gone)+len(q.acks)+len(q.queries) == 0
 }
@@ -97,7 +104,8 @@ func (f *fifo) flush(generation uint64) (out []refs.Batch) {
 	return out
 }
 
-// take moves as much of the queue into a batch as fits.
+// take moves as much of the queue into a batch as fits. Of what is acknowledged there is none in it before all that it stands for:
+// where objects are left for want of room, there is no room for a key either.
 func (q *queue) take() (b refs.Batch) {
 	n := portion(len(q.gone), &b)
 	b.Gone, q.gone = q.gone[:n:n], rest(q.gone, n)
@@ -113,9 +121,6 @@ func (q *queue) take() (b refs.Batch) {
 		default:
 			b.Clean = append(b.Clean, id)
 		}
-	}
-	if len(q.order) > 0 { // what is acknowledged stands behind them
-		return b
 	}
 	n = portion(len(q.acks), &b)
 	b.Acks, q.acks = q.acks[:n:n], rest(q.acks, n)

@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/refs"
 )
 
@@ -96,6 +95,7 @@ type wire struct {
 	failed  *refs.Error
 	silent  bool
 	heardAt time.Time
+	pings   int
 }
 
 func (w *wire) Carry(b refs.Batch) {
@@ -103,7 +103,11 @@ func (w *wire) Carry(b refs.Batch) {
 	defer w.mu.Unlock()
 	w.queue = append(w.queue, b)
 }
-func (w *wire) Ping() {}
+func (w *wire) Ping() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pings++
+}
 func (w *wire) Heard() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -156,6 +160,15 @@ func deliver(t *testing.T, from, to *wire) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// sent is what waits to be delivered.
+func (w *wire) sent() []refs.Batch {
+	time.Sleep(2 * settleTime)
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.queue)
 }
 
 // carry sends a reference in a message, whose arrival and end are for the test.
@@ -586,90 +599,6 @@ func TestAPeerThatAcknowledgesNothingIsSentNoMore(t *testing.T) {
 			t.Errorf("after one was let go of: %v", why)
 		}
 	})
-}
-
-func TestAProcessThatStoodStillGivesNobodyUp(t *testing.T) {
-	leak.Check(t)
-	c := newClock(time.Minute)
-	heard := c.now
-	for now := time.Duration(0); now < 50*time.Second; now += c.period {
-		c.tick(now)
-	}
-	if late := c.tick(10 * time.Hour); !late || c.expired(heard) {
-		t.Fatalf("after ten hours of standstill, late is %v and the peer is given up: %v", late, c.expired(heard))
-	}
-	c.tick(10*time.Hour + c.period)
-	c.tick(10*time.Hour + 2*c.period)
-	if !c.expired(heard) {
-		t.Error("a peer that stays silent is not given up")
-	}
-}
-
-func TestManyIdsGoIntoAsManyBatchesAsTheyNeed(t *testing.T) {
-	leak.Check(t)
-	var f fifo
-	const n = 5000
-	for i := range n {
-		f.queue.hold(refs.ObjectID{byte(i), byte(i >> 8)}, i%3 > 0)
-		f.queue.acks = append(f.queue.acks, refs.MessageKey{Call: uint64(i)})
-	}
-	ids, acks := 0, 0
-	for _, b := range f.flush(1) {
-		if b.Size() > refs.BatchRoom {
-			t.Fatalf("a batch takes %d bytes", b.Size())
-		}
-		if acks += len(b.Acks); acks > 0 && ids+len(b.Dirty)+len(b.Clean) < n {
-			t.Fatal("an acknowledgement comes before what it stands for")
-		}
-		ids += len(b.Dirty) + len(b.Clean)
-	}
-	if ids != n || acks != n {
-		t.Errorf("%d ids and %d acknowledgements went into batches, want %d each", ids, acks, n)
-	}
-}
-
-func TestWhatIsGoneGoesAheadOfTheAcknowledgementOfWhoHolds(t *testing.T) {
-	leak.Check(t)
-	var f fifo
-	f.applied = 3 // of which the last batches were of objects that are all gone
-	const n = 3000
-	for i := range n {
-		f.queue.gone = append(f.queue.gone, refs.Gone{Object: refs.ObjectID{byte(i), byte(i >> 8)}})
-	}
-	gone := 0
-	for _, b := range f.flush(1) {
-		if gone += len(b.Gone); b.Ack != 0 && gone < n {
-			t.Fatalf("batch %d is acknowledged with %d of %d objects told to be gone", b.Ack, gone, n)
-		}
-	}
-	if gone != n || f.said != 3 {
-		t.Errorf("%d objects are told to be gone, and batch %d is acknowledged; want all, and 3", gone, f.said)
-	}
-}
-
-func TestAQueueForgetsWhatWasCancelled(t *testing.T) {
-	leak.Check(t)
-	var q queue
-	id := func(i int) refs.ObjectID { return refs.ObjectID{byte(i), byte(i >> 8), byte(i >> 16)} }
-	q.hold(id(0), true)
-	for i := range 100_000 {
-		q.hold(id(i+1), true)
-		q.cancel(id(i + 1))
-	}
-	for i := range 10 {
-		q.hold(id(i), i != 5)
-	}
-	if len(q.order) > 100 {
-		t.Errorf("a queue of %d things remembers %d", q.len(), len(q.order))
-	}
-	b := q.take()
-	if len(b.Dirty) != 9 || len(b.Clean) != 1 || b.Clean[0] != id(5) || !q.empty() || q.order != nil {
-		t.Errorf("it gives %v and %v, and has %v left; want nine and one", b.Dirty, b.Clean, q)
-	}
-	q.hold(id(1), true)
-	if q.cancel(id(1)); q.order != nil {
-		t.Error("an empty queue remembers something")
-	}
 }
 
 func TestAHandleEndsWhenItsOwnerSaysThatTheObjectIsMissing(t *testing.T) {

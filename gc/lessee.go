@@ -21,6 +21,7 @@ type state uint8
 //	(none)            a handle is made                → pending    DIRTY
 //	pending           the owner has applied DIRTY     → held       those who wait are told
 //	pending, held     the owner says GONE             → (none)     the handle is dead; those who wait are told
+//	held              the same, of a name             → pending    DIRTY, for another object may have the name
 //	pending, held     the handle is dropped           → lingering
 //	lingering         a handle is made                → pending or held, as before
 //	lingering         Linger is over                  → (none)     CLEAN

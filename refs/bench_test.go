@@ -31,6 +31,7 @@ func (anything) TypeTable() []Type                           { return nil }
 func (anything) Documentation() Docs                         { return Docs{} }
 func (anything) Serve(context.Context, any, *Incoming) error { return nil }
 func (anything) NewStub(h *Handle) (any, error)              { return h, nil }
+func (anything) StubOf(*View) any                            { return nil }
 func (anything) HandleOf(any) *Handle                        { return nil }
 
 func BenchmarkExports(b *testing.B) {

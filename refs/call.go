@@ -13,7 +13,7 @@ import (
 )
 
 // Outgoing is one call from this process: generated stubs fill Args, Invoke, read Results and Finish. It is used by one
-// goroutine, holds the object's handle until Finish, and is reused for later calls after that.
+// goroutine at a time, holds the object's handle until Finish, and is reused for later calls after that.
 //
 // Who may touch it: its own goroutine, except between Invoke's sending and the message on done, when whoever takes it out of
 // the link's slots fills in the outcome.
@@ -33,7 +33,8 @@ type Outgoing struct {
 	oneWay bool // it is over when it is queued
 	queued bool // as that, it was
 
-	launch *launch  // how it is made, if it holds nobody up
+	launch *launch  // how it is made, if it is asynchronous; nil: it is not
+	apart  bool     // as that it was sent, and no goroutine waits for its outcome
 	on     *promise // what it is called on; nil: an object
 	pipe   *pipe    // that it belongs to; nil: none
 	ticket *ticket  // its place in that
@@ -76,6 +77,10 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 	if h.peer == nil {
 		return brokenCall(h)
 	}
+	l := launchOf(ctx)
+	if l != nil && l.away != nil {
+		return l.away
+	}
 	n := h.Node()
 	c := n.newOutgoing()
 	c.handle, c.face, c.method, c.ctx, c.chain = h, f, method, ctx, n.cfg.Outbound
@@ -89,7 +94,7 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 		}
 		h, c.handle = settled, settled
 	}
-	if c.launch = launchOf(ctx); c.launch != nil || h.promise != nil {
+	if c.launch = l; l != nil || h.promise != nil {
 		c.on = h.promise
 		c.enter()
 	}
@@ -116,7 +121,7 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 // bound gives the call the time that it may take.
 func (c *Outgoing) bound(via *Policies) {
 	t := c.face.timeout(c.method)
-	if via != nil && via.timeout > 0 {
+	if via != nil && via.timeout != 0 && (t == 0 || via.timeout < t) {
 		t = via.timeout
 	}
 	if t == 0 {
@@ -207,6 +212,11 @@ func (c *Outgoing) promise(l *link) bool {
 		return false
 	}
 	p := c.launch.promise
+	select {
+	case <-c.launch.sent: // who calls what is promised waits for it here
+		return false
+	default:
+	}
 	p.pipe.mu.Lock()
 	begins := c.pipe == nil
 	if begins {
@@ -244,7 +254,7 @@ func (c *Outgoing) drop() {
 	c.handle, c.face, c.ctx, c.cancel, c.depth, c.link, c.err = nil, nil, nil, nil, 0, nil, nil
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
 	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
-	c.oneWay, c.queued = false, false
+	c.oneWay, c.queued, c.apart = false, false, false
 	c.taken, c.item, c.count, c.strands = nil, nil, 0, nil
 	c.courier = courier{}
 	c.Args.Err, c.Results.Err = nil, nil
@@ -276,7 +286,7 @@ func asError(err error) *Error {
 // give ends the call with an error of the runtime.
 func (c *Outgoing) give(e *Error) {
 	e.Op, e.Ref, e.Method = opCall, c.handle.Ref(), c.face.methodName(c.method)
-	e.On, e.URL, e.innerNotRun = "", "", false // of another operation than this call
+	e.On, e.URL, e.innerNotRun, e.Attempts = "", "", false, 0 // of another operation than this call
 	c.err = e
 	c.Args.Err, c.Results.Err = errNoResults, errNoResults
 }
@@ -313,6 +323,10 @@ func (c *Outgoing) Invoke() {
 	if c.err != nil {
 		return
 	}
+	if l := c.launch; l != nil && l.away == c {
+		c.conclude(l.frame, l.failed)
+		return
+	}
 	frame, err := c.Args.Finish()
 	var unfit *Error
 	if err != nil {
@@ -346,8 +360,17 @@ func (c *Outgoing) Invoke() {
 
 // exchange sends the arguments, which frame has behind the room for a header, and sees to the outcome.
 func (c *Outgoing) exchange(frame []byte) {
-	for {
-		err := c.attempt(frame)
+	if err := c.attempt(frame); !c.leaves(frame, err) {
+		c.conclude(frame, err)
+	}
+}
+
+// conclude sees to the outcome of an attempt, unless err is why it was not sent, and makes others where a promise asks for that.
+func (c *Outgoing) conclude(frame []byte, err error) {
+	for ; ; err = c.attempt(frame) {
+		if err == nil {
+			c.await()
+		}
 		unsent := err != nil && c.ahead
 		if unsent || c.refused() {
 			if unsent {
@@ -374,38 +397,42 @@ func (c *Outgoing) exchange(frame []byte) {
 	}
 }
 
-// attempt sends the call and sees to the outcome; an error is why it was not sent.
+// attempt sends the call; an error is why it was not sent.
 func (c *Outgoing) attempt(frame []byte) error {
-	defer c.endStreams()
 	err := c.send(frame)
 	if c.launch != nil {
 		c.launch.release()
 	}
 	if err != nil {
-		return err
+		c.endStreams()
 	}
+	return err
+}
+
+// await waits for the outcome of a call that was sent, or for the end of its context. What the call's streams bring is read here.
+func (c *Outgoing) await() {
+	defer c.endStreams()
 	if c.taken != nil {
 		c.takeStream()
 		c.settleStrands()
-		return nil
+		return
 	}
 	if c.queued {
 		c.flags, c.body = wire.ReplyResults, wire.AppendNone(c.copied[:0])
 		c.outcome()
-		return nil
+		return
 	}
 	select {
 	case <-c.done:
 	case <-c.ctx.Done():
 		if c.link.waiting.take(c.slot) != nil {
 			c.abandon()
-			return nil
+			return
 		}
 		<-c.done // the outcome came first
 	}
 	c.outcome()
 	c.settleStrands()
-	return nil
 }
 
 // again makes the call ready to be sent once more.
@@ -500,6 +527,7 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		}
 		return gaveWay, err
 	}
+	c.apart = c.launch != nil && c.launch.sent == nil && c.launch.away == nil
 	var waiting int
 	if c.slot, waiting, err = l.waiting.add(c); err != nil {
 		return true, err
@@ -518,6 +546,11 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		}
 		err = l.out.send(c.ctx.Done(), frame, false, waiting > 1)
 	}
+	return c.sent(l, err)
+}
+
+// sent sees to what came of handing the call's frame to the link's writer; its results are those of sendOn.
+func (c *Outgoing) sent(l *link, err error) (gaveWay bool, _ error) {
 	switch {
 	case err == nil:
 		return false, nil
@@ -531,6 +564,9 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	if l.waiting.take(c.slot) == nil { // the link failed, and told this call too: it need not know
 		<-c.done
 		c.broke = nil
+		if c.apart {
+			c.launch.state.Store(making)
+		}
 	}
 	return gaveWay, err
 }
@@ -576,13 +612,21 @@ func (c *Outgoing) answered(flags wire.ReplyFlags, body, frame []byte) {
 		body = c.copied
 	}
 	c.flags, c.body, c.frame = flags, body, frame
+	c.tell()
+}
+
+// tell has the call know of its outcome.
+func (c *Outgoing) tell() {
+	if c.apart {
+		c.launch.come() // it waits for done, if need be
+	}
 	c.done <- struct{}{}
 }
 
 // lost is answered for a connection that broke.
 func (c *Outgoing) lost(why *Error) {
 	c.broke = why
-	c.done <- struct{}{}
+	c.tell()
 }
 
 // outcome makes the reply readable.
@@ -633,6 +677,9 @@ func (c *Outgoing) unreadable(err error) {
 // Finish ends the call and returns its error: the method's own, as it would be returned by a local call, or an *Error of the
 // runtime's.
 func (c *Outgoing) Finish() error {
+	if l := c.launch; l != nil && l.away == c && c.Results.Err == errUnderWay {
+		return errUnderWay
+	}
 	if c.cancel != nil {
 		c.cancel()
 	}

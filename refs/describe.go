@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rmigo/rmigo/internal/wire"
 )
@@ -167,7 +168,7 @@ func (b *describer) face(f *Face) InterfaceDescription {
 	docs := f.Documentation()
 	d := InterfaceDescription{Name: f.Name(), Doc: docs.Text}
 	for _, m := range f.MethodTable() {
-		inGo, ok := f.GoType().MethodByName(m.Name())
+		typ, ok := f.methodType(m.Name())
 		if !ok {
 			continue // a table that is not the interface's: nothing can be said of it
 		}
@@ -175,10 +176,19 @@ func (b *describer) face(f *Face) InterfaceDescription {
 		if i := slices.IndexFunc(docs.Methods, func(d MethodDocs) bool { return d.Method == m.Name() }); i >= 0 {
 			of = docs.Methods[i]
 		}
-		d.Methods = append(d.Methods, b.method(&m, inGo.Type, of))
+		d.Methods = append(d.Methods, b.method(&m, typ, of))
 	}
 	slices.SortFunc(d.Methods, func(x, y MethodDescription) int { return cmp.Compare(x.Name, y.Name) })
 	return d
+}
+
+// methodType returns the type of a method, its context and error included.
+func (f *Face) methodType(name string) (reflect.Type, bool) {
+	if function, ok := f.Descriptor.(Function); ok {
+		return function.FuncType(), true
+	}
+	m, ok := f.GoType().MethodByName(name)
+	return m.Type, ok
 }
 
 func (b *describer) method(m *Method, t reflect.Type, docs MethodDocs) MethodDescription {
@@ -230,6 +240,24 @@ func (m *Method) directives() []string {
 	return all
 }
 
+// Method is the method as far as callers need to know: what is described in words that make no sense, as it comes from a peer, is left
+// out.
+func (m *MethodDescription) Method() Method {
+	known := Method{ID: m.ID, Signature: m.Signature, Stream: m.Stream}
+	for _, directive := range m.Directives {
+		word, argument, _ := strings.Cut(directive, " ")
+		switch word {
+		case "idempotent":
+			known.Idempotent = true
+		case "timeout":
+			if d, err := time.ParseDuration(argument); err == nil && d > 0 {
+				known.Timeout = d
+			}
+		}
+	}
+	return known
+}
+
 // text spells a type, and has the named types in it described.
 func (b *describer) text(t reflect.Type) string {
 	if strings.HasPrefix(t.Name(), "Seq2[") && t.PkgPath() == "iter" {
@@ -277,8 +305,31 @@ func (b *describer) unnamed(t reflect.Type) string {
 		return "struct{" + strings.Join(fields, "; ") + "}"
 	case reflect.Interface:
 		return "any"
+	case reflect.Func:
+		if t.NumIn() > 0 && t.In(0) == reflect.TypeFor[context.Context]() && t.NumOut() > 0 {
+			return b.function(t)
+		}
 	}
 	return t.String() // does not travel
+}
+
+// function spells a function type that travels: without its context.
+func (b *describer) function(t reflect.Type) string {
+	var params, results []string
+	for i := 1; i < t.NumIn(); i++ {
+		params = append(params, b.text(t.In(i)))
+	}
+	if n := len(params); t.IsVariadic() {
+		params[n-1] = "..." + strings.TrimPrefix(params[n-1], "[]")
+	}
+	for i := range t.NumOut() {
+		results = append(results, b.text(t.Out(i)))
+	}
+	text := "func(" + strings.Join(params, ", ") + ") "
+	if len(results) == 1 {
+		return text + results[0]
+	}
+	return text + "(" + strings.Join(results, ", ") + ")"
 }
 
 func (b *describer) named(name string, t reflect.Type) TypeDescription {
@@ -396,4 +447,5 @@ func (question) Serve(context.Context, any, *Incoming) error { return &Error{Kin
 func (question) NewStub(*Handle) (any, error) {
 	return nil, &Error{Kind: ErrNoSuchMethod, NotRun: true}
 }
+func (question) StubOf(*View) any     { return nil }
 func (question) HandleOf(any) *Handle { return nil }

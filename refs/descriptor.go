@@ -20,6 +20,7 @@ type Descriptor interface {
 	Documentation() Docs                                     // what its source says of it
 	Serve(ctx context.Context, impl any, in *Incoming) error // runs the method on impl; recovers its panics
 	NewStub(h *Handle) (any, error)                          // the canonical stub of this interface on h
+	StubOf(v *View) any                                      // the stub that is the view
 	HandleOf(v any) *Handle                                  // the handle behind v if v is a stub of any interface, else nil
 }
 
@@ -29,6 +30,10 @@ type (
 	Encoder = wire.Encoder
 	Decoder = wire.Decoder
 	Type    = wire.Type
+
+	// Function is what a Descriptor is too, of an interface whose objects programs see as functions. Its one method has the name and the text of
+	// the function type: "func(int64) error".
+	Function = wire.Function
 )
 
 // Sentinel is the entry by which the error variable known as path travels as itself.
@@ -40,7 +45,7 @@ func ErrorType(path string, typ reflect.Type) Type { return wire.ErrorType{Path:
 // ValueType is the entry by which an interface-typed value may hold values of the type, known as path.
 func ValueType(path string, typ reflect.Type) Type { return wire.ValueType{Path: path, Type: typ} }
 
-// Method is a method of a remote interface. Of what its directives say, OneWay and Timeout have an effect in this version; the rest is
+// Method is a method of a remote interface. Of what its directives say, Idempotent, OneWay and Timeout have an effect in this version; the rest is
 // there for those who ask what an interface is like.
 type Method struct {
 	ID         uint64        // hash of the signature; below 256 is the runtime's
@@ -204,10 +209,13 @@ func (f *Face) hasStreams(method uint64) bool {
 	return m != nil && (m.Stream || m.Takes)
 }
 
-// methodName returns "bank.Account.Deposit".
+// methodName returns "bank.Account.Deposit", and of a function its type.
 func (f *Face) methodName(id uint64) string {
 	name := shortName(f.Name())
 	if m := f.methods[id]; m != nil {
+		if _, ok := f.Descriptor.(Function); ok {
+			return name
+		}
 		return name + "." + m.Name()
 	}
 	switch id {

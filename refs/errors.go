@@ -104,8 +104,10 @@ type Error struct {
 	Reason Reason // why the object is missing, with ErrNoSuchObject
 	Code   string // an application's code, see WithCode
 	Remote bool   // the other process reported it, rather than this one
-	NotRun bool   // the method certainly never started
+	NotRun bool   // the method certainly never started, in whatever attempt
 	Err    error  // the cause; may be nil
+
+	Attempts int // how often a Policy made the call before it ended so; zero: once
 
 	innerNotRun bool // of a call that a method made and returned the error of: NotRun there, for the text only
 }
@@ -127,6 +129,9 @@ func (e *Error) Error() string {
 		s += ":"
 	}
 	s += e.what()
+	if e.Attempts > 1 {
+		s += fmt.Sprintf(" (after %d attempts)", e.Attempts)
+	}
 	switch {
 	case e.Op != opCall:
 	case e.NotRun, e.innerNotRun:
@@ -251,16 +256,17 @@ func codecKind(err error) (Kind, Reason) {
 
 // errorRecord is an Error on the wire. It names an object in words only.
 type errorRecord struct {
-	Kind   uint8
-	Reason uint8
-	Code   string
-	Op     string
-	Method string
-	On     string
-	URL    string
-	NotRun bool
-	Cause  error
-	Has    []string // signatures that the object has, with ErrNoSuchMethod
+	Kind     uint8
+	Reason   uint8
+	Code     string
+	Op       string
+	Method   string
+	On       string
+	URL      string
+	NotRun   bool
+	Attempts int
+	Cause    error
+	Has      []string // signatures that the object has, with ErrNoSuchMethod
 }
 
 // hasMethods is the cause of ErrNoSuchMethod as the owner reports it: what the object has instead.
@@ -272,7 +278,7 @@ func packError(err error) any {
 	e := err.(*Error)
 	rec := errorRecord{
 		Kind: uint8(e.Kind), Reason: uint8(e.Reason), Code: e.Code, Op: e.Op, Method: e.Method, On: e.on(), URL: e.URL,
-		NotRun: e.NotRun || e.innerNotRun, Cause: e.Err,
+		NotRun: e.NotRun || e.innerNotRun, Attempts: e.Attempts, Cause: e.Err,
 	}
 	if has, ok := e.Err.(hasMethods); ok {
 		rec.Has, rec.Cause = has, nil
@@ -284,7 +290,7 @@ func unpackError(v any) error {
 	rec := v.(errorRecord)
 	e := &Error{
 		Op: rec.Op, Method: rec.Method, On: rec.On, URL: rec.URL, Kind: Kind(rec.Kind), Reason: Reason(rec.Reason), Code: rec.Code,
-		Remote: true, Err: rec.Cause, innerNotRun: rec.NotRun,
+		Remote: true, Err: rec.Cause, Attempts: rec.Attempts, innerNotRun: rec.NotRun,
 	}
 	if len(rec.Has) > 0 {
 		e.Err = hasMethods(rec.Has)

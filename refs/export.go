@@ -157,21 +157,27 @@ func (n *Node) export(id ObjectID, f *Face, impl any, l Lifetime, needsIdentity 
 func (n *Node) collected(e *export) {
 	t := &n.exports
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.byID[e.id] != e || e.object() != nil {
+		t.mu.Unlock()
 		return
 	}
 	owned := t.disown(e)
 	t.drop(e, Collected)
 	n.traces.remove(e)
+	var ended []*export
 	for len(owned) > 0 {
 		child := owned[0]
 		owned = append(owned[1:], t.disown(child)...)
 		if t.byID[child.id] == child {
 			t.drop(child, Unexported)
 			n.traces.remove(child)
-			n.collector.Orphaned(child.id)
+			ended = append(ended, child)
 		}
+	}
+	t.mu.Unlock()
+	for _, child := range ended {
+		n.collector.Orphaned(child.id)
+		n.endOwn(child.id)
 	}
 }
 
@@ -402,8 +408,22 @@ func (n *Node) withdraw(e *export, floor int64) bool {
 	if there {
 		n.traces.remove(e)
 		n.collector.Withdrawn(e.id, Unexported)
+		n.endOwn(e.id)
 	}
 	return there
+}
+
+// endOwn ends the handle of an object of this process that is exported no longer, if there is one: what watches it is told. It may be called
+// from a cleanup.
+func (n *Node) endOwn(id ObjectID) {
+	n.imports.mu.Lock()
+	h := n.self.handles[id].Value()
+	n.imports.mu.Unlock()
+	if h == nil {
+		return
+	}
+	n.imports.forget(h) // the name may be another object's next
+	h.finish(&Error{Kind: ErrNoSuchObject, Reason: Unexported, NotRun: true})
 }
 
 // disown returns what the export owns, which it does no longer. mu is held.

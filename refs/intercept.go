@@ -8,8 +8,8 @@ import (
 )
 
 // Interceptor stands around calls: around those that a node makes, as one of Options.Outbound, around those that it serves, as one of
-// Options.Inbound, or around those through a view, as part of a Policy. It runs on the goroutine of the call, the first of a list
-// outermost. next goes on with the call, under the context that it is given, whose deadline and metadata count from there on; what it
+// Options.Inbound. It runs on the goroutine of the call, the first of a list outermost; where a view's Policy makes a call again, around
+// each attempt. next goes on with the call, under the context that it is given, whose deadline and metadata count from there on; what it
 // returns is what the call came to. The interceptor's own error is what the caller gets.
 //
 // An interceptor may wait before next, not call it at all (the call is refused by the error that it returns, and has not run), or,
@@ -30,9 +30,11 @@ type Call struct {
 	ArgumentBytes int    // of the arguments as they travel
 	ResultBytes   int    // of the results, once next has returned and if there are any; around a call that is served, about
 	Items         uint64 // of the stream that the method returns, once next has returned: the whole stream is within
-	Attempts      int    // how often next was called
+	Attempts      int    // how often it was sent, or served, so far
 
 	handle *Handle   // of a call that is made
+	out    *Outgoing // the same
+	ran    bool      // it may have run, in one of its attempts
 	served *Incoming // one that is served
 }
 
@@ -103,7 +105,7 @@ func (in *Incoming) Intercept(ctx context.Context, dispatch func(context.Context
 // intercepted is Invoke through interceptors: attempts to make the call are what they are around.
 func (c *Outgoing) intercepted(frame []byte, unfit *Error) {
 	call := c.face.newCall(c.method)
-	call.Outbound, call.handle, call.ArgumentBytes = true, c.handle, len(frame)-wire.CallHeaderBytes
+	call.Outbound, call.handle, call.out, call.ArgumentBytes = true, c.handle, c, len(frame)-wire.CallHeaderBytes
 	err := runChain(c.chain, c.ctx, &call, func(ctx context.Context) error {
 		if call.Attempts > 1 {
 			if c.count > 0 || c.strands != nil && c.strands.begun.Load() { // what was taken is not taken twice
@@ -111,25 +113,31 @@ func (c *Outgoing) intercepted(frame []byte, unfit *Error) {
 			}
 			c.again()
 		}
-		if unfit != nil {
-			c.give(asError(unfit))
-			return c.err
-		}
-		c.ctx = ctx
-		_, c.pairs = scopeOf(ctx)
-		if e := c.begin(); e != nil {
-			c.give(e)
-			return c.err
-		}
-		if e := c.hold(); e != nil {
-			c.give(e)
-			return c.err
-		}
-		c.exchange(frame)
-		call.ResultBytes, call.Items = len(c.body), c.count
-		return c.failed()
+		err := c.once(ctx, frame, unfit)
+		call.ResultBytes, call.Items, call.ran = len(c.body), c.count, call.ran || MayHaveRun(err)
+		return err
 	})
 	c.settle(err, call.Attempts)
+}
+
+// once makes the call, under ctx, and returns what it comes to.
+func (c *Outgoing) once(ctx context.Context, frame []byte, unfit *Error) error {
+	if unfit != nil {
+		c.give(asError(unfit))
+		return c.err
+	}
+	c.ctx = ctx
+	_, c.pairs = scopeOf(ctx)
+	e := c.begin()
+	if e == nil {
+		e = c.hold()
+	}
+	if e != nil {
+		c.give(e)
+		return c.err
+	}
+	c.exchange(frame)
+	return c.failed()
 }
 
 // settle makes err, which the interceptors report after so many attempts, the call's.
@@ -141,7 +149,9 @@ func (c *Outgoing) settle(err error, attempts int) {
 		}
 		e := asError(err)
 		e.NotRun = true
+		made := e.Attempts
 		c.give(e)
+		e.Attempts = made
 	case err == nil && (c.err != nil || c.flags&wire.ReplyResults == 0):
 		c.give(&Error{Err: errNoOutcome})
 	default:

@@ -165,14 +165,12 @@ func (u *lineup) add(q *queued) (work bool, err error) {
 // hire has a worker take the lineup.
 func (u *lineup) hire() {
 	n := u.l.node
-	in := n.newIncoming()
-	in.lineup = u
 	n.calls.begin()
-	n.workers.do(in)
+	n.workers.do(u)
 }
 
-// work runs calls until the next one is not there yet.
-func (u *lineup) work() {
+// serve runs calls until the next one is not there yet.
+func (u *lineup) serve() {
 	n := u.l.node
 	defer n.calls.done()
 	for q := u.next(); q != nil; q = u.next() {

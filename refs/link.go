@@ -343,7 +343,6 @@ func (l *link) noteIdle() {
 	l.control.Shrink()
 	l.out.shrink()
 	l.node.workers.trim()
-	l.node.askers.trim()
 	l.node.buffers.trim()
 	switch {
 	case l.dialled && !l.node.collector.Wanted(l.peer.id) && l.waiting.len() == 0 && l.serving.count.Load() == 0 && !l.retiring.Load():
@@ -505,6 +504,14 @@ func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 			l.node.buffers.Put(frame) // the reply to a call that was given up
 		}
 		return nil
+	}
+	return r.handleRest(kind, frame, lent)
+}
+
+// handleRest is handle for frames that are neither calls nor replies.
+func (r *lane) handleRest(kind wire.FrameKind, frame []byte, lent bool) error {
+	l := r.l
+	switch kind {
 	case wire.CancelFrame:
 		h, err := wire.ParseCancel(frame)
 		if !lent {

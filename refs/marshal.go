@@ -1,6 +1,7 @@
 package refs
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/rmigo/rmigo/internal/wire"
@@ -13,6 +14,10 @@ type archive struct{ courier }
 // Export implements wire.Objects for stubs and for objects that are exported already.
 func (a *archive) Export(t wire.Type, v any) (wire.Record, error) {
 	rec, ok := a.Known(t, v)
+	if _, function := t.(Function); function {
+		return rec, &Error{Op: "marshal", Kind: ErrMarshal, NotRun: true,
+			Err: errors.New("a function lives while a receiver holds it, and what is stored keeps nothing alive: store a remote object with a method")}
+	}
 	if !ok {
 		return rec, &Error{Op: "marshal", Kind: ErrMarshal, NotRun: true,
 			Err: fmt.Errorf("this %T is not exported, and what is stored keeps nothing alive: export it first", v)}

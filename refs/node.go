@@ -52,7 +52,6 @@ type Node struct {
 
 	workers workers // serve them
 	turns   turns   // who runs on serial objects
-	askers  askers  // make asynchronous calls
 	oneWays oneWays
 	forgets forgets
 
@@ -99,7 +98,6 @@ func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 	if n.plain, err = NewFace(question{}); err != nil {
 		return nil, err
 	}
-	n.askers.tasks = &n.tasks
 	n.home = n.newHome()
 	n.garbage = n.collected
 	n.self = &peer{node: n, id: n.id}
@@ -221,7 +219,6 @@ func (n *Node) Close() error {
 	}
 	n.home.endHome(closed)
 	n.collector.Close()
-	n.askers.close()
 	n.tasks.wait()
 	n.workers.close()
 	n.traces.close()

@@ -41,8 +41,8 @@ type Options struct {
 	// reflection when it is asked, as package inspect describes: what changes without a mutex of its own should be an inspect.Referrer.
 	Inspect bool
 
-	// Timeout bounds calls whose context has no deadline, of methods that have no //rmi:timeout. Zero: no bound; a dead peer still
-	// ends them.
+	// Timeout bounds calls whose context has no deadline, of methods that have no //rmi:timeout, through stubs without a Policy.Timeout.
+	// Zero: no bound; a dead peer still ends them.
 	Timeout time.Duration
 
 	// MaxCalls bounds how many calls run at once in this node, counting those that start a chain; calls made by running

@@ -68,17 +68,6 @@ func (p *pipe) previous(t *ticket) *ticket {
 	return t.before
 }
 
-// launch is how a call is made that does not hold its maker up.
-type launch struct {
-	once    sync.Once
-	sent    chan struct{} // closed when the call is on its way, or will not be
-	promise *promise      // of what it returns, or nil
-	pipe    *pipe         // that it begins, or belongs to through a batch
-	batch   *Bundle
-}
-
-func (l *launch) release() { l.once.Do(func() { close(l.sent) }) }
-
 // vowPrefix begins the ids of objects that a call is to return; its number follows.
 const vowPrefix = "rmi:vow\x00"
 
@@ -91,64 +80,6 @@ func vowID(number uint64) (id ObjectID) {
 // vowed returns the number of the call that is to return the object.
 func (o ObjectID) vowed() (number uint64, ok bool) {
 	return binary.BigEndian.Uint64(o[len(vowPrefix):]), string(o[:len(vowPrefix)]) == vowPrefix
-}
-
-// Start runs call, which makes one call on the object under the context that it gets, on a goroutine of its own, and returns when that is
-// on its way, or will not be. The goroutine ends with the call, at the latest with the node.
-func (h *Handle) Start(ctx context.Context, call func(context.Context)) { h.start(ctx, nil, call) }
-
-// Promise is Start for a call that returns an object, through d, or an error; what it returns stands for that object until it is there,
-// and then is it.
-func (h *Handle) Promise(ctx context.Context, d Descriptor, call func(context.Context) (any, error)) (any, error) {
-	if h.peer == nil {
-		return d.NewStub(h)
-	}
-	p := &promise{done: make(chan struct{})}
-	if h.promise != nil {
-		p.pipe = h.promise.pipe
-	}
-	made := &Handle{id: ID{Process: h.id.Process, Object: newID()}, peer: h.peer, promise: p}
-	v, err := d.NewStub(made)
-	if err != nil {
-		return nil, err
-	}
-	h.start(ctx, p, func(ctx context.Context) {
-		p.value, p.err = call(ctx)
-		if p.err == nil && p.value != nil {
-			if p.handle = d.HandleOf(p.value); p.handle != nil && p.handle.promise != nil {
-				p.handle = p.handle.settled()
-			}
-		}
-		close(p.done)
-	})
-	runtime.AddCleanup(made, (*promise).forget, p)
-	return v, nil
-}
-
-func (h *Handle) start(ctx context.Context, p *promise, call func(context.Context)) {
-	if h.peer == nil { // it ends at once
-		call(ctx)
-		return
-	}
-	n := h.Node()
-	l := &launch{sent: make(chan struct{}), promise: p, batch: batchOf(ctx)}
-	switch {
-	case h.promise != nil:
-	case l.batch != nil:
-		l.pipe = l.batch.pipeOf(h)
-	case p != nil:
-		l.pipe = n.newPipe()
-	}
-	if p != nil && p.pipe == nil {
-		p.pipe = l.pipe
-	}
-	in, pairs := scopeOf(ctx)
-	n.settleForgotten()
-	n.askers.run(func() {
-		defer l.release()
-		call(&scope{ctx, in, pairs, l})
-	})
-	<-l.sent
 }
 
 func (n *Node) newPipe() *pipe {

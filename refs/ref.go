@@ -118,9 +118,17 @@ func (r Ref) String() string {
 // GoString is as redacted as String, for %#v.
 func (r Ref) GoString() string { return "refs.Ref(" + r.String() + ")" }
 
-// shortName turns "example.com/bank.Account" into "bank.Account".
+// shortName turns "example.com/bank.Account" into "bank.Account", and so each path in the name of a function type.
 func shortName(path string) string {
-	return path[strings.LastIndexByte(path, '/')+1:]
+	var short strings.Builder
+	for {
+		end := strings.IndexAny(path, "()[]{},;*")
+		if end < 0 {
+			return short.String() + path[strings.LastIndexByte(path, '/')+1:]
+		}
+		short.WriteString(path[strings.LastIndexByte(path[:end], '/')+1 : end+1])
+		path = path[end+1:]
+	}
 }
 
 const refScheme = "rmi-ref:"

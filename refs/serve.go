@@ -31,7 +31,6 @@ type Incoming struct {
 	frame   []byte // the buffer that body is part of, where it has one of its own
 	size    int64  // of that memory, counted in Node.pendingBytes
 	begun   bool
-	lineup  *lineup    // it stands for: the one-way calls in it; nil: it is a call
 	turn    *turn      // on a serial object, which it has; nil: none
 	vow     *vowed     // what it is to return is promised; nil: nothing
 	pipe    uint64     // that it belongs to; 0: none
@@ -67,7 +66,7 @@ func (in *Incoming) drop() {
 		n.buffers.Put(in.frame)
 	}
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
-	in.lineup, in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, nil, 0, held{}
+	in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, 0, held{}
 	in.flows, in.result, in.count, in.unfit, in.feeds, in.strands = nil, nil, 0, nil, nil, 0
 	if cap(in.copied) > smallMessage {
 		in.copied = nil
@@ -223,6 +222,14 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		in.ctx.end(nil)
 		return err
 	}
+	in.enter(h, count, tooMuch, after, pipe)
+	return nil
+}
+
+// enter has a call served that was read, when those that it comes after have been, or refuses it: the peer runs count calls, it has too
+// much metadata, it comes after one-way calls, it belongs to a pipe. It never waits.
+func (in *Incoming) enter(h wire.CallHeader, count int, tooMuch bool, after, pipe uint64) {
+	n, l := in.node, in.ctx.link
 	if h.Depth == 0 {
 		n.rootCalls.Add(1)
 	}
@@ -238,20 +245,19 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		l.out.post(in.refusal(refusal))
 		in.done()
 		in.drop()
-		return nil
+		return
 	}
 	n.calls.begin()
 	if pipe != 0 {
 		if l.vows.join(in, pipe) {
 			n.workers.do(in)
 		}
-		return nil
+		return
 	}
 	if after > 0 && l.lineups.gate(in, after) {
-		return nil
+		return
 	}
 	n.start(in)
-	return nil
 }
 
 // start has a call served that waits for no one-way calls, once nobody else has the object, if it is a serial one. It never waits.
@@ -330,11 +336,6 @@ func (in *Incoming) settle() {
 
 // serve runs the call and replies, and then those that come after it in its pipe.
 func (in *Incoming) serve() {
-	if in.lineup != nil {
-		in.lineup.work()
-		in.drop()
-		return
-	}
 	for in != nil {
 		in = in.serveOne()
 	}

@@ -16,12 +16,10 @@ type watch struct {
 func (w *watch) tell(why error) { w.once.Do(func() { w.f(why) }) }
 
 // Watch has f called, once, when the object is known to be gone, the handle is released, or the object's process is given up, at once where
-// that has happened: with an *Error of the kind ErrNoSuchObject, ErrReleased, ErrPeerExpired or ErrUnreachable. f must not block, and
-// may be called before Watch returns. stop ends the watching; f may be running then. The handle must be reachable for as long as that matters.
+// that has happened: with an *Error of the kind ErrNoSuchObject, ErrReleased, ErrPeerExpired or ErrUnreachable. f may only lock and delete, for
+// of an object of this process it is a cleanup that tells, and may be called before Watch returns. stop ends the watching; f may be running
+// then. The handle must be reachable for as long as that matters.
 func (h *Handle) Watch(f func(why error)) (stop func()) {
-	if h.Local() {
-		return func() {} // its process is this one
-	}
 	w := &watch{f: f}
 	h.mu.Lock()
 	if h.watches == nil {
@@ -32,6 +30,10 @@ func (h *Handle) Watch(f func(why error)) (stop func()) {
 	why := h.peer.watch(w)
 	if end := h.end.Load(); end != nil {
 		why = end
+	} else if h.Local() {
+		if _, _, gone := h.Node().exports.get(h.id.Object); gone != 0 {
+			why = &Error{Kind: ErrNoSuchObject, Reason: gone, NotRun: true}
+		}
 	}
 	if why != nil {
 		w.tell(why)

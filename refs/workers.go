@@ -9,12 +9,15 @@ import "sync"
 // worker follow before it serves its own. So calls wait for workers, never for methods. mu is never held while a call is served.
 type workers struct {
 	mu     sync.Mutex
-	queue  []*Incoming // calls that wait, from head on
+	queue  []task // those that wait, from head on
 	head   int
 	coming bool
 	idle   []*worker // the last to wait is the first to work
 	closed bool
 }
+
+// task is a call to be served, an object's one-way calls to be run in their order, or an asynchronous call whose outcome is to be read.
+type task interface{ serve() }
 
 type worker struct {
 	wake   chan struct{} // receives when the worker is to come; closed to end it
@@ -26,14 +29,14 @@ type worker struct {
 // mostIdle is how many workers may wait.
 const mostIdle = 512
 
-// do has the call served. It never waits.
-func (w *workers) do(in *Incoming) {
+// do has the task served. It never waits.
+func (w *workers) do(t task) {
 	w.mu.Lock()
 	if w.head > 64 && w.head >= len(w.queue)/2 { // rather than grow for ever where calls always wait
 		w.queue = w.queue[:copy(w.queue, w.queue[w.head:])]
 		w.head = 0
 	}
-	w.queue = append(w.queue, in)
+	w.queue = append(w.queue, t)
 	next := w.follow()
 	w.mu.Unlock()
 	w.send(next)
@@ -71,9 +74,9 @@ func (w *workers) send(next *worker) {
 func (w *workers) work(one *worker) {
 	defer close(one.ended)
 	for {
-		in, idle := w.take(one)
-		if in != nil {
-			in.serve()
+		t, idle := w.take(one)
+		if t != nil {
+			t.serve()
 			continue
 		}
 		if !idle {
@@ -85,8 +88,8 @@ func (w *workers) work(one *worker) {
 	}
 }
 
-// take returns the next call. If there is none, the worker is one of the idle now, or is to end.
-func (w *workers) take(one *worker) (in *Incoming, idle bool) {
+// take returns the next task. If there is none, the worker is one of the idle now, or is to end.
+func (w *workers) take(one *worker) (t task, idle bool) {
 	w.mu.Lock()
 	if one.comes {
 		one.comes, w.coming = false, false
@@ -99,7 +102,7 @@ func (w *workers) take(one *worker) (in *Incoming, idle bool) {
 		w.idle = append(w.idle, one)
 		return nil, true
 	}
-	in = w.queue[w.head]
+	t = w.queue[w.head]
 	w.queue[w.head] = nil
 	w.head++
 	if w.head == len(w.queue) {
@@ -108,7 +111,7 @@ func (w *workers) take(one *worker) (in *Incoming, idle bool) {
 	next := w.follow()
 	w.mu.Unlock()
 	w.send(next)
-	return in, false
+	return t, false
 }
 
 // trim ends half of those that wait.

@@ -218,6 +218,10 @@ func (k *Keeper) restore(ctx context.Context, endpoint string, in refs.Associati
 		if now, ok := k.binding(u); !ok || now != b {
 			continue
 		}
+		if withdrawn(b.object) {
+			k.forgetIf(u, b.object)
+			continue
+		}
 		err := k.restoreOne(reg, u, b)
 		switch {
 		case err == nil:
@@ -231,6 +235,14 @@ func (k *Keeper) restore(ctx context.Context, endpoint string, in refs.Associati
 		}
 	}
 	return nil
+}
+
+// withdrawn reports whether the object was one of this process's, and is exported no longer.
+func withdrawn(obj stub.Object) (gone bool) {
+	if s, _ := stub.Of(obj); s.Handle().Local() {
+		s.Handle().Watch(func(error) { gone = true })()
+	}
+	return gone
 }
 
 // couldNotAsk reports whether asking the registry again may help.

@@ -335,6 +335,38 @@ func TestAnyNumberOfBindingsIsRestoredOnceEach(t *testing.T) {
 	})
 }
 
+func TestANameOfWhatEndedWithItsOwnerIsNotRestored(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		w.open()
+		a := w.node("a")
+		parent, child := bound(), bound()
+		_, err := rmi.Export(a, parent)
+		if err == nil {
+			err = rmi.Bind(t.Context(), a, at+"x", child)
+		}
+		if err == nil {
+			err = rmi.Owned(a, parent.Impl(), child.Impl())
+		}
+		if err == nil {
+			err = rmi.Unexport(t.Context(), a, parent.Impl())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		elapse(time.Second)
+		w.wantNames("its object is gone")
+		w.bind(a, "y")
+		w.crash()
+		s := newSlow(t)
+		w.openWith(s)
+		elapse(within + 10*time.Second)
+		w.wantNames("only y is of an object that is there", "y")
+		if got := s.restored.Load(); got != 1 {
+			t.Errorf("%d names were restored, want one", got)
+		}
+	})
+}
+
 func TestANameGivenUpWhileItIsRestoredIsTakenBack(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {
 		w.open()

@@ -3,7 +3,6 @@ package registry_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -324,18 +323,4 @@ func TestOtherHostsMayWriteWhereThatIsAllowed(t *testing.T) {
 	if err := rmi.Unbind(t.Context(), node, url+"/x"); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func ExampleNew() {
-	reg, err := registry.New(registry.Options{MaxBindings: 1000})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	_, err = reg.Lookup(context.Background(), "bank/alice")
-	fmt.Println(err)
-	fmt.Println(errors.Is(err, rmi.ErrNotBound))
-	// Output:
-	// registry: "bank/alice": not bound
-	// true
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 	"weak"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/rmi"
@@ -197,6 +199,86 @@ func TestAClosedNodeKeepsNothingAlive(t *testing.T) {
 			t.Error("an object that was held when its node was closed is still there")
 		}
 		server.Close()
+	})
+}
+
+func TestAWellKnownObjectIsHeldByNobody(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, endpoint string) {
+		servesRegistry(t, server)
+		reg, err := rmi.LocateRegistry(ctx(t), client, "rmi://"+strings.TrimPrefix(endpoint, "tcp://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		settle(time.Second)
+		if s, c := server.Stats(), client.Stats(); s.Held != 0 || c.Holding != 0 {
+			t.Errorf("with a stub of the registry, the server has %+v and the client %+v; want nothing held", s, c)
+		}
+		runtime.KeepAlive(reg)
+	})
+}
+
+// slowDepot gives a token, in its own time.
+type slowDepot struct {
+	testobj.Depot
+	now chan struct{}
+}
+
+type coin struct{ number uint64 }
+
+func (c *coin) Number(context.Context) (uint64, error) { return c.number, nil }
+
+func (d *slowDepot) Give(context.Context, uint64) (int64, testobj.Token, error) {
+	<-d.now
+	return 0, &coin{1}, nil
+}
+
+func TestTheResultOfACallThatWasGivenUpIsLetGo(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		slow := &slowDepot{now: make(chan struct{})}
+		ref, err := rmi.Export(server, testobj.RemoteDepot.Of(slow))
+		if err != nil {
+			t.Fatal(err)
+		}
+		depot := resolved(t, client, testobj.RemoteDepot, ref)
+		c, cancel := context.WithTimeout(ctx(t), time.Second)
+		defer cancel()
+		if _, _, err := depot.Give(c, 1); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("the call ends in %v", err)
+		}
+		close(slow.now)
+		settle(time.Second)
+		settle(time.Second)
+		if s := server.Stats(); s.Sent != 1 || s.Pins != 0 || s.Held != 0 {
+			t.Errorf("after a reference in a reply that nobody waited for, the server has %+v; want nothing left of it", s)
+		}
+	})
+}
+
+func TestAnUnreferencedThatDoesNotReturnHoldsNothingUp(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		stuck, next := &hearer{"stuck", make(chan string)}, &hearer{"next", make(chan string, 1)}
+		var stubs []testobj.Listener
+		for _, impl := range []*hearer{stuck, next} {
+			ref, err := rmi.Export(server, testobj.RemoteListener.Of(impl))
+			if err != nil {
+				t.Fatal(err)
+			}
+			stubs = append(stubs, resolved(t, client, testobj.RemoteListener, ref))
+		}
+		settle(time.Second)
+		for _, s := range stubs {
+			rmi.Release(s)
+			settle(time.Minute) // long enough for a connection that is not read to be given up
+		}
+		if len(next.free) != 1 {
+			t.Error("while one object's Unreferenced runs, another one is not told")
+		}
+		if got := <-stuck.free; got != "stuck" {
+			t.Errorf("the first was told %q", got)
+		}
 	})
 }
 

@@ -54,6 +54,8 @@ func Describe(ctx context.Context, v any) (*Description, error) {
 //
 // A method that returns a stream is called by InvokeStream.
 //
+// The call is made under the policy of the stub that object is; the question before it is not bounded by that.
+//
 // An object of this process is called in the same way, and not as by an ordinary call: arguments and results are copies.
 func Invoke(ctx context.Context, n *Node, object any, method string, args ...any) ([]any, error) {
 	v, err := newInvocation(ctx, n, object, method, args)
@@ -65,7 +67,8 @@ func Invoke(ctx context.Context, n *Node, object any, method string, args ...any
 		e.Ref = v.handle.Ref()
 		return nil, e
 	}
-	call := v.handle.Call(ctx, v.method.Face, v.method.ID, nil)
+	r, _ := stub.Of(v.object)
+	call := stub.CallThrough(ctx, r, v.method.Face, v.method.ID)
 	v.put(call)
 	call.Invoke()
 	results := v.method.Get(&call.Results)

@@ -123,8 +123,29 @@ func Example_upload() {
 	defer stop()
 	var echo strings.Builder
 	n, err := remote.Pipe(context.Background(), strings.NewReader("of any length"), &echo)
-	fmt.Println(n, err, echo.String())
+	fmt.Println(n, err, &echo)
 	// Output: 13 <nil> of any length
+}
+
+// So are functions: what the other process has is a function that calls this one, for as long as it keeps it.
+func Example_function() {
+	ctx := context.Background()
+	remote, _, stop := servedBy(testobj.RemoteKiosk, testobj.Kiosk(newKiosk()))
+	defer stop()
+	sum := 0
+	err := remote.Each(ctx, 5, func(_ context.Context, n int) error {
+		sum += n
+		return nil
+	})
+	fmt.Println(sum, err)
+	add, err := remote.Adder(ctx, sum) // a function of the other process
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(add(ctx, 1, 2))
+	// Output:
+	// 10 <nil>
+	// 13 <nil>
 }
 
 // A batch is one frame there, whose calls run in order.
@@ -177,6 +198,18 @@ func Example_dynamic() {
 	ref, _ := client.RefOf(ada)
 	fmt.Println(rmi.Invoke(context.Background(), client, ref, "Hear", "a text"))
 	// Output: [Ada heard a text] <nil>
+}
+
+// A stream needs no generated code either.
+func Example_dynamicStream() {
+	source, client, stop := servedBy(testobj.RemoteSource, testobj.Source(newSource()))
+	defer stop()
+	for item, err := range rmi.InvokeStream(context.Background(), client, source, "Count", 1, 3) {
+		fmt.Println(item, err)
+	}
+	// Output:
+	// 1 <nil>
+	// 2 <nil>
 }
 
 // An object of an interface marked //rmi:serial runs one call at a time, first come, first served.

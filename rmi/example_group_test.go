@@ -29,6 +29,23 @@ func ExampleQuorum() {
 	// Output: 2 <nil>
 }
 
+// The error of a group tells what each member failed with.
+func ExampleGroupError() {
+	server, client := started(rmi.Options{}), started(rmi.Options{})
+	defer server.Close()
+	defer client.Close()
+	members := []testobj.Listener{&ear{"Bo"}, found(server, &deafEar{}, client)}
+	_, err := rmi.Quorum(context.Background(), 2, members, func(ctx context.Context, l testobj.Listener) (string, error) {
+		return l.Hear(ctx, "the bell")
+	})
+	fmt.Println(err)
+	var group *rmi.GroupError
+	fmt.Println(errors.As(err, &group), group.Need, group.Indexes, group.Errs)
+	// Output:
+	// group call: 2 of 2 members had to answer, and 1 failed: member 1: what?
+	// true 2 [1] [what?]
+}
+
 // All are asked at once, and each answer is there as soon as it is given.
 func ExampleBroadcast() {
 	server, client := started(rmi.Options{}), started(rmi.Options{})

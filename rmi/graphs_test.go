@@ -128,9 +128,9 @@ func TestWhatTheTableDoesNotNameIsRefusedWithTheRemedy(t *testing.T) {
 		_, _, remote, _ := w.graphed(rmi.Options{}, rmi.Options{}, skeleton.ExportOptions{})
 		type private struct{ N int }
 		for says, v := range map[string]any{
-			"argument 1: Knot.Any[1]: a rmi_test.private cannot travel in an interface: list it above the remote interface, //rmi:types rmi_test.private": &testobj.Knot{Any: []any{1, private{}}},
-			"argument 1: a *rmi_test.listener cannot travel in an interface":                                                                              &listener{},
-			"argument 1: [\"c\"]: chan int cannot travel":                                                                                                 map[string]any{"c": make(chan int)},
+			"argument 1: Knot.Any[1]: a rmi_test.private cannot travel in an interface: the name of rmi_test.private is not exported": &testobj.Knot{Any: []any{1, private{}}},
+			"argument 1: a *rmi_test.listener cannot travel in an interface":                                                          &listener{},
+			"argument 1: [\"c\"]: chan int cannot travel":                                                                             map[string]any{"c": make(chan int)},
 		} {
 			_, err := remote.Any(ctx(t), v)
 			if !errors.Is(err, rmi.ErrMarshal) || rmi.MayHaveRun(err) || !strings.Contains(err.Error(), says) {

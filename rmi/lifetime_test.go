@@ -323,6 +323,127 @@ func TestANamedObjectIsFoundInTheProcessThatComesAfter(t *testing.T) {
 	})
 }
 
+func TestAStubOfANameThatAnotherObjectTookIsTheOtherObjects(t *testing.T) {
+	for name, pause := range map[string]time.Duration{"at once": 0, "after its holders were told": 20 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			leak.Check(t)
+			pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+				first, second := &hearer{"first", make(chan string, 9)}, &hearer{"second", make(chan string, 9)}
+				ref, err := rmi.ExportAs(server, "the listener", testobj.RemoteListener.Of(first))
+				if err != nil {
+					t.Fatal(err)
+				}
+				old := resolved(t, client, testobj.RemoteListener, ref)
+				settle(time.Second)
+				if err := rmi.Unexport(ctx(t), server, first); err != nil {
+					t.Fatal(err)
+				}
+				settle(pause)
+				if _, err := rmi.ExportAs(server, "the listener", testobj.RemoteListener.Of(second)); err != nil {
+					t.Fatal(err)
+				}
+				remote := resolved(t, client, testobj.RemoteListener, ref)
+				settle(time.Second) // what is said of the first arrives
+				if got, err := remote.Hear(ctx(t), ""); got != "second" || err != nil {
+					t.Errorf("a stub of the name answers %q, %v", got, err)
+				}
+				if holders := server.Holders(second); len(holders) != 1 {
+					t.Errorf("the second is held by %v, want the client", holders)
+				}
+				rmi.Release(remote)
+				settle(time.Second)
+				if holders := server.Holders(second); len(holders) != 0 || len(second.free) != 1 {
+					t.Errorf("after the release the second is held by %v, and was told %d times", holders, len(second.free))
+				}
+				runtime.KeepAlive(old)
+			})
+		})
+	}
+}
+
+func TestAHolderOfANameIsToldOnceNothingHasIt(t *testing.T) {
+	leak.Check(t)
+	pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, _ string) {
+		impl := &hearer{"it", make(chan string, 9)}
+		ref, err := rmi.ExportAs(server, "the listener", testobj.RemoteListener.Of(impl))
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := make(chan error, 1)
+		remote := resolved(t, client, testobj.RemoteListener, ref)
+		go func() { told <- rmi.Monitor(ctx(t), remote) }()
+		settle(time.Second)
+		if err := rmi.Unexport(ctx(t), server, impl); err != nil {
+			t.Fatal(err)
+		}
+		var e *rmi.Error
+		if err := <-told; !errors.As(err, &e) || e.Reason != rmi.Unexported {
+			t.Errorf("its holder is told %v, want that it was unexported", err)
+		}
+		settle(time.Second)
+		if s, c := server.Stats(), client.Stats(); s.Held != 0 || c.Holding != 0 {
+			t.Errorf("the server has %+v, the client %+v", s, c)
+		}
+	})
+}
+
+func TestNamesInTheOwnRegistryEndWithWhatTheyAreOf(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, server, client *rmi.Node, parent, child *hearer, ref rmi.Ref){
+		"its owner is held no longer": func(t *testing.T, _, client *rmi.Node, _, _ *hearer, ref rmi.Ref) {
+			held := resolved(t, client, testobj.RemoteListener, ref)
+			settle(time.Second)
+			rmi.Release(held)
+		},
+		"its owner is unexported": func(t *testing.T, server, _ *rmi.Node, parent, _ *hearer, _ rmi.Ref) {
+			if err := rmi.Unexport(ctx(t), server, parent); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"it is unexported itself": func(t *testing.T, server, _ *rmi.Node, _, child *hearer, _ rmi.Ref) {
+			if err := rmi.Unexport(ctx(t), server, child); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			leak.Check(t)
+			pair(t, rmi.Options{}, func(t *testing.T, _ *world, server, client *rmi.Node, endpoint string) {
+				reg := servesRegistry(t, server)
+				url := "rmi://" + strings.TrimPrefix(endpoint, "tcp://") + "/child"
+				parent, child := &hearer{"parent", make(chan string, 1)}, &hearer{"child", make(chan string, 1)}
+				ref, err := rmi.Export(server, testobj.RemoteListener.Of(parent))
+				if err == nil {
+					err = rmi.Bind(ctx(t), server, url, testobj.RemoteListener.Of(child))
+				}
+				if err == nil {
+					err = rmi.Owned(server, parent, child)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := rmi.Lookup(ctx(t), client, testobj.RemoteListener, url); err != nil {
+					t.Fatalf("while it lives, the name leads to %v, %v", got, err)
+				}
+				end(t, server, client, parent, child, ref)
+				settle(time.Second)
+				if names, err := reg.List(ctx(t), ""); len(names) != 0 || err != nil {
+					t.Errorf("after its end the registry has %v, %v", names, err)
+				}
+				if _, err := rmi.Lookup(ctx(t), client, testobj.RemoteListener, url); !errors.Is(err, rmi.ErrNotBound) {
+					t.Errorf("the name leads to %v, want ErrNotBound", err)
+				}
+				if err := rmi.Bind(ctx(t), server, url, testobj.RemoteListener.Of(child)); err != nil {
+					t.Errorf("bound again: %v", err)
+				}
+				settle(time.Second)
+				if got, err := rmi.Lookup(ctx(t), client, testobj.RemoteListener, url); err != nil {
+					t.Errorf("exported and bound again, the name leads to %v, %v", got, err)
+				}
+			})
+		})
+	}
+}
+
 // servesRegistry gives a node a registry.
 func servesRegistry(t *testing.T, n *rmi.Node) registry.Registry {
 	t.Helper()

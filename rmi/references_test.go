@@ -152,6 +152,12 @@ func TestExportUnexportAndRefOfAgree(t *testing.T) {
 		if err := rmi.Unexport(ctx(t), server, impl); !errors.Is(err, rmi.ErrNoSuchObject) {
 			t.Errorf("unexported twice: %v", err)
 		}
+		if next, err := rmi.Export(server, testobj.RemoteService.Of(impl)); err != nil || next.ID() == ref.ID() {
+			t.Errorf("exported after that: %v, %v; want another ID", next, err)
+		}
+		if _, err := remote.Add(ctx(t), 1, 2); !errors.Is(err, rmi.ErrNoSuchObject) {
+			t.Errorf("a call by the earlier reference: %v", err)
+		}
 	})
 }
 

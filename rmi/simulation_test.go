@@ -42,7 +42,7 @@ func TestReferencesSurviveWhatTheyMustAndNothingElseDoes(t *testing.T) {
 		run(seed)
 	}
 	fixed := uint64(100)
-	if raceDetector {
+	if raceDetector || testing.Short() {
 		fixed = 10
 	}
 	for seed := range fixed {

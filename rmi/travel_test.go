@@ -147,6 +147,12 @@ func TestObjectsHandedRoundFiveProcessesUnderCutsAreNeitherLostNorLeftBehind(t *
 	for _, p := range ring {
 		p.ask("next", "-")
 	}
+	eventuallyEmpty(t, ring)
+}
+
+// eventuallyEmpty waits until none of the processes has anything of the others, and none of them misses an object.
+func eventuallyEmpty(t *testing.T, ring []*partyClient) {
+	t.Helper()
 	var last []rmi.Stats
 	eventually(t, 15*time.Second, func() bool {
 		last = nil

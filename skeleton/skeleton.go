@@ -145,30 +145,40 @@ func (d *Interface[T]) NewStub(h *refs.Handle) (any, error) {
 	return d.Stub(stub.Canonical(h, f)), nil
 }
 
+// StubOf returns the stub that is the view.
+func (d *Interface[T]) StubOf(v *refs.View) any { return d.Stub(stub.Viewing(v)) }
+
 // HandleOf returns the handle behind v if v is a stub, else nil.
-func (d *Interface[T]) HandleOf(v any) *refs.Handle {
+func (d *Interface[T]) HandleOf(v any) *refs.Handle { return handleOf(v) }
+
+func handleOf(v any) *refs.Handle {
 	if r, ok := stub.Of(v); ok {
 		return r.Handle()
 	}
 	return nil
 }
 
-// Serve runs the call on impl, through the node's interceptors. What recovers is here alone: user code runs below it.
+// Serve runs the call on impl, through the node's interceptors.
 func (d *Interface[T]) Serve(ctx context.Context, impl any, call *Call) error {
+	return serve(ctx, d.Servant, impl.(T), call)
+}
+
+// serve is Serve. What recovers is here alone: user code runs below it.
+func serve[T any](ctx context.Context, s Servant[T], impl T, call *Call) error {
 	if call.Intercepted() {
-		return d.intercept(ctx, impl.(T), call)
+		return intercept(ctx, s, impl, call)
 	}
-	return d.dispatch(ctx, impl.(T), call)
+	return dispatch(ctx, s, impl, call)
 }
 
-func (d *Interface[T]) dispatch(ctx context.Context, impl T, call *Call) (err error) {
+func dispatch[T any](ctx context.Context, s Servant[T], impl T, call *Call) (err error) {
 	defer recovered(call, &err)
-	return d.Servant.Dispatch(ctx, impl, call)
+	return s.Dispatch(ctx, impl, call)
 }
 
-func (d *Interface[T]) intercept(ctx context.Context, impl T, call *Call) (err error) {
+func intercept[T any](ctx context.Context, s Servant[T], impl T, call *Call) (err error) {
 	defer recovered(call, &err)
-	return call.Intercept(ctx, func(ctx context.Context) error { return d.dispatch(ctx, impl, call) })
+	return call.Intercept(ctx, func(ctx context.Context) error { return dispatch(ctx, s, impl, call) })
 }
 
 // recovered, deferred, makes a panic the call's error.

@@ -53,21 +53,25 @@ func (f *Future[R]) Err() error {
 // Cancel gives the call up, as the end of its context would; what has ended stays as it is.
 func (f *Future[R]) Cancel() { f.cancel() }
 
-// Go calls a method of an object, and returns when the call is on its way: call makes it, on a goroutine that ends with it. What a stub is
-// given as arguments has been written when Go returns; a method of an object of this process runs as any goroutine does.
+// Go calls a method of an object, and returns when the call is on its way: call makes it, and does nothing else, since it may run twice, once to
+// send the call and once to read what it came to. What a stub is given as arguments has been written when Go returns; a method of an object of this
+// process runs as any goroutine does.
 func Go[T, R any](ctx context.Context, object T, call func(context.Context, T) (R, error)) *Future[R] {
 	f := &Future[R]{done: make(chan struct{})}
 	f.ctx, f.cancel = context.WithCancel(ctx)
-	run := func(ctx context.Context) {
-		defer f.cancel()
-		defer close(f.done)
-		f.result, f.err = call(ctx, object)
+	run := func(ctx context.Context) { f.result, f.err = call(ctx, object) }
+	ended := func() {
+		close(f.done)
+		f.cancel()
 	}
 	if r, remote := Of(object); remote {
-		r.v.Handle.Start(f.ctx, run)
-	} else {
-		go run(f.ctx) // ends when the method does
+		r.v.Start(f.ctx, run, ended)
+		return f
 	}
+	go func() { // ends when the method does
+		run(f.ctx)
+		ended()
+	}()
 	return f
 }
 
@@ -83,7 +87,7 @@ func Then[T, R any](ctx context.Context, object T, d refs.Descriptor, call func(
 	var v any
 	var err error
 	if r, remote := Of(object); remote {
-		v, err = r.v.Handle.Promise(ctx, d, func(ctx context.Context) (any, error) { return call(ctx, object) })
+		v, err = r.v.Promise(ctx, d, func(ctx context.Context) (any, error) { return call(ctx, object) })
 	} else {
 		var made R
 		if made, err = call(ctx, object); err == nil {

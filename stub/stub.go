@@ -47,6 +47,18 @@ func Canonical(h *refs.Handle, f *refs.Face) Ref {
 	return Ref{h.View(f)}
 }
 
+// Viewing returns the Ref that is the view.
+func Viewing(v *refs.View) Ref { return Ref{v} }
+
+// With returns v, a stub or any other Object, under the policy in place of the one that it has; what is none is returned as it is.
+func With(v any, p refs.Policy) any {
+	r, ok := Of(v)
+	if !ok {
+		return v
+	}
+	return r.v.Face.StubOf(r.v.With(p))
+}
+
 // Of returns the Ref in v, if v is a stub or any other Object.
 func Of(v any) (Ref, bool) {
 	o, ok := v.(Object)
@@ -61,6 +73,11 @@ func (r Ref) ref() Ref { return r }
 
 // Handle returns the handle of the object viewed: that of a promise only until the object is there.
 func (r Ref) Handle() *refs.Handle { return r.v.Handle.Settled() }
+
+// CallThrough begins a call of the method of another interface of the object, under the Ref's policy.
+func CallThrough(ctx context.Context, r Ref, f *refs.Face, method uint64) *Call {
+	return r.Handle().Call(ctx, f, method, r.v.Policies)
+}
 
 // Call begins a call of the method with the given id.
 func (r Ref) Call(ctx context.Context, method uint64) *Call {

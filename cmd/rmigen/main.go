@@ -7,10 +7,10 @@
 // files of its own whose interfaces are gone. If anything is refused, every refusal is printed and nothing is written.
 //
 // Its subcommands write nothing: check names the generated files that are not up to date, vet finds what compiles and will hurt
-// at run time. A directory of such a name is ./check.
+// at run time, compat names what breaks a peer built from another version. A directory of such a name is ./check.
 //
 // The exit code is 0 when all is well, 1 when something was refused, found or not up to date, and 2 when the command line is
-// wrong.
+// wrong, or versions cannot be compared.
 package main
 
 import (
@@ -47,6 +47,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errUnjudged):
+		fmt.Fprintf(stderr, "rmigen: %v\n", err)
+		return 2
 	case errors.As(err, &refused):
 		fmt.Fprintln(stderr, refused)
 		return 1
@@ -64,6 +67,7 @@ var (
 	errUsage     = errors.New("usage")
 	errOutOfDate = errors.New("not up to date") // what is not has been printed
 	errFound     = errors.New("found")          // what was has been printed
+	errUnjudged  = errors.New("could not be judged")
 )
 
 type flags struct {
@@ -72,7 +76,7 @@ type flags struct {
 	out                    string
 }
 
-// normalised lets the long flags of -type be written with one dash, as go:generate lines of other generators are.
+// normalised lets the long flags of -type and of compat be written with one dash, as go:generate lines of other generators are.
 func normalised(args []string) []string {
 	all := slices.Clone(args)
 	for k, arg := range all {
@@ -80,7 +84,7 @@ func normalised(args []string) []string {
 		if arg == "--" {
 			break
 		}
-		if slices.Contains([]string{"-type", "-timeout", "-oneway"}, name) {
+		if slices.Contains([]string{"-type", "-timeout", "-oneway", "-json", "-clients"}, name) {
 			all[k] = "-" + arg
 		}
 	}
@@ -136,7 +140,7 @@ command line is wrong.`,
 	cmd.Flags().StringVarP(&f.out, "output", "o", "", "with -type: the directory of the package to generate into")
 	cmd.Flags().DurationVar(&f.foreign.Timeout, "timeout", 0, "with -type: bounds the calls of methods without a context")
 	cmd.Flags().StringSliceVar(&f.foreign.OneWay, "oneway", nil, "with -type: methods that may lack an error: import/path.Name.Method,…")
-	cmd.AddCommand(checkCommand(), vetCommand())
+	cmd.AddCommand(checkCommand(), vetCommand(), compatCommand())
 	return cmd
 }
 

@@ -10,7 +10,9 @@
 //  3. What package rmi brings into a program is a list short enough to be read.
 //  4. Generated code needs nothing that its users could not import themselves.
 //  5. No package has an init function or a variable that changes.
-//  6. No test waits for the real clock.
+//  6. No test waits for the real clock, and each notices goroutines that it leaves over.
+//  7. What users call of packages rmi and registry is shown in an example.
+//  8. Functions have at most 60 lines, tables in them apart.
 //
 // A change of the architecture is a change of the tables in the same commit.
 package arch

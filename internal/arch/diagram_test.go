@@ -14,6 +14,8 @@ var edges = []edge{
 	{"cmd/registry", "registry", "it serves the registry's implementation and calls its interface"},
 	{"cmd/rmigen", "internal/gen", "the command is flags around the generator"},
 	{"cmd/rmigen", "internal/vet", "a subcommand prints what hurts at run time"},
+	{"cmd/rmigen", "internal/compat", "a subcommand prints what breaks the other version"},
+	{"internal/compat", "internal/gen", "what is compared was read by the generator"},
 	{"internal/vet", "internal/gen", "what is vetted was read by the generator"},
 	{"internal/vet", "internal/wire", "what every interface-typed value may hold is the codec's to say"},
 	{"examples/...", "rmi", "what a user imports"},
@@ -61,6 +63,7 @@ var edges = []edge{
 var foreign = []edge{
 	{"internal/transport", "github.com/hashicorp/yamux", "many streams over one connection"},
 	{"internal/transport", "github.com/hashicorp/golang-lru/v2/simplelru", "which idle session to close first"},
+	{"refs", "github.com/cenkalti/backoff/v5", "the pauses between attempts"},
 	{"docs", "github.com/fxamacker/cbor/v2", "the protocol's examples are well-formed to somebody else's library"},
 	{"internal/wire", "github.com/fxamacker/cbor/v2", "the encoding of flat values"},
 	{"internal/wire", "pgregory.net/rapid", "tests draw types and graphs, and shrink those that fail"},
@@ -82,6 +85,7 @@ var linked = []edge{
 	{"rmi", "refs", "the remote reference layer"},
 	{"rmi", "internal/wire", "the codec"},
 	{"rmi", "internal/transport", "sessions"},
+	{"rmi", "github.com/cenkalti/backoff/v5", "pauses between attempts"},
 	{"rmi", "github.com/fxamacker/cbor/v2", "flat values"},
 	{"rmi", "github.com/x448/float16", "cbor's half precision numbers"},
 	{"rmi", "github.com/hashicorp/yamux", "streams"},
@@ -117,4 +121,27 @@ var constants = []edge{
 	{"refs", "errRetired", "a sentinel of type *Error, which says that the call has not run"},
 	{"refs", "errCallOver", "a sentinel of type *Error, which is never changed"},
 	{"refs", "errRefused", "a sentinel of type *Error, which is never changed"},
+}
+
+// selfEvident are what examples need not show.
+var selfEvident = []edge{
+	{"registry", "Keeper", "what package rmi keeps bindings alive with; programs use that"},
+	{"registry", "Keeper.Close", "as Keeper"},
+	{"registry", "Keeper.Forget", "as Keeper"},
+	{"registry", "Keeper.Keep", "as Keeper"},
+	{"registry", "Keeper.Withdraw", "as Keeper"},
+	{"registry", "NewKeeper", "as Keeper"},
+	{"registry", "Registry", "programs call it through package rmi, whose ExampleLocateRegistry gets one"},
+	{"registry", "URL", "ExampleParseURL has one, which it need not name"},
+	{"rmi", "Answer", "ExampleBroadcast has one, which it need not name"},
+	{"rmi", "GroupError.Unwrap", "for errors.Is and errors.As"},
+	{"rmi", "InterfaceDescription", "part of a Description, which ExampleDescribe reads"},
+	{"rmi", "MethodDescription", "part of a Description, which ExampleDescribe reads"},
+	{"rmi", "TypeDescription", "part of a Description, which ExampleDescribe reads"},
+	{"rmi", "ObjectID", "part of an ID, which ExampleSame compares"},
+	{"rmi", "ProcessID", "part of an ID, which ExampleSame compares"},
+	{"rmi", "Peer", "ExampleCaller has one, which it need not name"},
+	{"rmi", "FilterError", "says in words what ExampleFilter prints"},
+	{"rmi", "Marshalled.GoString", "for package fmt"},
+	{"rmi", "Marshalled.String", "for package fmt"},
 }

@@ -105,7 +105,7 @@ type descriptor struct {
 
 func (d descriptor) Name() string { return d.path }
 func (d descriptor) MethodTable() []refs.Method {
-	return []refs.Method{{ID: d.method.ID, Signature: d.method.Signature, Stream: d.method.Stream, Idempotent: slices.Contains(d.method.Directives, "idempotent")}}
+	return []refs.Method{d.method.Method()}
 }
 func (d descriptor) TypeTable() []refs.Type {
 	return append([]refs.Type{skeleton.AnyObject}, d.held...)

@@ -152,8 +152,9 @@ func (b *builder) make(name string, s shape) (*shape, error) {
 // a parser reads the spelling of a type:
 //
 //	type   = basic | path "." name | "error" | "any" | "*" type | "[]" type | "[" length "]" type
-//	       | "map[" type "]" type | "struct{" [ field { "; " field } ] "}" .
+//	       | "map[" type "]" type | "struct{" [ field { "; " field } ] "}" | func .
 //	field  = name " " type [ " " quoted ] .
+//	func   = "func(" … ") " ( "(" … ")" | "error" ) .
 type parser struct {
 	b    *builder
 	rest string
@@ -196,8 +197,50 @@ func (p *parser) parse(level int) (*shape, error) {
 		return p.mapping(level, spelled)
 	case p.eat("struct{"):
 		return p.structure(level, spelled)
+	case p.eat("func("):
+		return p.function(spelled)
 	}
 	return p.word(level)
+}
+
+// function reads a function type, which is that of a remote object. What it takes and returns is of no interest here.
+func (p *parser) function(spelled func() string) (*shape, error) {
+	err := p.parentheses()
+	switch {
+	case err != nil:
+	case p.eat(" ("):
+		err = p.parentheses()
+	case !p.eat(" error"):
+		err = errors.New("a function has no results")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.b.make(spelled(), shape{kind: remoteKind, typ: reflect.TypeFor[stub.Object]()})
+}
+
+// parentheses passes over what is within parentheses, the opening one of which is read.
+func (p *parser) parentheses() error {
+	for depth := 1; depth > 0; {
+		i := strings.IndexAny(p.rest, `()"`)
+		if i < 0 {
+			return errors.New("a function has no end")
+		}
+		switch p.rest[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		default:
+			tag, err := strconv.QuotedPrefix(p.rest[i:])
+			if err != nil {
+				return errors.New("a field's tag has no end")
+			}
+			i += len(tag) - 1
+		}
+		p.rest = p.rest[i+1:]
+	}
+	return nil
 }
 
 func (p *parser) array(level int) (*shape, error) {

@@ -125,6 +125,7 @@ func (p *program) errorType(from *types.Package, obj *types.TypeName) ([]errorEn
 		return nil, nil
 	}
 	found := p.survey(from, obj.Pos(), t)
+	found.functionless(t)
 	if found.state(t); len(found.problems) > 0 {
 		return nil, found.problems
 	}
@@ -157,7 +158,7 @@ func unexportedState(t types.Type, seen map[types.Type]bool) string {
 		return ""
 	}
 	seen[t] = true
-	if whole, _ := marshals(t, u); whole {
+	if by, _ := marshals(t, u); by != "" {
 		return ""
 	}
 	for i := range u.NumFields() {
@@ -223,6 +224,9 @@ func (p *program) namedTypes(s *source, m *mark) (all reached) {
 		}
 		t := info.Types[expr].Type
 		switch {
+		case expr != nil && unexportedElsewhere(expr) != "":
+			refuse(unexportedElsewhere(expr) + " is not exported by its package, which alone can list it: give it an exported name, or let the interface hold a type of your own in its place")
+			continue
 		case err != nil || !info.Types[expr].IsType():
 			refuse("write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file")
 			continue
@@ -235,6 +239,7 @@ func (p *program) namedTypes(s *source, m *mark) (all reached) {
 			continue
 		}
 		found := p.survey(s.types, d.pos, t)
+		found.functionless(t)
 		for _, pr := range found.problems {
 			refuse(pr.text(t, s.types))
 		}
@@ -242,6 +247,17 @@ func (p *program) namedTypes(s *source, m *mark) (all reached) {
 		all.values = append(all.values, t)
 	}
 	return all
+}
+
+// unexportedElsewhere returns the name of another package in a type expression that is not exported there, as it is written; or "".
+func unexportedElsewhere(expr ast.Expr) (name string) {
+	ast.Inspect(expr, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok && !sel.Sel.IsExported() {
+			name = types.ExprString(sel)
+		}
+		return name == ""
+	})
+	return name
 }
 
 // resolve finds what an expression at package level names: an identifier, or one of an imported package.

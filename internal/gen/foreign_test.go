@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -135,7 +136,7 @@ func TestForeignInterfacesThatCannotBeGeneratedAreRefusedWhereTheyStand(t *testi
 // and what is printed.
 func TestTheExampleOfTheDocsWorksAsItSays(t *testing.T) {
 	leak.Check(t)
-	blocks := exampleBlocks(read(t, "../../docs/rmigen.md"))
+	blocks := blocksOf(read(t, "../../docs/rmigen.md"), "example")
 	if len(blocks) != 3 {
 		t.Fatalf("docs/rmigen.md has %d blocks of an example, want a command, a program and its output", len(blocks))
 	}
@@ -159,8 +160,31 @@ func TestTheExampleOfTheDocsWorksAsItSays(t *testing.T) {
 	}
 }
 
-func exampleBlocks(text string) (blocks []string) {
-	for _, part := range strings.Split(text, "<!-- example -->\n```")[1:] {
+// The packages of the docs are what rmigen takes.
+func TestThePackagesOfTheDocsAreGeneratedAndCompile(t *testing.T) {
+	leak.Check(t)
+	dir := newModule(t, "example.com/p")
+	blocks := blocksOf(read(t, "../../docs/rmigen.md"), "package")
+	for i, block := range blocks {
+		writeFile(t, filepath.Join(dir, fmt.Sprint("p", i), "p.go"), block)
+	}
+	plan := generate(t, dir, "./...")
+	if len(blocks) == 0 || len(plan.Files) != len(blocks) {
+		t.Fatalf("%d files for %d packages", len(plan.Files), len(blocks))
+	}
+	if err := plan.Write(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "vet", "./...")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("go vet: %v\n%s", err, out)
+	}
+}
+
+// blocksOf returns the fenced blocks behind a comment.
+func blocksOf(text, comment string) (blocks []string) {
+	for _, part := range strings.Split(text, "<!-- "+comment+" -->\n```")[1:] {
 		_, rest, _ := strings.Cut(part, "\n")
 		block, _, _ := strings.Cut(rest, "\n```")
 		blocks = append(blocks, block+"\n")

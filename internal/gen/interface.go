@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// An iface is a marked interface that passed every check, ready to be named and written.
+// An iface is a marked interface that passed every check, ready to be named and written, or a function type.
 type iface struct {
 	obj     *types.TypeName
 	home    *types.Package // that it is generated into: its own, unless it is foreign
@@ -16,9 +16,11 @@ type iface struct {
 	methods []*method // sorted by name
 	names             // given once all interfaces of the package are known
 	reached
-	common []errorEntry // of the package
-	own    []errorEntry // by //rmi:errors
-	found  []finding
+	common   []errorEntry // of the package
+	own      []errorEntry // by //rmi:errors
+	held     reached      // by //rmi:types
+	found    []finding
+	function *function // nil: it is an interface
 }
 
 // A method is (ctx, params...) (results..., error): what every method does alike is left out, and what a foreign one does not is told.
@@ -100,8 +102,8 @@ func (p *program) newInterface(s *source, m *mark, obj *types.TypeName, typ *typ
 	slices.SortFunc(i.methods, func(a, b *method) int { return strings.Compare(a.fn.Name(), b.fn.Name()) })
 	p.checkIDs(i)
 	i.common, i.own = p.errorsOf(s, m)
-	held := p.namedTypes(s, m)
-	i.add(held)
+	i.held = p.namedTypes(s, m)
+	i.add(i.held)
 	for _, e := range slices.Concat(i.common, i.own) {
 		i.add(e.reached)
 	}
@@ -148,10 +150,12 @@ func isEmptyInterface(t types.Type) bool {
 
 // finding is what a parameter or result leads to.
 type finding struct {
-	check   *methodCheck
-	where   string
-	whole   types.Type
-	holders []holder
+	check *methodCheck
+	where string
+	whole types.Type
+
+	holders   []holder
+	functions []types.Type
 }
 
 func (f finding) problem(h holder) string {
@@ -274,11 +278,14 @@ func (c *methodCheck) resolved(v *types.Var) bool {
 
 // corrected is the method with the context and the error that it should have.
 func (c *methodCheck) corrected() string {
-	sig := c.fn.Signature()
+	return c.fn.Name() + corrected(c.fn.Signature(), c.iface.home)
+}
+
+// corrected is a signature with the context and the error that it should have, as pkg writes it behind a name.
+func corrected(sig *types.Signature, pkg *types.Package) string {
 	params, results := slices.Collect(sig.Params().Variables()), slices.Collect(sig.Results().Variables())
 	params = slices.DeleteFunc(params, func(v *types.Var) bool { return isContext(pointee(v.Type())) })
 	results = slices.DeleteFunc(results, func(v *types.Var) bool { return isError(v.Type()) })
-	pkg := c.iface.home
 	named := func(vs []*types.Var) bool { return len(vs) == 0 || vs[0].Name() != "" }
 	variable := func(name string, t types.Type, show bool) *types.Var {
 		if !show {
@@ -293,7 +300,7 @@ func (c *methodCheck) corrected() string {
 		results = append(results, variable("err", types.Universe.Lookup("error").Type(), len(results) > 0 && named(results)))
 	}
 	right := types.NewSignatureType(nil, nil, nil, types.NewTuple(params...), types.NewTuple(results...), sig.Variadic())
-	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(pkg)), "func")
+	return strings.TrimPrefix(types.TypeString(right, shortQualifier(pkg)), "func")
 }
 
 // withoutResults is the method with no result but its error.
@@ -329,7 +336,7 @@ func (c *methodCheck) travels(v *types.Var, unnamed, kind string) {
 		c.p.note(c.pos, "%s.%s: %s: %s", c.iface.title(), c.fn.Name(), where, pr.text(v.Type(), from))
 	}
 	c.iface.add(found.reached)
-	c.iface.found = append(c.iface.found, finding{c, where, v.Type(), found.holders})
+	c.iface.found = append(c.iface.found, finding{c, where, v.Type(), found.holders, found.functions})
 }
 
 // checkIDs refuses an interface whose methods cannot be told from each other, or from the runtime's, by their IDs.

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"go/types"
 	"slices"
+	"time"
 )
 
 // A Model is what rmigen has read, for tools that judge it beyond what generating takes: the packages that were asked for, and
@@ -30,15 +31,19 @@ type Remote struct {
 	Path    string // its name on the wire
 	Methods []Method
 	Values  []types.Type // what its interface-typed values may hold
-	Errors  []ErrorName  // what its methods may return as itself
+	Serial  bool
+	Errors  []ErrorName // what its methods may return as itself
 }
 
 // A Method is one of a Remote's, by its name.
 type Method struct {
-	Func       *types.Func
-	Text       string // of which ID is the hash
-	ID         uint64
-	Idempotent bool
+	Func *types.Func
+	Text string // of which ID is the hash
+	ID   uint64
+
+	OneWay, Idempotent bool
+	Timeout            time.Duration // 0: none of its own
+	Orphan             string        // "": as if cancel
 }
 
 // An ErrorName is an error's name on the wire. Type is what travels of it; nil for a sentinel.
@@ -73,10 +78,13 @@ func (m *Model) read(s *source) *Package {
 	for _, f := range s.files {
 		p.Files = append(p.Files, f.syntax)
 	}
-	for _, i := range m.prog.interfaces(s) {
-		r := &Remote{Object: i.obj, Path: i.obj.Pkg().Path() + "." + i.obj.Name(), Values: i.values}
+	all := m.prog.interfaces(s)
+	m.prog.functions(all) // which may be refused
+	for _, i := range all {
+		r := &Remote{Object: i.obj, Path: i.obj.Pkg().Path() + "." + i.obj.Name(), Values: i.values, Serial: i.mark.serial}
 		for _, method := range i.methods {
-			r.Methods = append(r.Methods, Method{method.fn, method.text, method.id, method.marks.idempotent})
+			says := method.marks
+			r.Methods = append(r.Methods, Method{method.fn, method.text, method.id, says.oneway, says.idempotent, says.timeout, says.orphan})
 		}
 		for _, e := range slices.Concat(i.common, i.own) {
 			r.Errors = append(r.Errors, e.named())
@@ -108,16 +116,22 @@ func (m *Model) IsIdempotent(method *types.Func) bool {
 
 // Marshals tells whether a struct travels by methods of its own, or as a type that the codec knows by name, rather than by its
 // fields.
-func Marshals(t types.Type) bool {
+func Marshals(t types.Type) bool { return Marshaler(t) != "" }
+
+// Marshaler returns what makes the bytes of a struct that does not travel by its fields: the method of its own, or the name of the type
+// where the codec knows it; "" for all other types.
+func Marshaler(t types.Type) string {
 	if n, ok := types.Unalias(t).(*types.Named); ok && isBuiltin(n) {
-		return true
+		return canonical(n)
 	}
 	u, ok := t.Underlying().(*types.Struct)
 	if !ok || !closedStruct(u) {
-		return false
+		return ""
 	}
-	whole, _ := marshals(t, u)
-	return whole || !travelsInPart(u) && marshalsJSON(t, u)
+	if by, _ := marshals(t, u); by != "" || travelsInPart(u) {
+		return by
+	}
+	return marshalsJSON(t, u)
 }
 
 // A Field is one that travels.

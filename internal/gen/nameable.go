@@ -32,6 +32,8 @@ func unnameable(from *types.Package, t types.Type) (problem, bool) {
 		return unnameableField(from, t)
 	case *types.Interface:
 		return unnameableMethod(from, t)
+	case *types.Signature:
+		return unnameableIn(from, t)
 	}
 	return problem{}, false // nothing to name, or nothing that travels
 }
@@ -71,12 +73,18 @@ func unnameableMethod(from *types.Package, t *types.Interface) (problem, bool) {
 			return problem{"", t, "method " + m.Name() + " is of another package, so the stub cannot write the interface",
 				"let the interface that has the method use a declared type, or do not embed it"}, true
 		}
-		sig := m.Signature()
-		for _, tuple := range []*types.Tuple{sig.Params(), sig.Results()} {
-			for v := range tuple.Variables() {
-				if pr, ok := unnameable(from, v.Type()); ok {
-					return pr, ok
-				}
+		if pr, ok := unnameableIn(from, m.Signature()); ok {
+			return pr, ok
+		}
+	}
+	return problem{}, false
+}
+
+func unnameableIn(from *types.Package, sig *types.Signature) (problem, bool) {
+	for _, tuple := range []*types.Tuple{sig.Params(), sig.Results()} {
+		for v := range tuple.Variables() {
+			if pr, ok := unnameable(from, v.Type()); ok {
+				return pr, ok
 			}
 		}
 	}

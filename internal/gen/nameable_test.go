@@ -50,6 +50,7 @@ type Base interface {
 	Field(ctx context.Context, v struct{ S secret }) error
 	Closed(ctx context.Context, v struct{ A, b int }) error
 	Alias(ctx context.Context, a T) (Box[T], error)
+	Call(ctx context.Context, f func(context.Context, x.T) error) error
 }
 
 type Good interface {
@@ -101,6 +102,7 @@ func TestAnEmbeddedMethodWhoseTypesCannotBeNamedHereIsRefused(t *testing.T) {
 				"job.go:10:6: Job.Box: parameter b: other.Box[x.T]: " + hidden + remedy,
 				"job.go:10:6: Job.Kept: parameter s: " + secret + remedy,
 				"job.go:10:6: Job.Field: parameter v: struct{S other.secret}: " + secret + remedy,
+				"job.go:10:6: Job.Call: parameter f: func(context.Context, x.T) error: " + hidden + remedy,
 				"job.go:10:6: Job.Closed: parameter v: field b is of another package, so the stub cannot write the struct: " +
 					"let the interface that has the method use a declared type, or do not embed it",
 			})
@@ -133,7 +135,11 @@ import (
 type Order struct {
 	Feeds []x.Feed
 	Plain plain
+	Visit Visit
 }
+
+type Visit func(context.Context, secret) error
+type secret struct{ N int }
 
 //rmi:remote
 type plain interface{ Stop(ctx context.Context) error }
@@ -143,6 +149,8 @@ type plain interface{ Stop(ctx context.Context) error }
 	compareLines(t, refusals(t, dir), []string{
 		"job.go:11:2: Job.Do: parameter o: other.Order.Feeds[]: x.Feed lies in example.com/p/sub/internal/x, which example.com/p cannot import" + remedy,
 		"job.go:11:2: Job.Do: parameter o: other.Order.Plain: other.plain is not exported by its package" + remedy,
+		"job.go:11:2: Job.Do: parameter o: other.Order.Visit: other.secret is not exported by its package, so the stub cannot name it: " +
+			"use a function type of exported types of packages that can be imported",
 	})
 	if got := generate(t, dir, "./sub/..."); len(got.Files) != 2 {
 		t.Errorf("got %q, want the two files of the packages that may name each other", states(got))

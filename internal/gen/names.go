@@ -42,6 +42,9 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 		p.refuseHiding(declared)
 	}
 	for _, i := range all {
+		if i.function != nil {
+			continue
+		}
 		i.descriptor = descriptorName(i.obj.Name())
 		for _, taken := range []map[string]token.Pos{declared, imported} {
 			if pos, clash := taken[i.descriptor]; clash {
@@ -86,8 +89,20 @@ func (p *program) refuseHiding(declared map[string]token.Pos) {
 	}
 }
 
-// choosePrefix takes account, else remoteAccount, else remoteAccount2 and so on.
+// choosePrefix takes account, else remoteAccount, else remoteAccount2 and so on; visitorFunc for functions that
+// have the name Visitor, accountEachFunc for those that a method Each takes.
 func (i *iface) choosePrefix(taken func(string) bool) {
+	if f := i.function; f != nil {
+		prefix := f.of.prefix + f.first.check.fn.Name() + "Func"
+		if f.name != "" {
+			prefix = lowerFirst(f.name) + "Func"
+		}
+		i.setPrefix(prefix)
+		for n := 2; slices.ContainsFunc(i.declares(), taken); n++ {
+			i.setPrefix(fmt.Sprintf("%s%d", prefix, n))
+		}
+		return
+	}
 	prefix, remote := lowerFirst(i.obj.Name()), lowerFirst(i.descriptor)
 	i.setPrefix(prefix)
 	for n := 1; slices.ContainsFunc(i.declares(), taken); n++ {
@@ -100,7 +115,9 @@ func (i *iface) choosePrefix(taken func(string) bool) {
 
 // setPrefix names everything after a prefix. A method called Ref, Stub or Skeleton yields to our types.
 func (i *iface) setPrefix(prefix string) {
-	i.prefix = prefix
+	if i.prefix = prefix; i.function != nil {
+		i.descriptor = prefix
+	}
 	own := []string{i.ref(), i.stub(), i.skeleton()}
 	for _, m := range i.methods {
 		m.constant = prefix + m.fn.Name()
@@ -116,6 +133,9 @@ func (i *iface) setPrefix(prefix string) {
 // declares lists the unexported names of i.
 func (i *iface) declares() []string {
 	all := []string{i.ref(), i.stub(), i.skeleton()}
+	if i.function != nil {
+		all = []string{i.descriptor, i.skeleton()}
+	}
 	for _, m := range i.methods {
 		all = append(all, m.constant)
 	}

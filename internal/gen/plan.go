@@ -82,6 +82,8 @@ func (f *File) write() error {
 // add checks a package and plans its files. What is refused is recorded in prog, and then the plan is not used.
 func (p *Plan) add(prog *program, s *source) {
 	all := prog.interfaces(s)
+	functions := prog.functions(all)
+	all = append(all, functions...)
 	taken := prog.nameInterfaces(s, all)
 	belongs := map[string]bool{}
 	for _, f := range s.files {
@@ -97,7 +99,7 @@ func (p *Plan) add(prog *program, s *source) {
 		path := strings.TrimSuffix(f.path, ".go") + suffix
 		belongs[path] = true
 		if len(prog.refused) == 0 {
-			p.put(prog, path, prog.render(s, f, here, taken))
+			p.put(prog, path, prog.render(s, f, here, functions, taken))
 		}
 	}
 	p.addLeftovers(prog, s, belongs)

@@ -74,7 +74,7 @@ type Account interface {
 			"14:2: Account.NoContext: first parameter must be context.Context: write NoContext(ctx context.Context) iter.Seq2[int, error]",
 			"16:2: Account.Throw: //rmi:oneway on a method that takes a stream: somebody must wait until that is read: leave the directive out",
 			"17:2: Account.Give: iter.Seq[string] cannot travel: a connection that is lost would look like its end: write iter.Seq2[string, error]",
-			"17:2: Account.Give: parameter closers: []iter.Seq2[chan int, error]: a function cannot travel in this version: pass a //rmi:remote interface with one method",
+			"17:2: Account.Give: parameter closers: []iter.Seq2[chan int, error]: a stream (iter.Seq2[chan int, error]) cannot travel inside of another value: make iter.Seq2[T, error] a parameter, or the only result of a method",
 			"18:2: Account.Send: parameter numbers, an item of the stream: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
 		}},
 		{"AWrongMethodOfAnEmbeddedInterfaceIsRefusedWhereItStands", `
@@ -148,12 +148,42 @@ import ("context"; "unsafe")
 //rmi:remote
 type Account interface {
 	Chan(ctx context.Context, c chan int) error
-	Func(ctx context.Context, f func(context.Context) error) error
+	Plain(ctx context.Context, f func(a, b int) (less bool)) error
+	Silent(ctx context.Context, f func(context.Context, ...string)) error
+	Named(ctx context.Context) (Visitor, error)
+	Inside(ctx context.Context, j Job, f func(context.Context, chan int, Job, func(string)) error) error
 	Address(ctx context.Context, p unsafe.Pointer) error
-}`, []string{
+	Held(ctx context.Context, f func(context.Context, Shape, context.Context) error) error
+}
+
+type Visitor func(int) error
+type Job struct{ Run, Check func(Job) error }
+type Shape interface{ Area() float64 }`, []string{
 			"7:2: Account.Chan: parameter c: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
-			"8:2: Account.Func: parameter f: a function cannot travel in this version: pass a //rmi:remote interface with one method",
-			"9:2: Account.Address: parameter p: unsafe.Pointer cannot travel: an address means nothing to another process: send what it points to",
+			"8:2: Account.Plain: parameter f: a function travels with context.Context as its first parameter and error as its last result: write func(ctx context.Context, a int, b int) (less bool, err error)",
+			"9:2: Account.Silent: parameter f: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, ...string) error",
+			"10:2: Account.Named: result 1: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, int) error",
+			"11:2: Account.Inside: parameter j: Job.Run: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
+			"11:2: Account.Inside: parameter j: Job.Check: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
+			"11:2: Account.Inside: parameter f: func(context.Context, chan int, Job, func(string)) error: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"11:2: Account.Inside: parameter f: Job.Run: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
+			"11:2: Account.Inside: parameter f: Job.Check: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
+			"11:2: Account.Inside: parameter f: func(context.Context, chan int, Job, func(string)) error: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, string) error",
+			"13:2: Account.Held: parameter f: func(context.Context, Shape, context.Context) error: interface type context.Context cannot travel: a method has one context, its first parameter",
+			"13:2: Account.Held: parameter f: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
+			"12:2: Account.Address: parameter p: unsafe.Pointer cannot travel: an address means nothing to another process: send what it points to",
+		}},
+		{"AFunctionInAListedTypeIsRefused", `
+import "context"
+
+//rmi:remote
+//rmi:types Job
+type Account interface {
+	Do(ctx context.Context, what any) error
+}
+
+type Job struct{ Then func(context.Context) error }`, []string{
+			"6:1: //rmi:types Job: Job has a function in it, which travels as a parameter, as a result or inside one only: pass that function by a method",
 		}},
 		{"AStructWithoutExportedFieldsIsRefusedUnlessItIsEmpty", `
 import ("context"; "sync"; "net/http")
@@ -380,9 +410,16 @@ import ("context"; "net/http"; "time")
 //rmi:types error
 //rmi:types chan int
 //rmi:types time.Duration, time.Month
+//rmi:types map[string]*http.body
+//rmi:types sealed
+//rmi:types *http.Protocols
+//rmi:types open
 type Account interface {
 	M(context.Context, any) error
 }
+
+type sealed struct{ n int }
+type open struct{ N int }
 
 var _ http.Header
 
@@ -393,7 +430,10 @@ type Unmarked interface{ M(time.Month) }`, []string{
 			"9:1: //rmi:types error: list the types that an interface may hold, not the interface",
 			"10:1: //rmi:types chan int: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
 			"11:1: //rmi:types time.Duration, time.Month: write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file",
-			"18:1: //rmi:types without //rmi:remote: Unmarked is not marked",
+			"12:1: //rmi:types map[string]*http.body: http.body is not exported by its package, which alone can list it: give it an exported name, or let the interface hold a type of your own in its place",
+			"13:1: //rmi:types sealed: sealed has no exported field, so nothing of it would arrive: export what should travel, or pass a //rmi:remote interface",
+			"14:1: //rmi:types *http.Protocols: http.Protocols has no exported field, so nothing of it would arrive: send a type with exported fields",
+			"25:1: //rmi:types without //rmi:remote: Unmarked is not marked",
 		}},
 		{"ADirectiveThatIsNoDirectiveButForItsLooksIsRefused", `
 import "context"

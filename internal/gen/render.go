@@ -19,7 +19,7 @@ import (
 var shape string
 
 // render writes the generated file of f. Nothing was refused, so that what it meets travels and can be named.
-func (p *program) render(s *source, f *file, all []*iface, taken map[string]token.Pos) []byte {
+func (p *program) render(s *source, f *file, all, functions []*iface, taken map[string]token.Pos) []byte {
 	im := newImports(s, f, taken)
 	out := &fileOutput{
 		Header:     Header,
@@ -37,7 +37,7 @@ func (p *program) render(s *source, f *file, all []*iface, taken map[string]toke
 	for _, c := range f.codes {
 		types.TypeString(c.typ, im.qualifier)
 	}
-	w := &writer{p, im, f}
+	w := &writer{p, im, f, functions}
 	if f.foreign != nil {
 		out.Foreign = f.foreign.line()
 	}
@@ -66,7 +66,7 @@ func (p *program) render(s *source, f *file, all []*iface, taken map[string]toke
 
 // reach imports what an interface's output names, so that all names of imports are known before the first local is named.
 func (p *program) reach(im *imports, i *iface) {
-	types.TypeString(i.obj.Type(), im.qualifier)
+	types.TypeString(i.typ(), im.qualifier)
 	for _, m := range i.methods {
 		for _, tuple := range []*types.Tuple{m.fn.Signature().Params(), m.fn.Signature().Results()} {
 			for v := range tuple.Variables() {
@@ -75,6 +75,9 @@ func (p *program) reach(im *imports, i *iface) {
 		}
 		for _, v := range m.carried() {
 			types.TypeString(v.Type(), im.qualifier)
+			if sig, ok := v.Type().Underlying().(*types.Signature); ok {
+				types.TypeString(sig, im.qualifier)
+			}
 		}
 		if m.marks.timeout > 0 {
 			im.add("time", "time")
@@ -121,6 +124,7 @@ type (
 		View                   string // "" if there is no asynchronous one
 		Ref, Stub, Skeleton    string
 		Serial, Async          bool
+		Function               bool // it is a function type
 		Methods                []methodOutput
 		Types                  string
 		Docs                   string // "" where there is nothing to say
@@ -167,12 +171,15 @@ type writer struct {
 	p    *program
 	im   *imports
 	file *file
+
+	functions []*iface // of the package
 }
 
 func (w *writer) iface(i *iface) interfaceOutput {
 	out := interfaceOutput{
-		Name:       types.TypeString(i.obj.Type(), w.im.qualifier),
+		Name:       types.TypeString(i.typ(), w.im.qualifier),
 		Path:       strconv.Quote(i.obj.Pkg().Path() + "." + i.obj.Name()),
+		Function:   i.function != nil,
 		Descriptor: i.descriptor,
 		Ref:        i.ref(),
 		Stub:       i.stub(),
@@ -180,7 +187,11 @@ func (w *writer) iface(i *iface) interfaceOutput {
 		Serial:     i.mark.serial,
 		Async:      i.mark.async,
 		Types:      w.types(i),
-		Docs:       w.docs(i),
+	}
+	if i.function == nil {
+		out.Docs = w.docs(i)
+	} else {
+		out.Path = quote(i.methods[0].path())
 	}
 	if i.mark.async {
 		out.View = viewName(i.obj.Name())
@@ -199,6 +210,9 @@ func (w *writer) types(i *iface) string {
 	var entries []string
 	for _, t := range i.remotes {
 		entries = append(entries, w.p.descriptor(w.im, t))
+	}
+	for _, t := range i.functions {
+		entries = append(entries, functionOf(w.functions, w.file, t).descriptor)
 	}
 	if len(i.holders) > 0 { // a stub may be in them
 		entries = append(entries, w.im.names[skeletonPath]+".AnyObject")
@@ -407,11 +421,25 @@ func (w *writer) value(t types.Type) valueOutput {
 		out.skeleton = w.im.names[skeletonPath] // and stream, once there are names for what is in it
 	case types.IsInterface(t):
 		out.held = true
+	case w.function(&out, t):
 	default:
 		w.flat(&out, t)
 		w.coded(&out, t)
 	}
 	return out
+}
+
+// function chooses the descriptor of a function type.
+func (w *writer) function(out *valueOutput, t types.Type) bool {
+	if _, ok := t.Underlying().(*types.Signature); !ok {
+		return false
+	}
+	i := functionOf(w.functions, w.file, t)
+	out.method, out.descriptor = "", i.descriptor
+	if _, declared := t.(*types.Named); declared {
+		out.basic, out.assignable = types.TypeString(i.typ(), w.im.qualifier), true
+	}
+	return true
 }
 
 // coded chooses the functions that the file has for a struct.
@@ -578,6 +606,8 @@ func (v valueOutput) write(to, at, value, place string) string {
 // read is Get into the place that a pointer is to.
 func (v valueOutput) read(from, at, place string) string {
 	switch {
+	case v.descriptor != "" && v.basic != "":
+		return fmt.Sprintf("%s.Get(%s, (*%s)(%s))", v.descriptor, at, v.basic, place)
 	case v.descriptor != "":
 		return fmt.Sprintf("%s.Get(%s, %s)", v.descriptor, at, place)
 	case v.shape != "":

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"go/types"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,14 +21,15 @@ const ReservedIDs = 256
 //	method  = name "(" [ type { ", " type } ] ")" " " results .
 //	results = "error" | "(" type { ", " type } ", error)" .
 //	type    = basic | named | "error" | "any" | "*" type | "[]" type | "[" length "]" type
-//	        | "map[" type "]" type | struct .
+//	        | "map[" type "]" type | struct | func .
+//	func    = "func(" [ type { ", " type } ] ")" " " results .
 //	named   = path "." name [ "[" type { ", " type } "]" ] .
 //	struct  = "struct{" [ field { "; " field } ] "}" .
 //	field   = [ name " " ] type [ " " tag ] .
 //
 // A basic type has the name it is declared by: "uint8" for byte, "int32" for rune. A named type has the import path of its
 // package in full ("time.Time", "github.com/x/bank.Order"); an alias stands for the type that it names; a variadic
-// parameter is its slice; length is decimal. An unnamed struct lists all its fields in order, an embedded one without name
+// parameter is its slice, but in a function type, where "..." stands for the brackets; length is decimal. An unnamed struct lists all its fields in order, an embedded one without name
 // and every tag as strconv.Quote writes it.
 func MethodID(m *types.Func) (text string, id uint64) {
 	sig := m.Signature()
@@ -53,8 +55,12 @@ func MethodID(m *types.Func) (text string, id uint64) {
 	default:
 		writeResults(&w, sig.Results())
 	}
-	sum := sha256.Sum256([]byte(w.String()))
-	return w.String(), binary.BigEndian.Uint64(sum[:])
+	return w.String(), idOf(w.String())
+}
+
+func idOf(text string) uint64 {
+	sum := sha256.Sum256([]byte(text))
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 func writeResults(w *strings.Builder, results *types.Tuple) {
@@ -94,6 +100,8 @@ func writeType(w *strings.Builder, t types.Type) {
 		writeType(w, t.Elem())
 	case *types.Struct:
 		writeStruct(w, t)
+	case *types.Signature:
+		writeFunction(w, t)
 	case *types.Interface:
 		if t.Empty() {
 			w.WriteString("any")
@@ -103,6 +111,32 @@ func writeType(w *strings.Builder, t types.Type) {
 	default: // does not travel
 		w.WriteString(types.TypeString(t, (*types.Package).Path))
 	}
+}
+
+// writeFunction leaves out the context, without which a function does not travel.
+func writeFunction(w *strings.Builder, t *types.Signature) {
+	if !isFunction(t) {
+		w.WriteString(types.TypeString(t, (*types.Package).Path))
+		return
+	}
+	w.WriteString("func(")
+	for i, v := range slices.Collect(t.Params().Variables())[1:] {
+		if i > 0 {
+			w.WriteString(", ")
+		}
+		if s, ok := v.Type().(*types.Slice); ok && t.Variadic() && i+2 == t.Params().Len() {
+			w.WriteString("...")
+			writeType(w, s.Elem())
+			continue
+		}
+		writeType(w, v.Type())
+	}
+	w.WriteString(") ")
+	if t.Results().Len() == 1 {
+		w.WriteString("error")
+		return
+	}
+	writeResults(w, t.Results())
 }
 
 func writeNamed(w *strings.Builder, t *types.Named) {

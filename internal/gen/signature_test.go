@@ -49,10 +49,12 @@ func TestTheCanonicalTextFollowsItsGrammar(t *testing.T) {
 		"M(C, ...*T) error":                             "M([]*example.com/x.T) error",
 		"M(C, A, error) error":                          "M(map[string][4]example.com/x.T, error) error",
 		"M(C, P[A, any]) error":                         "M(example.com/x.P[map[string][4]example.com/x.T, any]) error",
+		"M(C, func(C, ...T) (n int, _ error)) error":    "M(func(...example.com/x.T) (int, error)) error",
+		"M(C, V) (func(ctx C, a, b []T) error, error)":  "M(example.com/x.V) (func([]example.com/x.T, []example.com/x.T) error, error)",
 		"M(C, struct{ a, B int; T }) error":             "M(struct{a int; B int; example.com/x.T}) error",
 		"M(C, struct{ B A `k:\"v\"` }, struct{}) error": `M(struct{B map[string][4]example.com/x.T "k:\"v\""}, struct{}) error`,
 	} {
-		i := methodsOf(t, "import \"context\"; type C = context.Context; type T int; type A = map[string][4]T; type P[X, Y any] struct{}; type I interface{ "+method+" }")
+		i := methodsOf(t, "import \"context\"; type C = context.Context; type T int; type A = map[string][4]T; type P[X, Y any] struct{}; type V func(C) error; type I interface{ "+method+" }")
 		if got, _ := MethodID(i.Method(0)); got != want {
 			t.Errorf("the text of %s is %q, want %q", method, got, want)
 		}

@@ -17,6 +17,7 @@ type survey struct {
 	from     *types.Package // whose generated file will name the types
 	pos      token.Pos      // of the declaration that led here: what is broken near it counts
 	seen     map[string]bool
+	inside   map[string]bool // function types whose insides were walked
 	problems []problem
 	remarks  []problem // what travels, though maybe not as it is meant
 	reached
@@ -27,6 +28,8 @@ type reached struct {
 	remotes []*types.Named
 	holders []holder     // interfaces whose values are of types that the table names
 	values  []types.Type // what those may be
+
+	functions []types.Type // which may have names
 }
 
 // A holder is an interface that is neither remote nor error, where it was met.
@@ -39,6 +42,7 @@ func (r *reached) add(other reached) {
 	r.remotes = append(r.remotes, other.remotes...)
 	r.holders = append(r.holders, other.holders...)
 	r.values = append(r.values, other.values...)
+	r.functions = append(r.functions, other.functions...)
 }
 
 // A problem is one reason why a type cannot travel.
@@ -50,7 +54,7 @@ type problem struct {
 }
 
 func (p *program) survey(from *types.Package, pos token.Pos, t types.Type) *survey {
-	s := &survey{p: p, from: from, pos: pos, seen: map[string]bool{}}
+	s := &survey{p: p, from: from, pos: pos, seen: map[string]bool{}, inside: map[string]bool{}}
 	s.walk(t, "")
 	return s
 }
@@ -82,7 +86,7 @@ func (s *survey) walk(t types.Type, path string) {
 	case *types.Chan:
 		s.fail(t, path, s.name(t)+" cannot travel", "pass a //rmi:remote interface with a method that receives the values")
 	case *types.Signature:
-		s.fail(t, path, "a function cannot travel in this version", "pass a //rmi:remote interface with one method")
+		s.function(t, t, path)
 	default:
 		s.fail(t, path, s.name(t)+" cannot travel", "use a concrete type")
 	}
@@ -110,6 +114,8 @@ func (s *survey) named(t *types.Named, path string) {
 	case obj.Pkg() == nil || isBuiltin(t): // error, and what the codec knows by name
 	case s.p.home(s.from, t) != nil:
 		s.remote(t, path)
+	case obj.Pkg().Path() == "iter":
+		s.fail(t, path, "a stream ("+s.name(t)+") cannot travel inside of another value", "make iter.Seq2[T, error] a parameter, or the only result of a method")
 	case types.IsInterface(t):
 		s.foreignInterface(t, path)
 	default:
@@ -151,6 +157,10 @@ func (s *survey) underlying(t *types.Named, path string) {
 			path += s.name(t)
 		}
 		s.structure(t, u, path)
+		return
+	}
+	if u, ok := t.Underlying().(*types.Signature); ok {
+		s.function(t, u, path)
 		return
 	}
 	s.walk(t.Underlying(), path)
@@ -229,8 +239,8 @@ func (s *survey) structure(t types.Type, u *types.Struct, path string) {
 		}
 	}
 	if closed > 0 {
-		whole, embedded := marshals(t, u)
-		if whole {
+		by, embedded := marshals(t, u)
+		if by != "" {
 			return
 		}
 		if embedded != "" {
@@ -239,7 +249,7 @@ func (s *survey) structure(t types.Type, u *types.Struct, path string) {
 		}
 	}
 	if closed > 0 && open == 0 {
-		if marshalsJSON(t, u) {
+		if marshalsJSON(t, u) != "" {
 			return
 		}
 		s.fail(t, path, s.name(t)+" has no exported field, so nothing of it would arrive", s.opaqueRemedy(t, path))
@@ -308,8 +318,8 @@ func embedsByField(f *types.Var) bool {
 	if !ok {
 		return false
 	}
-	whole, _ := marshals(n, u)
-	return !whole || !closedStruct(u)
+	by, _ := marshals(n, u)
+	return by == "" || !closedStruct(u)
 }
 
 // mayTravel tells whether a field is exported, or is a struct with such fields that is embedded.
@@ -387,19 +397,20 @@ func exportedWithin(f *types.Var, seen map[types.Type]bool) string {
 }
 
 // marshals tells whether the codec leaves a struct with unexported fields to methods of its own. Methods that it has only
-// by an embedded field do for it where they make up all of its exported fields; where they do not, embedded is that field.
-func marshals(t types.Type, u *types.Struct) (whole bool, embedded string) {
+// by an embedded field do for it where they make up all of its exported fields; where they do not, embedded is that field. by is
+// the method that makes the bytes, "" if there is none.
+func marshals(t types.Type, u *types.Struct) (by, embedded string) {
 	return marshalsBy(t, u, [][2]string{{"MarshalCBOR", "UnmarshalCBOR"}, {"MarshalBinary", "UnmarshalBinary"}, {"GobEncode", "GobDecode"},
 		{"MarshalText", "UnmarshalText"}})
 }
 
 // marshalsJSON tells whether a struct marshals itself as JSON, which the codec falls back on where no field travels.
-func marshalsJSON(t types.Type, u *types.Struct) bool {
-	whole, _ := marshalsBy(t, u, [][2]string{{"MarshalJSON", "UnmarshalJSON"}})
-	return whole
+func marshalsJSON(t types.Type, u *types.Struct) (by string) {
+	by, _ = marshalsBy(t, u, [][2]string{{"MarshalJSON", "UnmarshalJSON"}})
+	return by
 }
 
-func marshalsBy(t types.Type, u *types.Struct, pairs [][2]string) (whole bool, embedded string) {
+func marshalsBy(t types.Type, u *types.Struct, pairs [][2]string) (by, embedded string) {
 	data := types.NewVar(token.NoPos, nil, "", types.NewSlice(types.Typ[types.Uint8]))
 	err := types.NewVar(token.NoPos, nil, "", types.Universe.Lookup("error").Type())
 	marshal := types.NewSignatureType(nil, nil, nil, nil, types.NewTuple(data, err), false)
@@ -411,7 +422,7 @@ func marshalsBy(t types.Type, u *types.Struct, pairs [][2]string) (whole bool, e
 			continue
 		}
 		if !leavesFields(u, m.Index()) && !leavesFields(u, um.Index()) {
-			return true, ""
+			return pair[0], ""
 		}
 		for _, path := range [][]int{um.Index(), m.Index()} {
 			if len(path) > 1 {
@@ -419,7 +430,7 @@ func marshalsBy(t types.Type, u *types.Struct, pairs [][2]string) (whole bool, e
 			}
 		}
 	}
-	return false, embedded
+	return "", embedded
 }
 
 // leavesFields tells whether a method that is selected by a path of embedded fields leaves out exported fields beside them.
@@ -499,5 +510,5 @@ func (pr problem) text(whole types.Type, from *types.Package) string {
 
 // outsideStructs tells whether a path has met no struct yet.
 func outsideStructs(path string) bool {
-	return strings.NewReplacer("[]", "", "[key]", "").Replace(path) == ""
+	return strings.NewReplacer("[]", "", "[key]", "", "()", "").Replace(path) == ""
 }

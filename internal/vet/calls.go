@@ -1,6 +1,7 @@
 package vet
 
 import (
+	"fmt"
 	"go/ast"
 	"go/token"
 	"go/types"
@@ -89,11 +90,62 @@ func (p *pass) holders() {
 			t = types.Default(t)
 			listed := slices.ContainsFunc(served.Values, func(v types.Type) bool { return types.Identical(v, t) })
 			if !listed && !standard[gen.TypeName(t)] && !p.mayBeObject(t) {
-				p.report(arg.Pos(), "%s may not hold a %s: the call fails with rmi.ErrMarshal: list the type above %s: //rmi:types %s",
-					"this argument of "+p.callName(call), p.name(t), served.Object.Name(), p.name(t))
+				p.report(arg.Pos(), "this argument of %s may not hold a %s: the call fails with rmi.ErrMarshal: %s", p.callName(call), p.name(t), p.listing(served, t))
 			}
 		})
 	})
+}
+
+// listing says how an interface comes to know a type, or what to do where rmigen would not list it.
+func (p *pass) listing(served *gen.Remote, t types.Type) string {
+	elem, list := element(t), fmt.Sprintf("list it above %s: //rmi:types", served.Object.Name())
+	n, ok := elem.(*types.Named)
+	if !ok {
+		return fmt.Sprintf("list the type above %s: //rmi:types %s", served.Object.Name(), p.name(t))
+	}
+	obj, home := n.Obj(), served.Object.Pkg()
+	foreign := obj.Pkg() != home && obj.Pkg() != nil
+	switch u, _ := n.Underlying().(*types.Struct); {
+	case !p.Owns(obj) && (foreign && !obj.Exported() || isSealed(n, u)):
+		return fmt.Sprintf("%s cannot be listed: send a value of a type of your own in its place", p.name(n))
+	case isSealed(n, u):
+		return fmt.Sprintf("%s has no exported field, so nothing of it would arrive: give it exported fields, or MarshalBinary and UnmarshalBinary, and %s", p.name(n), list)
+	case foreign && imports(obj.Pkg(), home, map[*types.Package]bool{}):
+		return fmt.Sprintf("package %s cannot import %s to list it: declare the type in package %s, or in one that it can import, and %s", home.Name(), obj.Pkg().Name(), home.Name(), list)
+	case foreign && !obj.Exported():
+		return fmt.Sprintf("%s is not exported: give it an exported name, and %s", p.name(n), list)
+	}
+	return fmt.Sprintf("list the type above %s: //rmi:types %s", served.Object.Name(), p.name(t))
+}
+
+// element is the declared type that a type is made of by pointers, slices, arrays and the values of maps, or what else is there.
+func element(t types.Type) types.Type {
+	for {
+		t = types.Unalias(t)
+		made, ok := t.(interface{ Elem() types.Type })
+		if !ok {
+			return t
+		}
+		t = made.Elem()
+	}
+}
+
+// isSealed tells whether nothing of a declared struct travels; u is nil where it is none.
+func isSealed(n *types.Named, u *types.Struct) bool {
+	if u == nil || gen.Marshals(n) {
+		return false
+	}
+	fields, _ := gen.Fields(u)
+	return len(fields) == 0 && slices.ContainsFunc(slices.Collect(u.Fields()), func(f *types.Var) bool { return !f.Exported() && f.Name() != "_" })
+}
+
+// imports tells whether a package imports another one, maybe through others.
+func imports(from, to *types.Package, seen map[*types.Package]bool) bool {
+	if seen[from] {
+		return false
+	}
+	seen[from] = true
+	return slices.ContainsFunc(from.Imports(), func(p *types.Package) bool { return p == to || imports(p, to, seen) })
 }
 
 func isNil(t types.Type) bool { return types.Identical(t, types.Typ[types.UntypedNil]) }

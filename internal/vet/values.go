@@ -83,6 +83,13 @@ func (j *journey) walk(t types.Type, at site) {
 		j.walk(u.Elem(), at)
 	case *types.Array:
 		j.walk(u.Elem(), at)
+	case *types.Signature: // what goes to and fro when it is called
+		at.copied = false
+		for _, tuple := range []*types.Tuple{u.Params(), u.Results()} {
+			for v := range tuple.Variables() {
+				j.walk(v.Type(), at)
+			}
+		}
 	case *types.Struct:
 		fields, _ := gen.Fields(u)
 		for _, f := range fields {
@@ -173,14 +180,16 @@ const (
 	largeMessage = 16 << 20 // Limits.MessageBytes by default
 )
 
+// sizes are those of the machines that matter.
+func (p *pass) sizes() types.Sizes { return types.SizesFor("gc", "amd64") }
+
 func (p *pass) arrays() {
-	sizes := types.SizesFor("gc", "amd64")
 	p.travelling(func(at site) {
 		a, ok := at.typ.Underlying().(*types.Array)
 		if !ok {
 			return
 		}
-		n, size := elements(a), sizes.Sizeof(a)
+		n, size := elements(a), p.sizes().Sizeof(a)
 		switch {
 		case n > largeMessage:
 			p.report(at.pos, "%s: %s has %d elements, of at least a byte each, and a message may have %d bytes by default: sending it fails unless it is all zero: "+
@@ -275,6 +284,31 @@ func readOnly(info *types.Info, decl *ast.FuncDecl, fn *types.Func) []*types.Var
 		return true
 	})
 	return slices.DeleteFunc(read, func(f *types.Var) bool { return f == nil || slices.Contains(set, f) })
+}
+
+// partial finds structs that the user cannot mend and that have both: fields that travel and fields that stay without a word.
+func (p *pass) partial() {
+	lost, first := map[string][]string{}, map[string]site{}
+	p.hidden(func(at site, whole types.Type, field *types.Var) {
+		n, ok := whole.(*types.Named)
+		if !ok || p.Owns(n.Obj()) || p.sizes().Sizeof(field.Type()) == 0 || gen.IsContext(field.Type()) {
+			return
+		}
+		if _, lock := lockIn(field.Type(), map[types.Type]bool{}); lock != nil {
+			return // there is a check for that
+		}
+		name := p.name(n)
+		if _, seen := first[name]; !seen {
+			first[name] = at
+		}
+		if !slices.Contains(lost[name], field.Name()) {
+			lost[name] = append(lost[name], field.Name())
+		}
+	})
+	for name, fields := range lost {
+		p.report(first[name].pos, "%s keeps state in fields that are not exported and do not travel (%s), beside exported ones that do, and has no marshaler: what arrives is half of it: "+
+			"send a struct of your own with what is needed of it, or what the other module encodes it to", name, strings.Join(fields, ", "))
+	}
 }
 
 // errorTypes reports what reading the packages has found already.

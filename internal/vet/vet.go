@@ -49,6 +49,7 @@ func Checks() []Check {
 		{"context", "a context in a struct that travels by value", (*pass).contexts},
 		{"array", "an array too large to be copied, or to travel", (*pass).arrays},
 		{"unexported", "a field that does not travel and that a method of the struct reads", (*pass).unexported},
+		{"partial", "a struct of another module of which only the exported half travels", (*pass).partial},
 		{"errortype", "an exported error type that arrives without its type", (*pass).errorTypes},
 		{"sentinel", "an exported error value that arrives as another one", (*pass).sentinels},
 		{"unlisted", "a method that returns an exported error its interface does not know", (*pass).unlisted},

@@ -30,7 +30,7 @@
 //  2. Remote objects, in arguments, in fields and in values of interface types, go through [Objects]; which types a message may
 //     name, and which interfaces, sentinels and error types, is closed by its [Table]. Nothing is looked up by a name that a
 //     peer chose beyond it, and no type is made from one. [Filter] decides further. An exported object is never copied: a pointer
-//     of its own type to it is refused.
+//     of its own type to it is refused. A function goes as an object that is made of it each time (see [Function]).
 //  3. The encoding is canonical: definite lengths, shortest heads, fields and integer, boolean and string keys of maps sorted.
 //     One graph has one encoding, except for maps with other keys. A decoder refuses lengths and heads in any other form.
 //  4. Whatever the bytes, a decoder does not panic, nest, allocate or read beyond [Limits]; a limit is checked before the memory

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"reflect"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -76,7 +77,7 @@ func (e *Encoder) named(v reflect.Value) {
 			e.error(err)
 			return
 		}
-		e.fail(notListed(t))
+		e.fail(e.notListed(t))
 		return
 	}
 	if !e.enter() {
@@ -115,7 +116,9 @@ func (e *Encoder) typeName(t reflect.Type, name string) {
 	e.string(name)
 }
 
-func notListed(t reflect.Type) error {
+// notListed says why an interface cannot hold a value, with a remedy that its type allows: rmigen does not list a type that it cannot
+// name, or of which nothing would travel.
+func (e *Encoder) notListed(t reflect.Type) error {
 	elem := t
 	for elem.Name() == "" && (elem.Kind() == reflect.Pointer || elem.Kind() == reflect.Slice || elem.Kind() == reflect.Array || elem.Kind() == reflect.Map) {
 		elem = elem.Elem()
@@ -124,7 +127,22 @@ func notListed(t reflect.Type) error {
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
 		return cannotTravel(t)
 	}
-	return fmt.Errorf("a %v cannot travel in an interface: list it above the remote interface, //rmi:types %v, or export it if it is an object", t, t)
+	remedy := fmt.Sprintf("list it above the remote interface, //rmi:types %v, or export it if it is an object", t)
+	switch {
+	case elem.Kind() == reflect.Struct && !travelsInPart(elem) && e.codec.plan(elem).refused:
+		remedy = fmt.Sprintf("%v has no exported field: export the value if it is an object, else give the type exported fields, "+
+			"or MarshalBinary and UnmarshalBinary, and list it above the remote interface: //rmi:types", elem)
+	case elem.PkgPath() != "" && !exportedName(elem.Name()):
+		remedy = fmt.Sprintf("the name of %v is not exported, so that only interfaces of its own package can list it: give it an exported name, and list that "+
+			"above the remote interface, //rmi:types, or export the value if it is an object", elem)
+	}
+	return fmt.Errorf("a %v cannot travel in an interface: %s", t, remedy)
+}
+
+// exportedName reports whether a name of a declared type can be used in other packages.
+func exportedName(name string) bool {
+	first, _ := utf8.DecodeRuneInString(name)
+	return unicode.IsUpper(first)
 }
 
 func decodeInterface(d *Decoder, v reflect.Value) {

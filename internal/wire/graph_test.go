@@ -294,7 +294,7 @@ func TestRemoteObjectsInAnInterfaceTravelByReference(t *testing.T) {
 		t.Errorf("got %+v, want one object throughout", got)
 	}
 	_, err := newBench(t).encode(func(e *Encoder) { e.Interface(one) })
-	wantError(t, err, Marshal, "argument 1: a *wire.thing cannot travel in an interface", "//rmi:types *wire.thing")
+	wantError(t, err, Marshal, "argument 1: a *wire.thing cannot travel in an interface: wire.thing has no exported field: export the value if it is an object")
 }
 
 type (

@@ -74,6 +74,8 @@ func (b *planner) compose(p *plan) {
 	case reflect.Interface:
 		p.nullable = true
 		p.enc, p.dec = encodeInterface, decodeInterface
+	case reflect.Func:
+		b.function(p)
 	default:
 		p.nullable = true
 		p.enc, p.dec = encodeNothing, decodeNothing

@@ -16,6 +16,34 @@ import (
 	"github.com/rmigo/rmigo/internal/leak"
 )
 
+// Level and Sealed have names that can be listed, whatever they are.
+type (
+	Level  int
+	Sealed struct{ n int }
+)
+
+func TestWhatIsNotListedIsRefusedWithARemedyThatItsTypeAllows(t *testing.T) {
+	leak.Check(t)
+	for says, v := range map[string]any{
+		"a wire.Level cannot travel in an interface: list it above the remote interface, //rmi:types wire.Level, or export it if it is an object":                                                                     Level(1),
+		"a map[string][]*wire.level cannot travel in an interface: the name of wire.level is not exported, so that only interfaces of its own package can list it: give it an exported name":                          map[string][]*level{},
+		"a *wire.Sealed cannot travel in an interface: wire.Sealed has no exported field: export the value if it is an object, else give the type exported fields, or MarshalBinary and UnmarshalBinary, and list it": &Sealed{1},
+	} {
+		_, err := newBench(t).encode(func(e *Encoder) { e.Interface(v) })
+		wantError(t, err, Marshal, says)
+	}
+	// The remedy works: what is listed under an exported name travels.
+	b := newBench(t, ValueType{"Level", reflect.TypeFor[Level]()})
+	data, err := b.encode(func(e *Encoder) { e.Interface(Level(7)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got any
+	if err := b.into(data, &got); err != nil || got != Level(7) {
+		t.Errorf("got %v, %v; want the level", got, err)
+	}
+}
+
 func TestWhatCannotTravelIsRefusedWithItsPath(t *testing.T) {
 	leak.Check(t)
 	type price struct{ Price any }
@@ -49,8 +77,8 @@ func TestWhatCannotTravelIsRefusedWithItsPath(t *testing.T) {
 		{make(chan int), "argument 2: chan int cannot travel"},
 		{func() {}, "argument 2: func() cannot travel"},
 		{order{[]*price{nil, {make(chan int)}}}, "argument 2: order.Lines[1].Price: chan int cannot travel"},
-		{map[string]any{"a": locked{}}, `argument 2: ["a"]: a wire.locked cannot travel in an interface: list it above the remote interface, //rmi:types wire.locked`},
-		{map[any]int{level(1): 1}, `argument 2: [interface {}]: a wire.level cannot travel in an interface`},
+		{map[string]any{"a": locked{}}, `argument 2: ["a"]: a wire.locked cannot travel in an interface: the name of wire.locked is not exported`},
+		{map[any]int{level(1): 1}, `argument 2: [interface {}]: a wire.level cannot travel in an interface: the name of wire.level is not exported`},
 		{[]fmt.Stringer{time.March}, "argument 2: [0]: a time.Month cannot travel in an interface"},
 		{map[string]any{"b": []any{1, map[string]any{"c": func() {}}}}, `argument 2: ["b"][1]["c"]: func() cannot travel`},
 		{locked{}, "argument 2: locked.Mu: sync.Mutex cannot travel: it has no exported field"},

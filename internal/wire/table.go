@@ -39,7 +39,7 @@ type Record struct {
 }
 
 // Type is one entry of a [Table]: a [Sentinel], an [ErrorType], a [ValueType], or else a remote interface, whose GoType is an
-// interface type.
+// interface type; it may be a [Function].
 type Type interface {
 	Name() string
 	GoType() reflect.Type
@@ -93,8 +93,9 @@ type Table struct {
 	values     map[string]ValueType
 	valueNames map[reflect.Type]string
 	remotes    map[reflect.Type]Type
-	anyRemote  Type     // one of them
-	uses       sync.Map // reflect.Type → use: remembered, not changed
+	anyRemote  Type                      // one of them
+	functions  map[reflect.Type]Function // by FuncType; not among remotes
+	uses       sync.Map                  // reflect.Type → use: remembered, not changed
 	sentinels  map[error]Sentinel
 	errorTypes map[reflect.Type]ErrorType
 	ordered    []Sentinel // as given, for errors that answer Is
@@ -109,6 +110,7 @@ func NewTable(builtin, types []Type) (*Table, error) {
 		values:     map[string]ValueType{},
 		valueNames: map[reflect.Type]string{},
 		remotes:    map[reflect.Type]Type{},
+		functions:  map[reflect.Type]Function{},
 		sentinels:  map[error]Sentinel{},
 		errorTypes: map[reflect.Type]ErrorType{},
 	}
@@ -145,6 +147,8 @@ func (t *Table) add(entry Type) error {
 		setFirst(t.sentinels, entry.Err, entry)
 	case ErrorType:
 		setFirst(t.errorTypes, entry.Type, entry)
+	case Function:
+		setFirst(t.functions, entry.FuncType(), entry)
 	default:
 		setFirst(t.remotes, entry.GoType(), entry)
 		if t.anyRemote == nil {

@@ -186,6 +186,30 @@ func TestTheExampleOfThePackageCommentHolds(t *testing.T) {
 	}
 }
 
+// scalars are one of each thing that has a method of its own.
+type scalars struct {
+	A bool
+	B int
+	C int8
+	D int16
+	E int32
+	F int64
+	G uint
+	H uint8
+	I uint16
+	J uint32
+	K uint64
+	L uintptr
+	M float32
+	N float64
+	O complex64
+	P complex128
+	Q string
+	R []byte
+	S time.Time
+	T error
+}
+
 func TestEachScalarMethodReadsWhatItsTwinWrote(t *testing.T) {
 	leak.Check(t)
 	b := newBench(t)
@@ -215,29 +239,7 @@ func TestEachScalarMethodReadsWhatItsTwinWrote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type all struct {
-		A bool
-		B int
-		C int8
-		D int16
-		E int32
-		F int64
-		G uint
-		H uint8
-		I uint16
-		J uint32
-		K uint64
-		L uintptr
-		M float32
-		N float64
-		O complex64
-		P complex128
-		Q string
-		R []byte
-		S time.Time
-		T error
-	}
-	var got all
+	var got scalars
 	err = b.decode(data, func(d *Decoder) {
 		d.Bool(&got.A)
 		d.Int(&got.B)
@@ -260,7 +262,7 @@ func TestEachScalarMethodReadsWhatItsTwinWrote(t *testing.T) {
 		d.Time(&got.S)
 		d.Error(&got.T)
 	})
-	want := all{true, -7, -8, -16, -32, -64, 7, 8, 16, 32, 64, 9, 1.25, 2.5, 1i, 2i, "text", []byte("bytes"), now, nil}
+	want := scalars{true, -7, -8, -16, -32, -64, 7, 8, 16, 32, 64, 9, 1.25, 2.5, 1i, 2i, "text", []byte("bytes"), now, nil}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 	}

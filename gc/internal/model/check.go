@@ -15,7 +15,7 @@ func (m *Model) unsafe(s *state) string {
 			agreed := s.up[o] && !s.closed[p][o] && s.gen[p][o] == s.gen[o][p]
 			switch {
 			case held && e.reg && e.out == 0 && agreed && !s.removed[x] && !(s.alive[x] && s.holds[x][p]):
-				return fmt.Sprintf("S1: %s has a stub of %s that is HELD, but %s", who(p), which(x), m.fate(s, p, x))
+				return fmt.Sprintf("S1: %s has a stub of %s that is HELD, but %s", who(p), which(x), m.fate(s, x))
 			case calm && held && !s.alive[x]:
 				return fmt.Sprintf("S2: %s has a stub of %s, which is collected though nothing failed", who(p), which(x))
 			case e.dead && s.alive[x] && !s.closed[p][o]:
@@ -38,7 +38,8 @@ func (m *Model) calm(s *state) bool {
 	return int(l.expire) == b.Expire && int(l.crash) == b.Crash && int(l.unexport) == b.Unexport && int(l.giveIn) == b.GiveIn
 }
 
-func (m *Model) fate(s *state, p proc, x uint8) string {
+// fate says why x cannot be called.
+func (m *Model) fate(s *state, x uint8) string {
 	if !s.alive[x] {
 		return "the object is collected"
 	}

@@ -1,0 +1,105 @@
+package gc
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rmigo/rmigo/internal/leak"
+	"github.com/rmigo/rmigo/refs"
+)
+
+func TestAProcessThatStoodStillGivesNobodyUp(t *testing.T) {
+	leak.Check(t)
+	c := newClock(time.Minute)
+	heard := c.now
+	for now := time.Duration(0); now < 50*time.Second; now += c.period {
+		c.tick(now)
+	}
+	if late := c.tick(10 * time.Hour); !late || c.expired(heard) {
+		t.Fatalf("after ten hours of standstill, late is %v and the peer is given up: %v", late, c.expired(heard))
+	}
+	c.tick(10*time.Hour + c.period)
+	c.tick(10*time.Hour + 2*c.period)
+	if !c.expired(heard) {
+		t.Error("a peer that stays silent is not given up")
+	}
+}
+
+func TestAStandstillCountsForTwoTicks(t *testing.T) {
+	leak.Check(t)
+	c := newClock(time.Minute)
+	heard := c.now
+	for now := c.period; now <= 4*c.period; now += c.period { // half a lease of silence
+		c.tick(now)
+	}
+	now := 10 * time.Hour
+	c.tick(now)
+	if got := c.now - heard; got != 6*c.period {
+		t.Fatalf("after ten hours of standstill the clock reads %v, want two ticks more: %v", got, 6*c.period)
+	}
+	now += c.period
+	if c.tick(now); c.expired(heard) {
+		t.Error("a peer was given up a quarter of a lease too early")
+	}
+	now += c.period
+	if c.tick(now); !c.expired(heard) {
+		t.Error("a peer that was silent for a lease is not given up")
+	}
+}
+
+func TestAfterAStandstillPeersAreAskedAndHaveATickToAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, _ := connect(t, o, a, fresh)
+		id, _ := a.export(7)
+		o.Imported(id, 1)
+		ow.silence()
+		time.Sleep(6*time.Minute/8 + time.Second)
+		o.event(func(t *table) {
+			t.now += 9 * time.Hour
+			t.beat(func(*association) time.Duration { return 0 })
+		})
+		if ow.pings != 1 || o.givenUp() != 0 {
+			t.Errorf("it has asked %d times, and given up %d; want one question and a tick's time for the answer", ow.pings, o.givenUp())
+		}
+	})
+}
+
+func TestATimeWithoutPeersIsNoStandstill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newProcess(t, 2, Options{})
+		time.Sleep(time.Hour)
+		a.Imported(refs.ID{Process: refs.ProcessID{9}, Object: refs.ObjectID{7}}, 1) // whose process is nowhere
+		began := time.Now()
+		for a.givenUp() == 0 && time.Since(began) < 2*time.Minute {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		if got := time.Since(began); got != time.Minute {
+			t.Errorf("a process that is nowhere is given up after %v, want a lease", got)
+		}
+	})
+}
+
+func TestWhateverIsHeardRenewsTheLeaseAndNothingIsSaidForThat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+		ow, aw := connect(t, o, a, fresh)
+		for i := range 500 {
+			id := o.own(byte(i))
+			id.Object[1] = byte(i >> 8)
+			o.objects[id.Object] = new(int)
+			a.Imported(id, uint64(i+1))
+		}
+		pump(t, ow, aw)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if o.givenUp() != 0 || a.givenUp() != 0 || o.Stats().Held != 500 {
+			t.Fatalf("after an hour in which the two heard each other, the owner has given up %d and has %+v", o.givenUp(), o.Stats())
+		}
+		if n := len(ow.sent()) + len(aw.sent()); n != 0 {
+			t.Errorf("the collectors have said %d things in an hour in which nothing happened", n)
+		}
+	})
+}
