@@ -83,6 +83,9 @@ func checks() map[string]any {
 		"probe":                hexCheck(checkProbe),
 		"forget":               hexCheck(checkForget),
 		"calls":                hexCheck(checkCalls),
+		"items":                hexCheck(checkItems),
+		"credit":               hexCheck(checkCredit),
+		"end":                  hexCheck(checkEnd),
 		"call-promised": metadata(wire.CallHeader{Number: 12, Promised: true, Object: [16]byte{'r', 'm', 'i', ':', 'v', 'o', 'w', 0, 15: 11}},
 			wire.Metadata{Pipe: 10}),
 		"description": value(refs.Description{
@@ -479,6 +482,52 @@ func checkForget(t *testing.T, b []byte) {
 	same(t, wire.AppendForget(nil, want), b)
 	if got, err := wire.ParseForget(alone(t, b, wire.ForgetFrame)); err != nil || got != want {
 		t.Errorf("it is read as %+v, %v; want %+v", got, err, want)
+	}
+}
+
+func checkItems(t *testing.T, b []byte) {
+	want := wire.ItemsHeader{Stream: wire.StreamID{Call: 1}, Items: 2}
+	frame := append(wire.AppendItemsHeader(nil, want), 0x81, 7, 0x81, 0x18, 250)
+	if err := wire.FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	same(t, frame, b)
+	got, body, err := wire.ParseItems(alone(t, b, wire.ItemsFrame))
+	if err != nil || got != want {
+		t.Errorf("it is read as %+v, %v; want %+v", got, err, want)
+	}
+	var items []int64
+	for range got.Items {
+		var d wire.Decoder
+		var item int64
+		d.Reset(wire.NewCodec(wire.Limits{}), nil, nil, "item", body)
+		if d.Int64(&item); d.Finish() != nil {
+			t.Fatal(d.Err)
+		}
+		items, body = append(items, item), d.Rest()
+	}
+	if !slices.Equal(items, []int64{7, 250}) || len(body) > 0 {
+		t.Errorf("its items are %v, and % x", items, body)
+	}
+}
+
+func checkCredit(t *testing.T, b []byte) {
+	want := wire.Credit{Stream: wire.StreamID{Call: 1, Own: true}, Items: 8320, Bytes: 1_081_344}
+	same(t, wire.AppendCredit(nil, want), b)
+	if got, err := wire.ParseCredit(alone(t, b, wire.CreditFrame)); err != nil || got != want {
+		t.Errorf("it is read as %+v, %v; want %+v", got, err, want)
+	}
+}
+
+func checkEnd(t *testing.T, b []byte) {
+	want := wire.EndHeader{Stream: wire.StreamID{Call: 1}, Sequence: 1}
+	frame := wire.AppendEnd(nil, want)
+	if err := wire.FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	same(t, frame, b)
+	if got, item, err := wire.ParseEnd(alone(t, b, wire.EndFrame)); err != nil || got != want || len(item) > 0 {
+		t.Errorf("it is read as %+v, % x, %v; want %+v", got, item, err, want)
 	}
 }
 

@@ -53,8 +53,11 @@ const (
 
 // wide returns the bulk session if the frame is for it, and there is one; its send must follow. If there is none, one is asked
 // for.
-func (l *link) wide(frame []byte) *bulk {
-	if len(frame) < largeFrame || l.features&featureBulk == 0 {
+func (l *link) wide(frame []byte) *bulk { return l.wideFrom(frame, largeFrame) }
+
+// wideFrom is wide for frames that are for it from another size on.
+func (l *link) wideFrom(frame []byte, least int) *bulk {
+	if len(frame) < least || l.features&featureBulk == 0 {
 		return nil
 	}
 	b := l.bulk.Load()

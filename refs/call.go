@@ -58,6 +58,13 @@ type Outgoing struct {
 	settled  bool // override is what the call came to
 	override error
 
+	flows *flows                   // its streams; nil: it has none
+	taken *inflow                  // the one that it returns
+	item  func(*wire.Decoder) bool // reads an item of that, and reports whether another one is wanted; nil: it returns none
+	count uint64                   // items that were read
+
+	strands *strands // streams among the arguments; nil: none
+
 	args   []byte // memory for small arguments
 	copied []byte // memory for small replies
 }
@@ -79,6 +86,14 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 	c.handle, c.face, c.method, c.ctx, c.chain = h, f, method, ctx, n.cfg.Outbound
 	c.in, c.pairs = scopeOf(ctx)
 	c.oneWay = f.isOneWay(method)
+	if h.promise != nil && f.hasStreams(method) {
+		settled, err := h.settle(ctx, f)
+		if err != nil {
+			c.drop()
+			return brokenCall(Broken(err))
+		}
+		h, c.handle = settled, settled
+	}
 	if c.launch = l; l != nil || h.promise != nil {
 		c.on = h.promise
 		c.enter()
@@ -240,6 +255,7 @@ func (c *Outgoing) drop() {
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
 	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
 	c.oneWay, c.queued, c.apart = false, false, false
+	c.taken, c.item, c.count, c.strands = nil, nil, 0, nil
 	c.courier = courier{}
 	c.Args.Err, c.Results.Err = nil, nil
 	if cap(c.args) > smallMessage {
@@ -387,11 +403,20 @@ func (c *Outgoing) attempt(frame []byte) error {
 	if c.launch != nil {
 		c.launch.release()
 	}
+	if err != nil {
+		c.endStreams()
+	}
 	return err
 }
 
-// await waits for the outcome of a call that was sent, or for the end of its context.
+// await waits for the outcome of a call that was sent, or for the end of its context. What the call's streams bring is read here.
 func (c *Outgoing) await() {
+	defer c.endStreams()
+	if c.taken != nil {
+		c.takeStream()
+		c.settleStrands()
+		return
+	}
 	if c.queued {
 		c.flags, c.body = wire.ReplyResults, wire.AppendNone(c.copied[:0])
 		c.outcome()
@@ -407,6 +432,7 @@ func (c *Outgoing) await() {
 		<-c.done // the outcome came first
 	}
 	c.outcome()
+	c.settleStrands()
 }
 
 // again makes the call ready to be sent once more.
@@ -485,6 +511,9 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 			return false, &Error{Err: context.DeadlineExceeded}
 		}
 	}
+	if (c.item != nil || c.strands != nil) && l.features&featureStreams == 0 {
+		return false, errNoStreams()
+	}
 	if body := len(frame) - wire.CallHeaderBytes; body > l.peerLimit {
 		return false, &Error{Kind: ErrLimit, Err: fmt.Errorf("the arguments take %d bytes, the peer takes at most %d (its Limits.MessageBytes)", body, l.peerLimit)}
 	}
@@ -503,6 +532,7 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	if c.slot, waiting, err = l.waiting.add(c); err != nil {
 		return true, err
 	}
+	c.beginStreams(l)
 	wire.AppendCallHeader(frame[:0], wire.CallHeader{Pinned: c.courier.pinned, Promised: c.promise(l), Depth: c.depth, Number: c.number,
 		Slot: c.slot, Timeout: left, Object: c.object(), Method: c.method, Extensions: extensions})
 	if err = wire.FinishFrame(frame); err == nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -35,6 +36,7 @@ type MethodDescription struct {
 	ID         uint64
 	Params     []Value
 	Results    []Value
+	Stream     bool     // it returns a stream: Results has its items, and its error is the last element
 	Variadic   bool     // the last parameter is a slice of what may be given one by one
 	Directives []string // "idempotent", "timeout 5s": what stands behind //rmi:
 }
@@ -203,11 +205,17 @@ func (b *describer) method(m *Method, t reflect.Type, docs MethodDocs) MethodDes
 	for i := 1; i < t.NumIn(); i++ {
 		d.Params = append(d.Params, Value{Name: at(params, i-1), Type: b.text(t.In(i))})
 	}
+	if d.Stream = m.Stream && t.NumOut() == 1; d.Stream {
+		d.Results = []Value{{Type: b.text(itemOf(t.Out(0)))}}
+	}
 	for i := range t.NumOut() - 1 {
 		d.Results = append(d.Results, Value{Name: at(results, i), Type: b.text(t.Out(i))})
 	}
 	return d
 }
+
+// itemOf returns T of iter.Seq2[T, error].
+func itemOf(stream reflect.Type) reflect.Type { return stream.In(0).In(0) }
 
 func at(names []string, i int) string {
 	if i < len(names) && names[i] != "_" {
@@ -243,7 +251,7 @@ func (m *Method) directives() []string {
 // Method is the method as far as callers need to know: what is described in words that make no sense, as it comes from a peer, is left
 // out.
 func (m *MethodDescription) Method() Method {
-	known := Method{ID: m.ID, Signature: m.Signature}
+	known := Method{ID: m.ID, Signature: m.Signature, Stream: m.Stream}
 	for _, directive := range m.Directives {
 		word, argument, _ := strings.Cut(directive, " ")
 		switch word {
@@ -260,6 +268,12 @@ func (m *MethodDescription) Method() Method {
 
 // text spells a type, and has the named types in it described.
 func (b *describer) text(t reflect.Type) string {
+	if strings.HasPrefix(t.Name(), "Seq2[") && t.PkgPath() == "iter" {
+		return "iter.Seq2[" + b.text(itemOf(t)) + ", " + b.text(t.In(0).In(1)) + "]"
+	}
+	if t == reflect.TypeFor[io.Reader]() || t == reflect.TypeFor[io.Writer]() {
+		return t.String() // a stream, where it is a parameter
+	}
 	if t.Name() != "" {
 		if t.PkgPath() == "" {
 			return t.Name()
@@ -411,6 +425,9 @@ func (m *MethodDescription) String() string {
 		last := m.Params[n-1]
 		last.Type = "..." + strings.TrimPrefix(last.Type, "[]")
 		params = valueList(append(slices.Clone(m.Params[:n-1]), last))
+	}
+	if m.Stream {
+		return m.Name + "(" + params + ") iter.Seq2[" + valueList(m.Results) + ", error]"
 	}
 	if len(m.Results) == 0 {
 		return m.Name + "(" + params + ")"

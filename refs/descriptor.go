@@ -53,6 +53,8 @@ type Method struct {
 	Signature  string        // "Deposit(int64) (int64, error)", the text that is hashed
 	Idempotent bool          // may be sent again after a failure that leaves it open whether it ran
 	OneWay     bool          // returns once it is queued
+	Stream     bool          // returns a stream, and nothing else
+	Takes      bool          // takes streams: iterators, readers or writers
 	Timeout    time.Duration // how long a call of it may take, whatever its context says; 0: no bound of its own
 	Resumable  bool          // may go on elsewhere from its last checkpoint
 	Orphan     Orphan        // what becomes of a running call that nobody waits for any more
@@ -249,6 +251,16 @@ func (f *Face) isOneWay(method uint64) bool {
 	}
 	m := f.methods[method]
 	return m != nil && m.OneWay
+}
+
+func (f *Face) isStream(method uint64) bool {
+	m := f.methods[method]
+	return m != nil && m.Stream
+}
+
+func (f *Face) hasStreams(method uint64) bool {
+	m := f.methods[method]
+	return m != nil && (m.Stream || m.Takes)
 }
 
 // methodName returns "bank.Account.Deposit", and of a function its type.

@@ -29,6 +29,7 @@ type Call struct {
 	Idempotent    bool   // it may be sent again whatever has become of it
 	ArgumentBytes int    // of the arguments as they travel
 	ResultBytes   int    // of the results, once next has returned and if there are any; around a call that is served, about
+	Items         uint64 // of the stream that the method returns, once next has returned: the whole stream is within
 	Attempts      int    // how often it was sent, or served, so far
 
 	handle *Handle   // of a call that is made
@@ -91,7 +92,7 @@ func (in *Incoming) Intercept(ctx context.Context, dispatch func(context.Context
 		}
 		err := dispatch(asReceived(ctx))
 		if in.begun {
-			call.ResultBytes = in.Results.Len()
+			call.ResultBytes, call.Items = in.Results.Len(), in.count
 		}
 		return err
 	})
@@ -107,10 +108,13 @@ func (c *Outgoing) intercepted(frame []byte, unfit *Error) {
 	call.Outbound, call.handle, call.out, call.ArgumentBytes = true, c.handle, c, len(frame)-wire.CallHeaderBytes
 	err := runChain(c.chain, c.ctx, &call, func(ctx context.Context) error {
 		if call.Attempts > 1 {
+			if c.count > 0 || c.strands != nil && c.strands.begun.Load() { // what was taken is not taken twice
+				return c.failed()
+			}
 			c.again()
 		}
 		err := c.once(ctx, frame, unfit)
-		call.ResultBytes, call.ran = len(c.body), call.ran || MayHaveRun(err)
+		call.ResultBytes, call.Items, call.ran = len(c.body), c.count, call.ran || MayHaveRun(err)
 		return err
 	})
 	c.settle(err, call.Attempts)

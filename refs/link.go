@@ -41,6 +41,7 @@ type link struct {
 	serving serving
 	lineups lineups // the peer's one-way calls
 	vows    vows    // what the peer is promised
+	streams streams // of calls of both
 
 	probes      atomic.Int64 // PROBEs in the second, since start, that probeSecond is
 	probeSecond atomic.Int64
@@ -170,6 +171,7 @@ func (l *link) fail(why *Error) {
 		}
 		l.rows.fail(why)
 		l.serving.end(why)
+		l.streams.fail(why)
 		l.lineups.end()
 		close(l.gone)
 		l.closeBulks()
@@ -469,6 +471,11 @@ func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 		return &wire.FrameError{Kind: kind, Says: "the feature is not in force"}
 	}
 	switch kind {
+	case wire.ItemsFrame, wire.CreditFrame, wire.EndFrame:
+		if l.features&featureStreams == 0 {
+			break
+		}
+		return l.takeStream(kind, frame, lent)
 	case wire.CallFrame, wire.OneWayFrame:
 		return l.takeCall(frame, lent, r.now())
 	case wire.ReplyFrame:

@@ -345,6 +345,17 @@ func (n *Node) Links() int {
 	return len(n.links)
 }
 
+// Streams returns how many calls that are under way have streams, and how many bytes of all calls and streams are pending.
+func (n *Node) Streams() (calls int, pending int64) {
+	n.mu.Lock()
+	links := append(n.liveLinks(), n.home)
+	n.mu.Unlock()
+	for _, l := range links {
+		calls += l.streams.count()
+	}
+	return calls, n.pendingBytes.Load()
+}
+
 // Bulks returns how many of the connections have another one beside them for what is large.
 func (n *Node) Bulks() (count int) {
 	n.mu.Lock()

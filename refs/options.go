@@ -117,6 +117,8 @@ type Limits struct {
 	Connections       int   // connections in all; beyond it new ones are refused with ErrOverloaded. Zero: 16,384
 	IdleConnections   int   // connections dialled, idle, and not needed to keep references; beyond it the longest idle is closed. Zero: 1,024
 	MetadataBytes     int   // keys and values of one call's metadata, sent or received; at most 65,536. Zero: 8,192
+	StreamItems       int   // items of one stream that were sent and not taken, each side counting what it takes. Zero: 8,192
+	StreamBytes       int   // bytes of them, an item that is larger by itself excepted; fewer, for all streams, while they take half of PendingBytes. Zero: 1 MiB
 	HeldPerPeer       int   // objects of this node that one peer may hold; its references to more are ErrNoSuchObject with the reason Quota. Zero: 1,000,000
 }
 
@@ -166,7 +168,7 @@ func (o Options) freeze() (config, error) {
 		"Limits.PendingBytes": l.PendingBytes, "Limits.CallsPerPeer": int64(l.CallsPerPeer),
 		"Limits.PendingHandshakes": int64(l.PendingHandshakes), "Limits.IdleConnections": int64(l.IdleConnections),
 		"Limits.Connections": int64(l.Connections), "Limits.HeldPerPeer": int64(l.HeldPerPeer),
-		"Limits.MetadataBytes": int64(l.MetadataBytes),
+		"Limits.MetadataBytes": int64(l.MetadataBytes), "Limits.StreamItems": int64(l.StreamItems), "Limits.StreamBytes": int64(l.StreamBytes),
 	} {
 		if n < 0 {
 			return config{}, fmt.Errorf("rmi: Options.%s is negative (%d): leave it zero for the default", name, n)
@@ -233,6 +235,8 @@ func defaults(o *Options) {
 	setDefault(&l.Connections, 16<<10)
 	setDefault(&l.IdleConnections, 1024)
 	setDefault(&l.MetadataBytes, 8<<10)
+	setDefault(&l.StreamItems, 8<<10)
+	setDefault(&l.StreamBytes, 1<<20)
 	setDefault(&l.HeldPerPeer, 1_000_000)
 }
 

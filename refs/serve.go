@@ -31,12 +31,18 @@ type Incoming struct {
 	frame   []byte // the buffer that body is part of, where it has one of its own
 	size    int64  // of that memory, counted in Node.pendingBytes
 	begun   bool
-	turn    *turn   // on a serial object, which it has; nil: none
-	vow     *vowed  // what it is to return is promised; nil: nothing
-	pipe    uint64  // that it belongs to; 0: none
-	refused *Error  // what it ended with before it was served
-	arrives courier // references among the arguments
-	leaves  courier // and among the results
+	turn    *turn      // on a serial object, which it has; nil: none
+	vow     *vowed     // what it is to return is promised; nil: nothing
+	pipe    uint64     // that it belongs to; 0: none
+	refused *Error     // what it ended with before it was served
+	flows   *flows     // its streams; nil: it has none yet
+	result  *outflow   // the one that it returns
+	count   uint64     // items of that
+	feeds   []*outflow // writers among the arguments
+	strands uint16     // the index of the last stream among the arguments
+	unfit   *Error     // why the next one could not travel
+	arrives courier    // references among the arguments
+	leaves  courier    // and among the results
 
 	copied []byte // memory for small arguments
 	reply  []byte // memory for small replies
@@ -61,6 +67,7 @@ func (in *Incoming) drop() {
 	}
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
 	in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, 0, held{}
+	in.flows, in.result, in.count, in.unfit, in.feeds, in.strands = nil, nil, 0, nil, nil, 0
 	if cap(in.copied) > smallMessage {
 		in.copied = nil
 	}
@@ -301,6 +308,9 @@ func (in *Incoming) admit(ofPeer int) *Error {
 func (in *Incoming) done() {
 	c := in.ctx
 	in.received()
+	if in.flows != nil {
+		in.flows.end()
+	}
 	c.end(nil)
 	c.link.serving.remove(c.number)
 	in.settle()
@@ -336,6 +346,7 @@ func (in *Incoming) serveOne() (next *Incoming) {
 	returned := false
 	defer func() {
 		if !returned { // the method called runtime.Goexit
+			in.endStreams()
 			l.out.post(in.refusal(in.exited(debug.Stack())))
 			in.done()
 			if pipe != 0 {
@@ -351,6 +362,7 @@ func (in *Incoming) serveOne() (next *Incoming) {
 	if pipe != 0 && errors.Is(err, errMoved) {
 		l.vows.stop(pipe)
 	}
+	in.endStreams()
 	in.respond(in.answer(err))
 	if in.vow != nil {
 		in.keepVow(err)
@@ -509,6 +521,9 @@ func (in *Incoming) answer(err error) []byte {
 			e = asError(err)
 		}
 		return in.refusal(e)
+	}
+	if in.unfit != nil {
+		return in.refusal(in.unfit)
 	}
 	flags := wire.ReplyResults
 	frame, bad := in.Results.Finish()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"reflect"
 	"strings"
 
 	"github.com/rmigo/rmigo/internal/dynamic"
@@ -50,10 +52,63 @@ func Describe(ctx context.Context, v any) (*Description, error) {
 // []any, map[string]any (structs too, by the names of their fields), stub.Object, error, nil, pointers to the types of math/big. What is
 // shared among them is shared, and they may contain themselves, as the originals may.
 //
+// A method that returns a stream is called by InvokeStream.
+//
 // The call is made under the policy of the stub that object is; the question before it is not bounded by that.
 //
 // An object of this process is called in the same way, and not as by an ordinary call: arguments and results are copies.
 func Invoke(ctx context.Context, n *Node, object any, method string, args ...any) ([]any, error) {
+	v, err := newInvocation(ctx, n, object, method, args)
+	if err != nil {
+		return nil, err
+	}
+	if v.method.Stream() {
+		e := uninvoked(method, errors.New("it returns a stream: use InvokeStream"))
+		e.Ref = v.handle.Ref()
+		return nil, e
+	}
+	r, _ := stub.Of(v.object)
+	call := stub.CallThrough(ctx, r, v.method.Face, v.method.ID)
+	v.put(call)
+	call.Invoke()
+	results := v.method.Get(&call.Results)
+	if err := call.Finish(); err != nil {
+		return nil, err
+	}
+	return results(), nil
+}
+
+// InvokeStream is Invoke for a method that returns a stream: it yields the items, and an error as the last element where there is one. The
+// call, and the question before it, are made when it is ranged over.
+func InvokeStream(ctx context.Context, n *Node, object any, method string, args ...any) iter.Seq2[any, error] {
+	return func(yield func(any, error) bool) {
+		v, err := newInvocation(ctx, n, object, method, args)
+		if err == nil && !v.method.Stream() {
+			e := uninvoked(method, errors.New("it returns no stream: use Invoke"))
+			e.Ref, err = v.handle.Ref(), e
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		r, _ := stub.Of(v.object)
+		stub.StreamAs(r, ctx, v.method.Face, v.method.ID, v.put, func(d *stub.Decoder, item *any) {
+			if get := v.method.Get(d); d.Finish() == nil {
+				*item = get()[0]
+			}
+		})(yield)
+	}
+}
+
+// invocation is a call that has been checked against what the object says of itself.
+type invocation struct {
+	object stub.Object
+	handle *refs.Handle
+	method *dynamic.Method
+	values []reflect.Value
+}
+
+func newInvocation(ctx context.Context, n *Node, object any, method string, args []any) (*invocation, error) {
 	object, err := stub.Await(ctx, object)
 	if err != nil {
 		return nil, uninvoked(method, err)
@@ -86,16 +141,14 @@ func Invoke(ctx context.Context, n *Node, object any, method string, args ...any
 		e.Ref, e.Kind = h.Ref(), ErrMarshal
 		return nil, e
 	}
-	call := stub.CallThrough(ctx, r, m.Face, m.ID)
-	for i, v := range values {
-		m.Put(&call.Args, i, v)
+	return &invocation{s, h, m, values}, nil
+}
+
+// put writes the arguments.
+func (v *invocation) put(call *stub.Call) {
+	for i, value := range v.values {
+		v.method.Put(&call.Args, i, value)
 	}
-	call.Invoke()
-	results := m.Get(&call.Results)
-	if err := call.Finish(); err != nil {
-		return nil, err
-	}
-	return results(), nil
 }
 
 func uninvoked(method string, err error) *Error {

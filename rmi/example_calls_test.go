@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"math"
+	"strings"
 	"sync"
 
 	"github.com/rmigo/rmigo/internal/testobj"
@@ -97,6 +99,34 @@ func Example_callback() {
 	// Output: Ben heard a callback <nil>
 }
 
+// A method that returns iter.Seq2 is a stream: the call runs while it is ranged over, and leaving the loop ends it.
+func Example_stream() {
+	remote, _, stop := servedBy(testobj.RemoteSource, testobj.Source(newSource()))
+	defer stop()
+	for n, err := range remote.Count(context.Background(), 1, math.MaxInt64) {
+		if err != nil { // it would be the last element
+			log.Fatal(err)
+		}
+		if fmt.Println(n); n == 3 {
+			break
+		}
+	}
+	// Output:
+	// 1
+	// 2
+	// 3
+}
+
+// Parameters may be streams: here the method reads from a reader of its caller's, and writes to its writer.
+func Example_upload() {
+	remote, _, stop := servedBy(testobj.RemoteDrain, testobj.Drain(newDrain()))
+	defer stop()
+	var echo strings.Builder
+	n, err := remote.Pipe(context.Background(), strings.NewReader("of any length"), &echo)
+	fmt.Println(n, err, &echo)
+	// Output: 13 <nil> of any length
+}
+
 // So are functions: what the other process has is a function that calls this one, for as long as it keeps it.
 func Example_function() {
 	ctx := context.Background()
@@ -168,6 +198,18 @@ func Example_dynamic() {
 	ref, _ := client.RefOf(ada)
 	fmt.Println(rmi.Invoke(context.Background(), client, ref, "Hear", "a text"))
 	// Output: [Ada heard a text] <nil>
+}
+
+// A stream needs no generated code either.
+func Example_dynamicStream() {
+	source, client, stop := servedBy(testobj.RemoteSource, testobj.Source(newSource()))
+	defer stop()
+	for item, err := range rmi.InvokeStream(context.Background(), client, source, "Count", 1, 3) {
+		fmt.Println(item, err)
+	}
+	// Output:
+	// 1 <nil>
+	// 2 <nil>
 }
 
 // An object of an interface marked //rmi:serial runs one call at a time, first come, first served.

@@ -6,5 +6,8 @@ func LinksOf(n *Node) int { return n.refs.Links() }
 // BulksOf returns how many of them have a second one for what is large.
 func BulksOf(n *Node) int { return n.refs.Bulks() }
 
+// StreamsOf returns how many calls of a node have streams, and how many bytes are pending.
+func StreamsOf(n *Node) (calls int, pending int64) { return n.refs.Streams() }
+
 // PromisesOf returns how many promises a node keeps for its peers.
 func PromisesOf(n *Node) int { return n.refs.Promises() }

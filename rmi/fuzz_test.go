@@ -101,6 +101,11 @@ func FuzzSession(f *testing.F) {
 	f.Add(ping, slices.Concat(oneWay, after, wire.AppendProbe(nil, wire.Probe{Number: 3, Rank: 1, Path: []uint64{7}})))
 	f.Add(ping, slices.Concat(oneWay, oneWay))
 	f.Add(ping, done)
+	items := append(wire.AppendItemsHeader(nil, wire.ItemsHeader{Stream: wire.StreamID{Call: 1, Own: true}, Pinned: true, Items: 1}), 0x81, 7, 0, 0, 0, 0, 0, 0, 0, 9)
+	wire.FinishFrame(items)
+	end := wire.AppendEnd(nil, wire.EndHeader{Stream: wire.StreamID{Call: 1, Own: true}, Sequence: 1})
+	wire.FinishFrame(end)
+	f.Add(ping, slices.Concat(call, items, wire.AppendCredit(nil, wire.Credit{Stream: wire.StreamID{Call: 1, Own: true}, Items: 1 << 40}), end))
 	promised := func(number uint64, object [16]byte) []byte {
 		b := wire.AppendCallHeader(nil, wire.CallHeader{Number: number, Promised: true, Object: object, Method: 1, Extensions: wire.AppendMetadata(nil, wire.Metadata{Pipe: 9})})
 		b = append(b, 0x80)

@@ -52,6 +52,9 @@ func TestAPeerThatBreaksTheOrderLosesItsConnectionOnly(t *testing.T) {
 		"a batch with half a call in it":        finished(wire.AppendCalls(nil, [][]byte{frameOf(wire.CallHeader{Number: 1}, wire.Metadata{})[:58]})),
 		"two calls of a number in a batch":      finished(wire.AppendCalls(nil, [][]byte{block(server, remote, 1), block(server, remote, 1)})),
 		"something to forget that is too long":  finished(append(wire.AppendForget(nil, wire.CancelHeader{Number: 1}), 1)),
+		"items that are none":                   finished(wire.AppendItemsHeader(nil, wire.ItemsHeader{Items: 1})),
+		"credit that is too long":               finished(append(wire.AppendCredit(nil, wire.Credit{}), 1)),
+		"an end without its error":              finished(wire.AppendEnd(nil, wire.EndHeader{Failed: true})),
 		"a one-way call that is promised":       promisedOneWay(object),
 		"what the feature has not been said of": nil,
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"reflect"
 	"strings"
 
@@ -22,7 +23,8 @@ func callCommand() *cobra.Command {
 		Use:   "call NAME METHOD [ARGUMENT]...",
 		Short: "Call a method of an object",
 		Long: `Call a method of an object, and print its results, one a line; with --json, all
-of them as a JSON array. ` + ofWhat + `
+of them as a JSON array. What a stream brings is printed as it comes, a line of
+JSON for each item. ` + ofWhat + `
 
 An argument is JSON, and a text where it is none: 100, true, '{"Name": "x"}', Ada.
 Write '"100"' for the text 100. Times are as in "2026-11-26T07:00:00Z", bytes in
@@ -47,6 +49,13 @@ base64. A remote object is given as the text of its reference, and is printed so
 		for _, arg := range args[2:] {
 			values = append(values, argument(arg))
 		}
+		d, err := rmi.Describe(ctx, obj)
+		if err != nil {
+			return c.uncalled(args[0], err)
+		}
+		if _, m := d.Method(args[1]); m != nil && m.Stream {
+			return c.printStream(args[0], rmi.InvokeStream(ctx, c.node, obj, args[1], values...))
+		}
 		results, err := rmi.Invoke(ctx, c.node, obj, args[1], values...)
 		if err != nil {
 			return c.uncalled(args[0], err)
@@ -67,6 +76,22 @@ base64. A remote object is given as the text of its reference, and is printed so
 			}
 		})
 	})
+}
+
+// printStream prints the items of a stream as they come, each as a line of JSON.
+func (c *client) printStream(name string, items iter.Seq2[any, error]) error {
+	lines := json.NewEncoder(c.cmd.OutOrStdout())
+	lines.SetEscapeHTML(false)
+	for item, err := range items {
+		if err != nil {
+			return c.uncalled(name, err)
+		}
+		p := &printing{c, map[uintptr]bool{}}
+		if err := lines.Encode(p.of(item)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // argument is what an argument on the command line means.

@@ -1,10 +1,13 @@
 package main_test
 
 import (
+	"context"
+	"iter"
 	"strings"
 	"testing"
 
 	"github.com/rmigo/rmigo/internal/leak"
+	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/registry"
 	"github.com/rmigo/rmigo/rmi"
 )
@@ -39,6 +42,36 @@ func TestCallPrintsResultsAndTakesReferences(t *testing.T) {
 		t.Fatalf("a reference is printed as %+v", returned)
 	}
 	run(t, "call", strings.TrimSpace(returned.stdout), "Hear", "me").want(t, ran{stdout: "heard me\n"})
+}
+
+// counting has one stream.
+type counting struct{ testobj.Source }
+
+func (counting) Items(_ context.Context, how string, items ...testobj.Item) iter.Seq2[testobj.Item, error] {
+	return func(yield func(testobj.Item, error) bool) {
+		for _, item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+		if how == "fail" {
+			yield(testobj.Item{}, testobj.ErrEmpty)
+		}
+	}
+}
+
+func TestCallPrintsAStreamLineByLine(t *testing.T) {
+	leak.Check(t)
+	url, _ := serving(t)
+	n, _ := listening(t, rmi.Options{})
+	if err := rmi.Bind(ctx(t), n, url+"/source", testobj.RemoteSource.Of(&counting{})); err != nil {
+		t.Fatal(err)
+	}
+	const first = `{"At":"0001-01-01T00:00:00Z","Name":"<a>","Next":null,"Price":null,"Seen":null,"Tags":null}` + "\n"
+	run(t, "call", "--registry", url, "source", "Items", "", `{"Name": "<a>"}`, `{"Tags": ["x"]}`).want(t, ran{stdout: first +
+		`{"At":"0001-01-01T00:00:00Z","Name":"","Next":null,"Price":null,"Seen":null,"Tags":["x"]}` + "\n"})
+	run(t, "call", "--registry", url, "source", "Items", "fail", `{"Name": "<a>"}`).want(t,
+		ran{code: 1, stdout: first, stderr: "registry: source: testobj: empty\n"})
 }
 
 func TestCallSaysWhatIsWrong(t *testing.T) {

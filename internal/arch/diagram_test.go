@@ -119,6 +119,8 @@ var constants = []edge{
 	{"internal/wire", "controlMode", "options frozen by cbor: its modes are immutable"},
 	{"internal/wire", "errorType", "a reflect.Type, which is immutable"},
 	{"refs", "errRetired", "a sentinel of type *Error, which says that the call has not run"},
+	{"refs", "errCallOver", "a sentinel of type *Error, which is never changed"},
+	{"refs", "errRefused", "a sentinel of type *Error, which is never changed"},
 }
 
 // selfEvident are what examples need not show.

@@ -15,6 +15,7 @@ package dynamic
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rmigo/rmigo/refs"
 	"github.com/rmigo/rmigo/skeleton"
@@ -46,6 +47,9 @@ func Compile(n *refs.Node, d *refs.Description, name string) (*Method, error) {
 	}{{described.Params, &m.params}, {described.Results, &m.results}} {
 		for _, v := range list.of {
 			s, err := b.shape(v.Type)
+			if err != nil && isStream(v.Type) {
+				return nil, &StreamError{Method: described.Name, Type: v.Type}
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s is described with a type that makes no sense: %w", described.Name, err)
 			}
@@ -58,6 +62,17 @@ func Compile(n *refs.Node, d *refs.Description, name string) (*Method, error) {
 	}
 	m.Face, err = n.DynamicFace(descriptor{skeleton.AnyObject, in.Name, described, held}, knots)
 	return m, err
+}
+
+// StreamError is a method that takes a stream, which only generated code can feed.
+type StreamError struct{ Method, Type string }
+
+func (e *StreamError) Error() string {
+	return fmt.Sprintf("%s takes a stream (%s): call it by generated code", e.Method, e.Type)
+}
+
+func isStream(text string) bool {
+	return strings.HasPrefix(text, "iter.Seq2[") || text == "io.Reader" || text == "io.Writer"
 }
 
 // NoMethodError is a name that no method has.

@@ -37,6 +37,9 @@ func (m *Method) Get(d *refs.Decoder) func() []any {
 	}
 }
 
+// Stream reports whether the method returns a stream.
+func (m *Method) Stream() bool { return m.described.Stream && len(m.results) == 1 }
+
 // A reference is a pointer, map or slice that may be met again.
 type reference struct {
 	at     uintptr

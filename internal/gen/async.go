@@ -33,7 +33,7 @@ func (i *iface) viewNames() []string {
 	view := viewName(i.obj.Name())
 	names := []string{view, view + "Of"}
 	for _, m := range i.methods {
-		if len(m.results) > 1 {
+		if len(m.results) > 1 && !m.takes {
 			names = append(names, view+m.fn.Name())
 		}
 	}
@@ -89,7 +89,9 @@ type structOutput struct {
 
 // async fills in what an asynchronous view needs to know of a method.
 func (w *writer) async(i *iface, m *method, out *methodOutput) {
-	out.stub = w.im.names[stubPath]
+	if out.stub = w.im.names[stubPath]; out.Streams() {
+		return
+	}
 	switch len(m.results) {
 	case 0:
 		out.result = out.stub + ".None"

@@ -33,8 +33,10 @@ type method struct {
 	constant string
 	params   []*types.Var
 	results  []*types.Var
-	plain    bool // it has no context
-	silent   bool // it has no error: it is one-way, and foreign
+	stream   *types.Var // an item of the stream that it returns; nil: it returns none
+	takes    bool       // it takes streams
+	plain    bool       // it has no context
+	silent   bool       // it has no error: it is one-way, and foreign
 }
 
 func (m *method) variadic() bool { return m.fn.Signature().Variadic() }
@@ -202,7 +204,10 @@ func (p *program) newMethod(i *iface, fn *types.Func) *method {
 	}
 	for k := first; k < sig.Params().Len(); k++ {
 		m.params = append(m.params, sig.Params().At(k))
-		c.travels(sig.Params().At(k), fmt.Sprintf("parameter %d", k+1), "parameter ")
+		c.takes(m, sig.Params().At(k), fmt.Sprintf("parameter %d", k+1))
+	}
+	if m.stream != nil {
+		c.travels(types.NewParam(m.stream.Pos(), m.stream.Pkg(), "", m.stream.Type()), "an item of the stream", "")
 	}
 	for k := range sig.Results().Len() - 1 {
 		m.results = append(m.results, sig.Results().At(k))
@@ -233,16 +238,13 @@ func (c *methodCheck) shape(m *method) {
 		return
 	}
 	results := sig.Results()
-	for r := range results.Variables() {
-		if n, ok := types.Unalias(r.Type()).(*types.Named); ok && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == "iter" {
-			c.refuse("a stream (iter.%s) is not supported by this version of rmigen: return a slice and an error", n.Obj().Name())
-			return
-		}
+	if c.streamShape(m); c.failed {
+		return
 	}
 	if sig.Params().Len() == 0 || !c.resolved(sig.Params().At(0)) && !isContext(sig.Params().At(0).Type()) {
 		m.plain = true
 	}
-	if results.Len() == 0 || !c.resolved(results.At(results.Len()-1)) && !isError(results.At(results.Len()-1).Type()) {
+	if results.Len() == 0 || m.stream == nil && !c.resolved(results.At(results.Len()-1)) && !isError(results.At(results.Len()-1).Type()) {
 		m.silent = true
 	}
 	switch {
@@ -294,7 +296,9 @@ func corrected(sig *types.Signature, pkg *types.Package) string {
 	context := types.NewPackage("context", "context")
 	ctx := types.NewNamed(types.NewTypeName(token.NoPos, context, "Context", nil), types.NewInterfaceType(nil, nil), nil)
 	params = slices.Insert(params, 0, variable("ctx", ctx, named(params)))
-	results = append(results, variable("err", types.Universe.Lookup("error").Type(), len(results) > 0 && named(results)))
+	if len(results) != 1 || !isStream(results[0].Type()) {
+		results = append(results, variable("err", types.Universe.Lookup("error").Type(), len(results) > 0 && named(results)))
+	}
 	right := types.NewSignatureType(nil, nil, nil, types.NewTuple(params...), types.NewTuple(results...), sig.Variadic())
 	return strings.TrimPrefix(types.TypeString(right, shortQualifier(pkg)), "func")
 }

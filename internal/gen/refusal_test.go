@@ -47,16 +47,35 @@ import "context"
 type Account interface {
 	close(ctx context.Context) error
 }`, []string{"7:2: Account.close: an unexported method cannot be remote: export it or take it out of the interface"}},
-		{"AStreamIsRefusedInThisVersion", `
+		{"AStreamOfAnotherShapeIsRefused", `
 import ("context"; "iter")
 
-//rmi:remote
+//rmi:remote async
 type Account interface {
-	History(ctx context.Context) iter.Seq2[int, error]
 	Names(ctx context.Context) (iter.Seq[string], error)
+	Pairs(ctx context.Context) iter.Seq2[string, int]
+	Both(ctx context.Context, n int) (iter.Seq2[int, error], error)
+	Ends(ctx context.Context) <-chan int
+	Channels(ctx context.Context) iter.Seq2[chan int, error]
+	//rmi:oneway
+	Nobody(ctx context.Context) iter.Seq2[int, error]
+	NoContext() iter.Seq2[int, error]
+	//rmi:oneway
+	Throw(ctx context.Context, numbers iter.Seq2[int, error]) error
+	Give(ctx context.Context, names iter.Seq[string], closers []iter.Seq2[chan int, error]) error
+	Send(ctx context.Context, numbers iter.Seq2[chan int, error]) error
 }`, []string{
-			"7:2: Account.History: a stream (iter.Seq2) is not supported by this version of rmigen: return a slice and an error",
-			"8:2: Account.Names: a stream (iter.Seq) is not supported by this version of rmigen: return a slice and an error",
+			"7:2: Account.Names: iter.Seq[string] cannot travel: a connection that is lost would look like its end: write iter.Seq2[string, error]",
+			"8:2: Account.Pairs: a stream must be of one value and an error: write iter.Seq2[T, error], where T is a struct of string and int",
+			"9:2: Account.Both: a stream must be the only result: write Both(ctx context.Context, n int) iter.Seq2[int, error], whose last element may be an error",
+			"10:2: Account.Ends: last result must be error: write Ends(ctx context.Context) (<-chan int, error)",
+			"11:2: Account.Channels: an item of the stream: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"13:2: Account.Nobody: //rmi:oneway on a method that returns a stream: somebody waits for that: leave the directive out",
+			"14:2: Account.NoContext: first parameter must be context.Context: write NoContext(ctx context.Context) iter.Seq2[int, error]",
+			"16:2: Account.Throw: //rmi:oneway on a method that takes a stream: somebody must wait until that is read: leave the directive out",
+			"17:2: Account.Give: iter.Seq[string] cannot travel: a connection that is lost would look like its end: write iter.Seq2[string, error]",
+			"17:2: Account.Give: parameter closers: []iter.Seq2[chan int, error]: a stream (iter.Seq2[chan int, error]) cannot travel inside of another value: make iter.Seq2[T, error] a parameter, or the only result of a method",
+			"18:2: Account.Send: parameter numbers, an item of the stream: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
 		}},
 		{"AWrongMethodOfAnEmbeddedInterfaceIsRefusedWhereItStands", `
 import ("context"; "io"; "fmt")
@@ -65,7 +84,7 @@ import ("context"; "io"; "fmt")
 type Account interface {
 	Base
 	fmt.Stringer
-	Read(context.Context, io.Reader) error
+	Read(context.Context, io.ReadSeeker) error
 }
 
 type Base interface {
@@ -73,7 +92,7 @@ type Base interface {
 }`, []string{
 			"6:6: Account.String: first parameter must be context.Context: write String(ctx context.Context) (string, error)",
 			"6:6: Account.String: last result must be error: write String(ctx context.Context) (string, error)",
-			"9:2: Account.Read: parameter 2: interface type io.Reader cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
+			"9:2: Account.Read: parameter 2: interface type io.ReadSeeker cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
 			"13:2: Account.Ping: first parameter must be context.Context: write Ping(ctx context.Context) error",
 		}},
 	}
@@ -114,13 +133,13 @@ type Account interface {
 	Any(ctx context.Context, v any, list []any) error
 	Shape(ctx context.Context, s Shape) (Shape, error)
 	Again(ctx, other context.Context) error
-	Write(ctx context.Context, w io.Writer) error
+	Write(ctx context.Context, w io.WriterAt) error
 	Literal(ctx context.Context, v interface{ M() }) error
 }`, []string{
 			"10:2: Account.Shape: parameter s: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
 			"10:2: Account.Shape: result 1: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
 			"11:2: Account.Again: parameter other: interface type context.Context cannot travel: a method has one context, its first parameter",
-			"12:2: Account.Write: parameter w: interface type io.Writer cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
+			"12:2: Account.Write: parameter w: interface type io.WriterAt cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
 			"13:2: Account.Literal: parameter v: no type is known that interface type interface{M()} may hold: list what it may hold: //rmi:types",
 		}},
 		{"ChannelsFunctionsAndAddressesAreRefused", `

@@ -71,7 +71,12 @@ func (p *program) reach(im *imports, i *iface) {
 		types.TypeString(param.Constraint(), im.qualifier)
 	}
 	for _, m := range i.methods {
-		for _, v := range slices.Concat(m.params, m.results) {
+		for _, tuple := range []*types.Tuple{m.fn.Signature().Params(), m.fn.Signature().Results()} {
+			for v := range tuple.Variables() {
+				types.TypeString(v.Type(), im.qualifier)
+			}
+		}
+		for _, v := range m.carried() {
 			types.TypeString(v.Type(), im.qualifier)
 			if sig, ok := v.Type().Underlying().(*types.Signature); ok {
 				types.TypeString(sig, im.qualifier)
@@ -134,7 +139,8 @@ type (
 		Settings                      string // what the directives say, as fields
 		Doc                           []string
 		Params, Results               []valueOutput
-		Spread                        string // "..." after the last argument of a call
+		Spread                        string        // "..." after the last argument of a call
+		Stream                        *streamOutput // that it returns; nil: none
 		context                       string
 		asyncOutput
 		Plain, Silent bool
@@ -145,10 +151,13 @@ type (
 		method     string // of the encoder and decoder: "Int64"; "" for a remote interface
 		basic      string // the type that a declared one is converted to: "int64"; "" if it need not be
 		descriptor string
-		stub       string // as the package is called
-		assignable bool   // to basic, without conversion
-		held       bool   // it is an interface: what it holds travels
-		static     bool   // it is a type parameter or an instance of a remote interface: it is written by its static type
+		stub       string        // as the package is called
+		assignable bool          // to basic, without conversion
+		held       bool          // it is an interface: what it holds travels
+		static     bool          // it is a type parameter or an instance of a remote interface: it is written by its static type
+		stream     *streamOutput // its items, where it is a stream
+		bytes      string        // "Reader" or "Writer", where it is a stream of bytes
+		skeleton   string        // as the package is called, where it is a stream
 
 		shape              string // how it leads to a struct for which there are functions; "" if it does not
 		put, get           string // these
@@ -299,7 +308,7 @@ func (w *writer) method(i *iface, m *method) methodOutput {
 		Constant:  m.constant,
 		ID:        fmt.Sprintf("%#016x", m.id),
 		Signature: i.quote(m.text),
-		Settings:  w.settings(m.marks),
+		Settings:  w.settings(m),
 		Doc:       m.marks.doc,
 		context:   w.im.names["context"],
 		Plain:     m.plain,
@@ -312,6 +321,12 @@ func (w *writer) method(i *iface, m *method) methodOutput {
 	}
 	for _, v := range slices.Concat(out.Params, out.Results) {
 		used = append(used, identifiers(v.Type+" "+v.descriptor+" "+v.basic+" "+v.put+" "+v.get)...)
+	}
+	w.stream(m, &out, used)
+	for k, v := range m.params {
+		if item, _ := streamed(v.Type()); item != nil {
+			out.Params[k].stream = w.streamOf(item, v.Type(), used)
+		}
 	}
 	params, results := newLocals(used).name(m.params, m.results)
 	for k := range out.Params {
@@ -328,22 +343,23 @@ func (w *writer) method(i *iface, m *method) methodOutput {
 	return out
 }
 
-// settings are the fields of a method's description that say what its directives do.
-func (w *writer) settings(m methodMark) string {
+// settings are the fields of a method's description that say what it returns and what its directives do.
+func (w *writer) settings(m *method) string {
+	marks := m.marks
 	var text strings.Builder
 	for _, s := range []struct {
 		on   bool
 		name string
-	}{{m.idempotent, "Idempotent"}, {m.oneway, "OneWay"}, {m.resumable, "Resumable"}} {
+	}{{marks.idempotent, "Idempotent"}, {marks.oneway, "OneWay"}, {m.stream != nil, "Stream"}, {m.takes, "Takes"}, {marks.resumable, "Resumable"}} {
 		if s.on {
 			text.WriteString(", " + s.name + ": true")
 		}
 	}
-	if m.timeout > 0 {
-		text.WriteString(", Timeout: " + duration(m.timeout, w.im.names["time"]))
+	if marks.timeout > 0 {
+		text.WriteString(", Timeout: " + duration(marks.timeout, w.im.names["time"]))
 	}
-	if m.orphan != "" && m.orphan != "cancel" {
-		text.WriteString(", Orphan: " + w.im.names[skeletonPath] + ".Orphan" + string(unicode.ToUpper(rune(m.orphan[0]))) + m.orphan[1:])
+	if marks.orphan != "" && marks.orphan != "cancel" {
+		text.WriteString(", Orphan: " + w.im.names[skeletonPath] + ".Orphan" + string(unicode.ToUpper(rune(marks.orphan[0]))) + marks.orphan[1:])
 	}
 	return text.String()
 }
@@ -421,6 +437,10 @@ func (w *writer) value(t types.Type) valueOutput {
 		out.static = true
 	case named != nil && w.p.home(w.im.self, named) != nil:
 		out.method, out.descriptor = "", w.p.descriptor(w.im, named)
+	case ioStream(t) != "":
+		out.bytes, out.skeleton = ioStream(t), w.im.names[skeletonPath]
+	case isStream(t):
+		out.skeleton = w.im.names[skeletonPath] // and stream, once there are names for what is in it
 	case types.IsInterface(t):
 		out.held = true
 	case w.function(&out, t):
@@ -478,6 +498,16 @@ func (w *writer) flat(out *valueOutput, t types.Type) {
 	}
 }
 
+// Streams tells whether some method has streams.
+func (i interfaceOutput) Streams() bool {
+	return slices.ContainsFunc(i.Methods, methodOutput.Streams)
+}
+
+// Streams tells whether the method has streams.
+func (m methodOutput) Streams() bool {
+	return m.Stream != nil || slices.ContainsFunc(m.Params, func(v valueOutput) bool { return v.stream != nil || v.bytes != "" })
+}
+
 // Declaration is what follows the method's name in the stub's declaration.
 func (m methodOutput) Declaration() string {
 	params := "ctx " + m.context + ".Context"
@@ -488,6 +518,8 @@ func (m methodOutput) Declaration() string {
 		params += ", " + declare(m.Params)
 	}
 	switch {
+	case m.Stream != nil:
+		return "(" + params + ") " + m.Stream.Type
 	case m.Silent:
 		return "(" + params + ")"
 	case len(m.Results) == 0:
@@ -558,34 +590,56 @@ func (m methodOutput) Names() string {
 // Put is the statement that encodes v, Get the one that decodes it: mirror images.
 func (v valueOutput) Put(to string) string {
 	switch {
-	case v.descriptor != "":
-		return fmt.Sprintf("%s.Put(&%s, %s)", v.descriptor, to, v.Name)
-	case v.shape == "Struct":
-		return fmt.Sprintf("%s(%s.BeginStruct(), &%s)\n%s(&%s, %s)", v.put, to, v.Name, v.putShape, to, v.Name)
-	case v.shape != "":
-		return fmt.Sprintf("%s(&%s, %s, %s)", v.putShape, to, v.Name, v.put)
-	case v.held:
-		return fmt.Sprintf("%s.Interface(%s)", to, v.Name)
-	case v.static:
-		return fmt.Sprintf("%s.PutValue(&%s, %s)", v.stub, to, v.Name)
-	case v.basic != "" && !v.assignable:
-		return fmt.Sprintf("%s.%s(%s(%s))", to, v.method, v.basic, v.Name)
+	case v.stream != nil:
+		return fmt.Sprintf("%s.PutStream(call, %s, %s)", v.stream.stub, v.Name, v.stream.Put())
+	case v.bytes != "":
+		return fmt.Sprintf("call.Put%s(%s)", v.bytes, v.Name)
 	}
-	return fmt.Sprintf("%s.%s(%s)", to, v.method, v.Name)
+	return v.write(to, "&"+to, v.Name, "&"+v.Name)
 }
 
 func (v valueOutput) Get(from string) string {
 	switch {
-	case v.descriptor != "" && v.basic != "":
-		return fmt.Sprintf("%s.Get(&%s, (*%s)(&%s))", v.descriptor, from, v.basic, v.Name)
-	case v.descriptor != "":
-		return fmt.Sprintf("%s.Get(&%s, &%s)", v.descriptor, from, v.Name)
-	case v.shape != "":
-		return fmt.Sprintf("%s(&%s, &%s, %s)", v.getShape, from, v.Name, v.get)
-	case v.basic != "":
-		return fmt.Sprintf("%s.%s((*%s)(&%s))", from, v.method, v.basic, v.Name)
+	case v.stream != nil:
+		return fmt.Sprintf("%s.GetStream(call, &%s, %s)", v.skeleton, v.Name, v.stream.Get())
+	case v.bytes != "":
+		return fmt.Sprintf("%s.Get%s(call, &%s)", v.skeleton, v.bytes, v.Name)
 	}
-	return fmt.Sprintf("%s.%s(&%s)", from, v.method, v.Name)
+	return v.read(from, "&"+from, "&"+v.Name)
+}
+
+// write is Put for a value, where there is a pointer to it, by an encoder and a pointer to that.
+func (v valueOutput) write(to, at, value, place string) string {
+	switch {
+	case v.descriptor != "":
+		return fmt.Sprintf("%s.Put(%s, %s)", v.descriptor, at, value)
+	case v.shape == "Struct":
+		return fmt.Sprintf("%s(%s.BeginStruct(), %s)\n%s(%s, %s)", v.put, to, place, v.putShape, at, value)
+	case v.shape != "":
+		return fmt.Sprintf("%s(%s, %s, %s)", v.putShape, at, value, v.put)
+	case v.held:
+		return fmt.Sprintf("%s.Interface(%s)", to, value)
+	case v.static:
+		return fmt.Sprintf("%s.PutValue(%s, %s)", v.stub, at, value)
+	case v.basic != "" && !v.assignable:
+		return fmt.Sprintf("%s.%s(%s(%s))", to, v.method, v.basic, value)
+	}
+	return fmt.Sprintf("%s.%s(%s)", to, v.method, value)
+}
+
+// read is Get into the place that a pointer is to.
+func (v valueOutput) read(from, at, place string) string {
+	switch {
+	case v.descriptor != "" && v.basic != "":
+		return fmt.Sprintf("%s.Get(%s, (*%s)(%s))", v.descriptor, at, v.basic, place)
+	case v.descriptor != "":
+		return fmt.Sprintf("%s.Get(%s, %s)", v.descriptor, at, place)
+	case v.shape != "":
+		return fmt.Sprintf("%s(%s, %s, %s)", v.getShape, at, place, v.get)
+	case v.basic != "":
+		return fmt.Sprintf("%s.%s((*%s)(%s))", from, v.method, v.basic, place)
+	}
+	return fmt.Sprintf("%s.%s(%s)", from, v.method, place)
 }
 
 // quote writes a string constant as a person would: with backquotes where quotes would need escapes.

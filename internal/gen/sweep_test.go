@@ -58,7 +58,7 @@ func reasons() []reason {
 			params := m.Signature().Params().String()
 			return strings.HasPrefix(m.Name(), "Read") && regexp.MustCompile(`\[\]byte|\*|any|interface\{\}`).MatchString(params) || regexp.MustCompile(`\bde?st\b`).MatchString(params)
 		})},
-		{text: "a function, channel or unsafe pointer would have to travel", says: `a function travels with|chan\b.*cannot travel|unsafe.Pointer cannot travel|a stream`,
+		{text: "a function, channel or unsafe pointer would have to travel", says: `a function travels with|chan\b.*cannot travel|unsafe.Pointer cannot travel|iter\.Seq\S* cannot travel|a stream`,
 			holds: mentions(func(_ string, t types.Type) bool {
 				switch u := t.Underlying().(type) {
 				case *types.Signature, *types.Chan:

@@ -116,7 +116,7 @@ func (s *survey) named(t *types.Named, path string) {
 	case s.p.home(s.from, t) != nil:
 		s.remote(t, path)
 	case obj.Pkg().Path() == "iter":
-		s.fail(t, path, "a stream ("+s.name(t)+") is not supported by this version of rmigen", "pass a slice")
+		s.fail(t, path, "a stream ("+s.name(t)+") cannot travel inside of another value", "make iter.Seq2[T, error] a parameter, or the only result of a method")
 	case types.IsInterface(t):
 		s.foreignInterface(t, path)
 	default:

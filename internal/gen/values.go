@@ -29,7 +29,7 @@ func (p *program) chooseCodes(f *file, all []*iface, taken func(string) bool) {
 			continue
 		}
 		for _, m := range i.methods {
-			for _, v := range slices.Concat(m.params, m.results) {
+			for _, v := range m.carried() {
 				f.codeFor(v.Type(), i.home, taken)
 			}
 		}

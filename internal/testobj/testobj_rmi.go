@@ -104,10 +104,10 @@ func (s serviceStub) Bytes(ctx context.Context, b []byte) (result []byte, err er
 
 func (s serviceStub) Echo(ctx context.Context, item Item) (result Item, err error) {
 	call := s.serviceRef.Call(ctx, serviceEcho)
-	putItem(call.Args.BeginStruct(), &item)
+	putItem2(call.Args.BeginStruct(), &item)
 	stub.EndStruct(&call.Args, item)
 	call.Invoke()
-	stub.GetStruct(&call.Results, &result, getItem)
+	stub.GetStruct(&call.Results, &result, getItem2)
 	return result, call.Finish()
 }
 
@@ -231,12 +231,12 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 		return err
 	case serviceEcho:
 		var item Item
-		stub.GetStruct(&call.Args, &item, getItem)
+		stub.GetStruct(&call.Args, &item, getItem2)
 		if err := call.Begin(); err != nil {
 			return err
 		}
 		result, err := impl.Echo(ctx, item)
-		putItem(call.Results.BeginStruct(), &result)
+		putItem2(call.Results.BeginStruct(), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case serviceFail:
@@ -514,23 +514,23 @@ func (spareSkeleton) Dispatch(ctx context.Context, impl Spare, call *skeleton.Ca
 	return call.NoSuchMethod()
 }
 
-// putItem and getItem write and read a Item as reflection would.
-func putItem(e *stub.Encoder, v *Item) {
+// putItem2 and getItem2 write and read a Item as reflection would.
+func putItem2(e *stub.Encoder, v *Item) {
 	f := e.Struct()
 	f.Time("\x62At", v.At)
 	f.String("\x64Name", v.Name)
-	stub.FieldPointer(&f, "\x64Next", v.Next, putItem)
+	stub.FieldPointer(&f, "\x64Next", v.Next, putItem2)
 	f.Value("\x64Seen", &v.Seen)
 	f.Value("\x64Tags", &v.Tags)
 	f.Value("\x65Price", &v.Price)
 	f.End()
 }
 
-func getItem(d *stub.Decoder, v *Item) {
+func getItem2(d *stub.Decoder, v *Item) {
 	f := d.Struct()
 	f.Time("\x62At", &v.At)
 	f.String("\x64Name", &v.Name)
-	stub.ReadPointer(&f, "\x64Next", &v.Next, getItem)
+	stub.ReadPointer(&f, "\x64Next", &v.Next, getItem2)
 	f.Value("\x64Seen", &v.Seen)
 	f.Value("\x64Tags", &v.Tags)
 	f.Value("\x65Price", &v.Price)

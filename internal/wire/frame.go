@@ -24,6 +24,12 @@ func (k FrameKind) String() string {
 		return "REPLY"
 	case CancelFrame:
 		return "CANCEL"
+	case ItemsFrame:
+		return "ITEMS"
+	case CreditFrame:
+		return "CREDIT"
+	case EndFrame:
+		return "END"
 	case OneWayFrame:
 		return "ONEWAY"
 	case DoneFrame:

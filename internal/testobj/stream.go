@@ -1,0 +1,31 @@
+package testobj
+
+import (
+	"context"
+	"io"
+	"iter"
+)
+
+// Source is what the tests take streams from.
+//
+//rmi:remote
+type Source interface {
+	Count(ctx context.Context, from, to int64) iter.Seq2[int64, error]
+	Items(ctx context.Context, how string, items ...Item) iter.Seq2[Item, error]
+	Listeners(ctx context.Context, n int) iter.Seq2[Listener, error]
+	Texts(ctx context.Context, size int) iter.Seq2[[]byte, error]
+	Any(ctx context.Context) iter.Seq2[any, error]
+	Errors(ctx context.Context) iter.Seq2[error, error]
+}
+
+// Drain is what the tests give streams to.
+//
+//rmi:remote async
+type Drain interface {
+	Sum(ctx context.Context, numbers iter.Seq2[int64, error]) (int64, error)
+	Merge(ctx context.Context, how string, a, b iter.Seq2[Item, error]) iter.Seq2[Item, error]
+	Upload(ctx context.Context, how string, r io.Reader) (size int64, sum uint32, err error)
+	Download(ctx context.Context, size int, w io.Writer) error
+	Pipe(ctx context.Context, r io.Reader, w io.Writer) (int64, error)
+	Ping(ctx context.Context) error
+}

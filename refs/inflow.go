@@ -1,0 +1,262 @@
+package refs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/rmigo/rmigo/internal/wire"
+)
+
+// inflow is the side of a stream that takes. The goroutine that receives puts pieces in, whoever reads takes them out, one at a time and
+// in their order; the rest is guarded by mu.
+type inflow struct {
+	of      *flows
+	index   uint16
+	courier courier // of the piece that is being read
+	dec     wire.Decoder
+
+	mu      sync.Mutex
+	ready   []piece          // in order
+	early   map[uint64]piece // that overtook others
+	next    uint64           // the sequence of what comes behind ready
+	length  uint64           // how many pieces there are, once ended
+	ended   bool
+	failure []byte // the error item that it ended with
+	broke   *Error // why no more comes
+	closed  bool   // nobody reads any more
+
+	items, bytes               uint64 // that have arrived
+	largest                    uint64 // bytes of a piece, so far
+	grantedItems, grantedBytes uint64
+	readItems, readBytes       uint64
+	reading                    int // bytes of the piece that was taken out last, until it is done with
+
+	wake chan struct{} // receives when there is something new
+}
+
+// piece is a frame of a stream that has arrived.
+type piece struct {
+	sequence uint64
+	items    uint32
+	body     []byte
+	size     int    // of body, before any of it was read
+	frame    []byte // the buffer that body is part of
+	pinned   bool
+	message  Message
+}
+
+func (s *inflow) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take puts a piece in; an error is a breach of the protocol.
+func (s *inflow) take(p piece) error {
+	s.mu.Lock()
+	if s.closed || s.broke != nil {
+		s.mu.Unlock()
+		s.of.link.letGo(p)
+		return nil
+	}
+	defer s.mu.Unlock()
+	if says := s.count(p); says != "" {
+		return &wire.FrameError{Kind: wire.ItemsFrame, Says: says}
+	}
+	s.of.link.node.pendingBytes.Add(int64(p.size))
+	if p.sequence != s.next {
+		if s.early == nil {
+			s.early = map[uint64]piece{}
+		}
+		s.early[p.sequence] = p
+		return nil
+	}
+	for more := true; more; p, more = s.early[s.next] {
+		delete(s.early, p.sequence)
+		s.ready = append(s.ready, p)
+		s.next++
+	}
+	s.signal()
+	return nil
+}
+
+// count checks a piece against what was granted. mu is held.
+func (s *inflow) count(p piece) string {
+	_, twice := s.early[p.sequence]
+	size := uint64(p.size)
+	s.items += uint64(p.items)
+	s.bytes += size
+	s.largest = max(s.largest, size)
+	switch {
+	case p.sequence < s.next, twice:
+		return fmt.Sprintf("frame %d of the stream came twice", p.sequence)
+	case s.ended && p.sequence >= s.length:
+		return fmt.Sprintf("frame %d of a stream that has %d", p.sequence, s.length)
+	case s.items > s.grantedItems || s.bytes-s.largest >= s.grantedBytes: // the last one may be larger than its credit
+		return fmt.Sprintf("%d items and %d bytes where %d and %d were allowed", s.items, s.bytes, s.grantedItems, s.grantedBytes)
+	}
+	return ""
+}
+
+// ends takes an END.
+func (s *inflow) ends(length uint64, failure []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || length < s.next || uint64(len(s.early)) > length-s.next {
+		return &wire.FrameError{Kind: wire.EndFrame, Says: "the stream has ended, or has more frames"}
+	}
+	s.ended, s.length, s.failure = true, length, failure
+	s.signal()
+	return nil
+}
+
+// fail has the stream break behind what has arrived.
+func (s *inflow) fail(why *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broke == nil {
+		s.broke = why
+	}
+	s.signal()
+}
+
+// close lets go of what has arrived and was not read; what comes is let go of, too.
+func (s *inflow) close() {
+	s.mu.Lock()
+	s.closed = true
+	left, size := s.ready, s.reading
+	for _, p := range s.early {
+		left = append(left, p)
+	}
+	s.ready, s.early, s.reading = nil, nil, 0
+	s.mu.Unlock()
+	for _, p := range left {
+		size += p.size
+		s.of.link.letGo(p)
+	}
+	s.of.link.node.pendingBytes.Add(-int64(size))
+}
+
+// errNoMore is what a stream has after its last piece.
+var errNoMore = errors.New("the stream is at its end")
+
+// poll returns the next piece, if there is one; it must be given to done. err: there will be none, errNoMore where nothing is amiss.
+func (s *inflow) poll() (p piece, ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(s.ready) > 0:
+		p = s.ready[0]
+		s.reading = p.size
+		s.ready[0] = piece{}
+		if s.ready = s.ready[1:]; len(s.ready) == 0 {
+			s.ready = nil
+		}
+		return p, true, nil
+	case s.closed:
+		return piece{}, false, errCallOver
+	case s.ended && s.next == s.length:
+		return piece{}, false, errNoMore
+	case s.broke != nil:
+		return piece{}, false, s.broke
+	}
+	return piece{}, false, nil
+}
+
+// await is poll for who has nothing else to wait for.
+func (s *inflow) await(ctx context.Context) (piece, error) {
+	for {
+		if p, ok, err := s.poll(); ok || err != nil {
+			return p, err
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return piece{}, &Error{Err: contextError(ctx)}
+		}
+	}
+}
+
+// leave tells the other side that no more is taken, unless it has ended the stream itself; item is an error to tell, nil: none.
+func (s *inflow) leave(item []byte) {
+	s.mu.Lock()
+	tell := !s.closed && s.broke == nil && !(s.ended && item == nil)
+	s.mu.Unlock()
+	s.close()
+	if !tell {
+		return
+	}
+	frame := append(wire.AppendEnd(nil, wire.EndHeader{Stream: s.of.id(s.index), Taker: true, Failed: item != nil}), item...)
+	if wire.FinishFrame(frame) == nil {
+		s.of.link.out.post(frame)
+	}
+}
+
+// done lets go of a piece that was read, whose memory is kept by what was read of it or not, and grants more.
+func (s *inflow) done(p piece, kept bool) {
+	n := s.of.link.node
+	if p.pinned {
+		s.of.link.line.Done(p.message)
+	}
+	if !kept {
+		n.buffers.Put(p.frame)
+	}
+	s.mu.Lock()
+	size := s.reading
+	s.reading = 0
+	s.readItems += uint64(p.items)
+	s.readBytes += uint64(p.size)
+	s.mu.Unlock()
+	n.pendingBytes.Add(-int64(size))
+	s.grant()
+}
+
+// grant tells the other side what it may send, once that is much more than it knows of.
+func (s *inflow) grant() {
+	n := s.of.link.node
+	items, bytes := uint64(n.cfg.Limits.StreamItems), uint64(n.cfg.Limits.StreamBytes)
+	if n.pendingBytes.Load() > n.cfg.Limits.PendingBytes/2 { // many streams are not read
+		bytes = min(bytes, leastCredit)
+	}
+	s.mu.Lock()
+	due := !s.ended && !s.closed && s.broke == nil &&
+		(s.readItems+items >= s.grantedItems+max(1, items/2) || s.readBytes+bytes >= s.grantedBytes+max(1, bytes/2))
+	if due {
+		s.grantedItems, s.grantedBytes = max(s.grantedItems, s.readItems+items), max(s.grantedBytes, s.readBytes+bytes)
+	}
+	c := wire.Credit{Stream: s.of.id(s.index), Items: s.grantedItems, Bytes: s.grantedBytes}
+	s.mu.Unlock()
+	if due {
+		s.of.link.out.post(wire.AppendCredit(nil, c))
+	}
+}
+
+// leastCredit is the credit in bytes of a stream where little may wait.
+const leastCredit = 16 << 10
+
+// read hands the items of a piece on, one after another, until one is not wanted: left.
+func (s *inflow) read(p piece, f *Face, filters [2]Filter, item func(*wire.Decoder) bool) (left bool, err error) {
+	n := s.of.link.node
+	s.courier = courier{node: n, link: s.of.link, in: p.message, pinned: p.pinned}
+	kept, reused := false, false
+	defer func() { s.done(p, kept || !reused) }() // also where user code panics
+	body := p.body
+	for i := uint32(0); i < p.items && err == nil && !left; i++ {
+		s.dec.Reset(f.codecOf(n), f.table, &s.courier, "item", body)
+		s.dec.SetFilters(filters[0], filters[1])
+		if p.items == 1 {
+			s.dec.Lend()
+		}
+		left = !item(&s.dec)
+		err = s.dec.Err
+		body, kept = s.dec.Rest(), kept || s.dec.Kept()
+	}
+	if err == nil && !left && len(body) > 0 {
+		err = fmt.Errorf("%d bytes follow the items", len(body))
+	}
+	reused = true
+	return left, err
+}
