@@ -66,6 +66,43 @@ func TestAfterAStandstillPeersAreAskedAndHaveATickToAnswer(t *testing.T) {
 	})
 }
 
+// stoodStill is a table at an instant in the middle of a tick's time, at which it was stopped for ten hours, with a peer by one line.
+func stoodStill(t *testing.T) (*table, *association, *line) {
+	t.Helper()
+	nobody := &process{id: refs.ProcessID{3}}
+	table := newTable(nobody.id, nobody, time.Minute, 1000)
+	table.since = func(at time.Time) time.Duration { return at.Sub(time.Time{}) }
+	a := table.associate(refs.ProcessID{2})
+	l := a.connected(fresh, &wire{silent: true, heardAt: time.Time{}.Add(10 * time.Hour)})
+	table.now = table.clock.period
+	table.tick(func(*association) time.Duration { return 0 })
+	table.now = 10 * time.Hour
+	return table, a, l
+}
+
+func TestWhatWasHeardBeforeAStandstillCounts(t *testing.T) {
+	leak.Check(t)
+	table, a, _ := stoodStill(t)
+	table.tick(func(*association) time.Duration { return table.clock.period * 3 / 2 })
+	if got, want := table.clock.now-a.heard, table.clock.period*3/2; got != want {
+		t.Errorf("a peer that was heard half a tick before a standstill has been silent for %v, want %v", got, want)
+	}
+}
+
+func TestWhatIsHeardAfterAStandstillRenewsForALeaseAndNoMore(t *testing.T) {
+	leak.Check(t)
+	for name, lost := range map[string]bool{"by a connection that goes on": false, "by one that is lost before the next tick": true} {
+		table, a, l := stoodStill(t)
+		if lost {
+			a.lost(l)
+		}
+		table.tick(func(*association) time.Duration { return table.now })
+		if got := table.clock.now - a.heard; got != 0 {
+			t.Errorf("%s: a peer that was heard just now has been silent for %v", name, got)
+		}
+	}
+}
+
 func TestATimeWithoutPeersIsNoStandstill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newProcess(t, 2, Options{})

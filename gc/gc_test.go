@@ -405,19 +405,23 @@ func TestAHandleThatIsMadeAgainBeforeItsCleanLeft(t *testing.T) {
 }
 
 func TestALateDropIsNotTheNewHandles(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
-		ow, aw := connect(t, o, a, fresh)
-		id, _ := o.export(7)
-		a.Imported(id, 1)
-		a.Imported(id, 2)
-		a.Dropped(id, 1, false) // the cleanup of the first comes after the second was made
-		time.Sleep(2 * Linger)
-		pump(t, ow, aw)
-		if len(o.Holders(id.Object)) != 1 {
-			t.Error("the object was given up though there is a handle")
-		}
-	})
+	for name, released := range map[string]bool{"of a handle that is garbage": false, "of one that was released": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
+				ow, aw := connect(t, o, a, fresh)
+				id, _ := o.export(7)
+				a.Imported(id, 1)
+				a.Imported(id, 2)
+				a.Dropped(id, 1, released) // is told after the second was made
+				time.Sleep(2 * Linger)
+				pump(t, ow, aw)
+				if len(o.Holders(id.Object)) != 1 {
+					t.Error("the object was given up though there is a handle")
+				}
+			})
+		})
+	}
 }
 
 func TestAReleasedHandleThatIsUnderWayStaysRegistered(t *testing.T) {

@@ -24,6 +24,11 @@ func TestAReferenceThatComesBackWhileItLingersCostsNothing(t *testing.T) {
 		if sent := aw.sent(); len(sent) != 0 || len(o.Holders(id.Object)) != 1 {
 			t.Errorf("the owner is told %+v, and knows of %v", sent, o.Holders(id.Object))
 		}
+		ow, aw = connect(t, o, a, refs.Generation{Number: 2, Fresh: true})
+		pump(t, ow, aw)
+		if s := a.Stats(); s.Holding != 1 || o.Stats().Held != 1 {
+			t.Errorf("in the next generation the holder has %+v; want the handle that came back", s)
+		}
 	})
 }
 

@@ -142,11 +142,13 @@ func (t *table) beat(heard func(*association) time.Duration) {
 
 // tick moves the lease clock, and gives up those that have not been heard for a lease.
 func (t *table) tick(heard func(*association) time.Duration) {
-	late := t.clock.tick(t.now)
 	for _, a := range t.associations {
-		if len(a.lines) > 0 {
+		if len(a.lines) > 0 { // by the clock that it was heard by: a standstill may come after
 			a.heard = max(a.heard, t.clock.at(heard(a)))
 		}
+	}
+	late := t.clock.tick(t.now)
+	for _, a := range t.associations {
 		if !a.silent && t.clock.expired(a.heard) {
 			a.expire()
 		}
@@ -223,8 +225,8 @@ func (c *clock) tick(now time.Duration) (late bool) {
 // restart restarts the clock after a time in which there was nobody to measure.
 func (c *clock) restart(now time.Duration) { c.last, c.due = now, now+c.period }
 
-// at is the reading of the clock at a time since about the last tick.
-func (c *clock) at(when time.Duration) time.Duration { return c.now - (c.last - when) }
+// at is the reading of the clock at a time since about the last tick; where it has stood still, what the next tick will make of that.
+func (c *clock) at(when time.Duration) time.Duration { return c.now + min(when-c.last, 2*c.period) }
 
 // expired reports whether a peer that was last heard then has lost its lease.
 func (c *clock) expired(heard time.Duration) bool {
