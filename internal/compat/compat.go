@@ -8,8 +8,8 @@
 //		fmt.Println(change) // bank.go:14:2: bank.Account.Deposit: breaks … [method-changed]
 //	}
 //
-// A client is who calls an interface, a server who has the object: of a callback, the program that is otherwise the client is the
-// server. A change breaks a direction if there is a call which both versions would carry out among themselves, or that the client's version
+// A client is who calls an interface, a server who has the object: of a callback, be it an object or a function, the program that is
+// otherwise the client is the server. A change breaks a direction if there is a call which both versions would carry out among themselves, or that the client's version
 // has, and which fails, or misses a value or an error's identity, where client and server are of different versions. By that, what the codec
 // passes over or leaves at zero breaks nothing: fields come and go. A promise that is withdrawn breaks those who were told of it.
 //
