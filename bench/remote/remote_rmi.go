@@ -109,10 +109,10 @@ func (s serviceStub) Order(ctx context.Context, o payload.Order) (result payload
 
 func (s serviceStub) Small(ctx context.Context, arg payload.Small) (result payload.Small, err error) {
 	call := s.serviceRef.Call(ctx, serviceSmall)
-	putSmall(call.Args.BeginStruct(), &arg)
+	putSmall2(call.Args.BeginStruct(), &arg)
 	stub.EndStruct(&call.Args, arg)
 	call.Invoke()
-	stub.GetStruct(&call.Results, &result, getSmall)
+	stub.GetStruct(&call.Results, &result, getSmall2)
 	return result, call.Finish()
 }
 
@@ -186,12 +186,12 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 		return err
 	case serviceSmall:
 		var arg payload.Small
-		stub.GetStruct(&call.Args, &arg, getSmall)
+		stub.GetStruct(&call.Args, &arg, getSmall2)
 		if err := call.Begin(); err != nil {
 			return err
 		}
 		result, err := impl.Small(ctx, arg)
-		putSmall(call.Results.BeginStruct(), &result)
+		putSmall2(call.Results.BeginStruct(), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case serviceTree:
@@ -362,36 +362,36 @@ func getReceipt(d *stub.Decoder, v *payload.Receipt) {
 	f.End()
 }
 
-// putSmall and getSmall write and read a payload.Small as reflection would.
-func putSmall(e *stub.Encoder, v *payload.Small) {
+// putSmall2 and getSmall2 write and read a payload.Small as reflection would.
+func putSmall2(e *stub.Encoder, v *payload.Small) {
 	f := e.Struct()
 	f.Int("\x62ID", v.ID)
 	f.String("\x64Name", v.Name)
 	f.Value("\x64Tags", &v.Tags)
 	f.Float64("\x65Score", v.Score)
-	stub.FieldStruct(&f, "\x66Detail", &v.Detail, putDetail)
+	stub.FieldStruct(&f, "\x66Detail", &v.Detail, putDetail2)
 	f.End()
 }
 
-func getSmall(d *stub.Decoder, v *payload.Small) {
+func getSmall2(d *stub.Decoder, v *payload.Small) {
 	f := d.Struct()
 	f.Int64("\x62ID", &v.ID)
 	f.String("\x64Name", &v.Name)
 	f.Value("\x64Tags", &v.Tags)
 	f.Float64("\x65Score", &v.Score)
-	stub.ReadStruct(&f, "\x66Detail", &v.Detail, getDetail)
+	stub.ReadStruct(&f, "\x66Detail", &v.Detail, getDetail2)
 	f.End()
 }
 
-// putDetail and getDetail write and read a payload.Detail as reflection would.
-func putDetail(e *stub.Encoder, v *payload.Detail) {
+// putDetail2 and getDetail2 write and read a payload.Detail as reflection would.
+func putDetail2(e *stub.Encoder, v *payload.Detail) {
 	f := e.Struct()
 	f.String("\x66Region", v.Region)
 	f.Int("\x67Version", v.Version)
 	f.End()
 }
 
-func getDetail(d *stub.Decoder, v *payload.Detail) {
+func getDetail2(d *stub.Decoder, v *payload.Detail) {
 	f := d.Struct()
 	f.String("\x66Region", &v.Region)
 	f.Int64("\x67Version", &v.Version)

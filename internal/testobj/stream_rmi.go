@@ -362,6 +362,7 @@ func getItem(d *stub.Decoder, v *Item) {
 func streamErrors() []skeleton.Type {
 	return []skeleton.Type{
 		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrEmpty", ErrEmpty),
+		skeleton.Sentinel("github.com/rmigo/rmigo/internal/testobj.ErrNoSuchKey", ErrNoSuchKey),
 		skeleton.ErrorType[*RangeError]("github.com/rmigo/rmigo/internal/testobj.RangeError"),
 	}
 }
