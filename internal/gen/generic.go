@@ -133,8 +133,8 @@ func typeArgs(t *types.Named, qualifier types.Qualifier) string {
 }
 
 // instance is what follows the name of a generic interface's descriptor: the type arguments, and what those lead to, which the instance
-// must be told.
-func (p *program) instance(im *imports, t *types.Named) string {
+// must be told. It knows itself, and those that it is told within are not told again: a type argument may lead back to its instance.
+func (p *program) instance(im *imports, t *types.Named, within []types.Type) string {
 	if t.TypeArgs().Len() == 0 {
 		return ""
 	}
@@ -143,9 +143,13 @@ func (p *program) instance(im *imports, t *types.Named) string {
 		given.add(p.survey(im.self, t.Obj().Pos(), arg).reached)
 	}
 	text := typeArgs(t, im.qualifier) + "()"
+	within = append(slices.Clip(within), t)
 	var more []string
 	for _, r := range given.remotes {
-		if d := p.descriptor(im, r); !slices.Contains(more, d) {
+		if slices.ContainsFunc(within, func(t types.Type) bool { return types.Identical(t, r) }) {
+			continue
+		}
+		if d := p.descriptor(im, r, within...); !slices.Contains(more, d) {
 			more = append(more, d)
 		}
 	}

@@ -97,8 +97,8 @@ func (p *program) reach(im *imports, i *iface) {
 	}
 }
 
-// descriptor is the expression of a remote interface's descriptor.
-func (p *program) descriptor(im *imports, t *types.Named) string {
+// descriptor is the expression of a remote interface's descriptor, as part of those of instances that lead to it.
+func (p *program) descriptor(im *imports, t *types.Named, within ...types.Type) string {
 	if isObject(t) {
 		return im.names[skeletonPath] + ".AnyObject"
 	}
@@ -106,7 +106,7 @@ func (p *program) descriptor(im *imports, t *types.Named) string {
 	if pkg := im.qualifier(p.home(im.self, t)); pkg != "" {
 		name = pkg + "." + name
 	}
-	return name + p.instance(im, t)
+	return name + p.instance(im, t, within)
 }
 
 // The output, as the template reads it.
