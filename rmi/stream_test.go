@@ -21,7 +21,6 @@ type source struct {
 	begun   chan struct{} // receives when a stream begins
 	stopped chan error    // and how the context of its call was when its iterator stopped
 	made    atomic.Int64  // items
-	items   func(ctx context.Context, how string, yield func(testobj.Item, error) bool)
 }
 
 func newSource() *source {
