@@ -3,6 +3,7 @@
 FUZZTIME  ?= 5s
 VALUETIME ?= 30s
 SOAKTIME  ?= 10m
+LASTING   ?= 20s
 SOAKCOUNT ?= 20
 SIMULATETIME ?= 20m
 
@@ -23,8 +24,9 @@ test: ## Run the tests
 	go -C bench test ./...
 
 .PHONY: race
-race: ## Run the tests with the race detector
+race: ## Run the tests with the race detector, and those of random programs for LASTING (20s) each
 	go test -race ./...
+	go test -race -run 'Juicer|PipelinesDo' ./rmi -lasting $(LASTING)
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (5s), decoding of values for VALUETIME (30s)
