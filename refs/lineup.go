@@ -209,7 +209,7 @@ func (u *lineup) run(q *queued) {
 	in.node.rootCalls.Add(1)
 	u.token.Store(q.own[0])
 	u.current.Store(in.ctx)
-	if u.l.ended() { // and may not have seen it
+	if u.over() { // and may not have seen it
 		in.ctx.end(errLinkEnded)
 	}
 	returned := false
@@ -270,6 +270,12 @@ func (u *lineup) finish(in *Incoming, q *queued, err error, runtime bool) {
 	in.ctx.end(nil)
 	in.settle()
 	u.ended(q, flags, item)
+}
+
+func (u *lineup) over() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.shut
 }
 
 var errLinkEnded = errors.New("the connection has ended")
@@ -376,7 +382,6 @@ func (u *lineup) forget(q *queued) {
 
 // end drops what has not begun on a link that has ended.
 func (s *lineups) end() {
-	s.cancelIf(func(*callContext) bool { return true }, errLinkEnded)
 	s.mu.Lock()
 	s.shut = true
 	all := s.byObject
@@ -392,6 +397,9 @@ func (s *lineups) end() {
 		gated := u.gated
 		u.queue, u.ahead, u.gated = nil, nil, nil
 		u.mu.Unlock()
+		if c := u.current.Load(); c != nil { // what runs later looks at shut
+			c.end(errLinkEnded)
+		}
 		for _, q := range dropped {
 			u.drop(q)
 		}

@@ -141,7 +141,7 @@ type rows struct {
 }
 
 // row is the one-way calls to one object over one link. Those from done+1 to sent are under way; meanwhile it holds the object, and the
-// link as calls that wait do. mu comes before slots.mu.
+// link as calls that wait do. mu comes before slots.mu and tally.mu.
 type row struct {
 	link   *link
 	object ObjectID
@@ -354,23 +354,24 @@ func (r *row) faceOf(method uint64) *Face {
 
 // fail counts what is under way as lost.
 func (r *row) fail(why *Error) {
+	n := r.link.node
 	r.mu.Lock()
 	r.gone = true
 	lost := r.sent - r.done - uint64(len(r.voided))
-	face := r.link.node.plain
+	face := n.plain
 	if len(r.faces) > 0 {
 		face = r.faces[len(r.faces)-1]
+	}
+	if lost > 0 { // counted before anybody hears that it is over
+		n.oneWays.lost.Add(lost)
+		r.tally.add(0, lost, told{face: face, lost: &Error{Kind: why.Kind, Err: why}})
 	}
 	r.handle, r.sizes = nil, nil
 	r.signal()
 	r.mu.Unlock()
-	if lost == 0 {
-		return
+	if lost > 0 {
+		n.report(n.cfg.log.Error, "one-way calls may be lost", "interface", face.Name(), "peer", r.link.peer.id.String(), "calls", lost, "why", why.Error())
 	}
-	n := r.link.node
-	n.oneWays.lost.Add(lost)
-	r.tally.add(0, lost, told{face: face, lost: &Error{Kind: why.Kind, Err: why}})
-	n.report(n.cfg.log.Error, "one-way calls may be lost", "interface", face.Name(), "peer", r.link.peer.id.String(), "calls", lost, "why", why.Error())
 }
 
 // fail ends the rows of a link that has ended.
@@ -492,7 +493,9 @@ func (h *Handle) Flush(ctx context.Context) error {
 	if r.pending() != 0 {
 		c := h.Call(ctx, h.Node().plain, methodFlush, h.Node().direct)
 		c.Invoke()
-		err = c.Finish()
+		if err = c.Finish(); err != nil {
+			_ = r.settle(ctx) // where the connection has ended, it may just be about to say what is lost
+		}
 	}
 	switch failed := r.tally.take(h); {
 	case err == nil:

@@ -41,7 +41,7 @@ func TestReferencesSurviveWhatTheyMustAndNothingElseDoes(t *testing.T) {
 	for _, seed := range keptSeeds(t) {
 		run(seed)
 	}
-	fixed := uint64(100)
+	fixed := uint64(50)
 	if raceDetector || testing.Short() {
 		fixed = 10
 	}
