@@ -70,6 +70,7 @@ type Options struct {
 	// the object, and a call on it an ordinary Go call. What that differs in, and a test with this option does not pass over:
 	//
 	//	                        a call on an object at home        with AlwaysMarshal, or on a stub
+	//	the value               the object itself                  a stub, rmi.Same as the object
 	//	arguments and results   the caller's and the method's own  copies
 	//	what cannot travel      is passed all the same             stays behind, or is ErrMarshal
 	//	errors                  what the method returned           what arrives of it

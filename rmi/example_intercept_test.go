@@ -121,7 +121,7 @@ func (*asking) Hear(ctx context.Context, text string) (string, error) {
 	return text + " from " + rmi.MetadataFrom(ctx)["app"], nil
 }
 
-// A trace's id goes along a chain of calls through three processes, none of which has to pass it on by hand.
+// A trace's id goes along a chain of calls through three nodes, each of which could be a process of its own; none has to pass it on by hand.
 func ExamplePropagate() {
 	var mu sync.Mutex
 	var spans []string

@@ -31,10 +31,11 @@ type (
 	Orphan = refs.Orphan
 )
 
+// What //rmi:orphan says.
 const (
-	OrphanCancel = refs.OrphanCancel
-	OrphanFinish = refs.OrphanFinish
-	OrphanKeep   = refs.OrphanKeep
+	OrphanCancel = refs.OrphanCancel // their context ends
+	OrphanFinish = refs.OrphanFinish // they go on to their end
+	OrphanKeep   = refs.OrphanKeep   // they do, and what they return is kept
 )
 
 // What the source says of an interface and of its methods, for descriptions.
