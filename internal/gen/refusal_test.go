@@ -398,6 +398,20 @@ func len() {}`, []string{
 			"9:6: string hides Go's own string, which generated code uses: give it another name",
 			"10:6: append hides Go's own append, which generated code uses: give it another name",
 		}},
+		{"TypesNamedAsLocalsAreRefusedWhereMethodsMentionThem", `
+import "context"
+
+//rmi:remote
+type Account interface { M(ctx context.Context, n call, each func(context.Context, []s) error) (impl, error) }
+
+type call struct{ N int }
+type s string
+type impl int
+type ctx struct{}`, []string{
+			"8:6: the type call has the name of a local of generated methods, in which it is mentioned: give it another name",
+			"9:6: the type s has the name of a local of generated methods, in which it is mentioned: give it another name",
+			"10:6: the type impl has the name of a local of generated methods, in which it is mentioned: give it another name",
+		}},
 		{"WhatDoesNotCompileIsRefusedOnlyWhereASignatureLeadsToIt", `
 import ("context"; "example.com/nowhere/x"; "example.com/nowhere/y")
 
