@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -90,6 +91,13 @@ func (v *valves) of(i int) *valve {
 	return v.all[i]
 }
 
+// later returns the valves of all connections but the first: of the bulk connection, and of those before it that came to nothing.
+func (v *valves) later() []*valve {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.all[1:])
+}
+
 // hold holds directions until the test ends.
 func (v *valves) hold(directions ...*sync.Mutex) {
 	for _, d := range directions {
@@ -137,7 +145,9 @@ func TestABulkConnectionThatStallsAloneIsNoticed(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d bytes", name, size), func(t *testing.T) {
 				leak.Check(t)
 				v, remote := behindValves(t)
-				v.hold(which(v.of(1))...)
+				for _, bulk := range v.later() {
+					v.hold(which(bulk)...)
+				}
 				endsUnreachable(t, func(c context.Context) error {
 					_, err := remote.Bytes(c, make([]byte, size))
 					return err
