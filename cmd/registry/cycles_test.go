@@ -56,6 +56,11 @@ func TestCyclesPrintsWhatKeepsItselfAlive(t *testing.T) {
 	one, two := &friend{}, &friend{}
 	two.best = befriend(t, a, b, one)
 	one.best = befriend(t, b, a, two)
+	for _, n := range []*rmi.Node{a, b} { // whatever a node serves after that sees what was written before
+		if _, err := rmi.Export(n, bound()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	run(t, "cycles", "--registry", url, "a", "--held", "0s").want(t, ran{stdout: `*main_test.friend #OBJECT@PROCESS_, held for TIME: best is the next
 *main_test.friend #OBJECT@PROCESS_, held for TIME: best is the first
 `})

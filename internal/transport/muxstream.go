@@ -189,6 +189,9 @@ func (s *muxStream) Read(p []byte) (int, error) {
 		if n > 0 {
 			s.consumed(n)
 		}
+		if err != nil {
+			poke(s.readable) // an end is for whoever else reads
+		}
 		if n > 0 || err != nil || len(p) == 0 {
 			return n, err
 		}
