@@ -3,6 +3,7 @@ package gen
 import (
 	"fmt"
 	"go/types"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +44,9 @@ func unnameableName(from *types.Package, t types.Type, obj *types.TypeName, args
 		name := types.TypeString(t, shortQualifier(from))
 		return problem{"", t, name + " " + why + ", so the stub cannot name it",
 			"let the interface that has the method use an exported type or alias of a package that can be imported, or do not embed it"}, true
+	}
+	if obj.Pkg() == from && slices.Contains(methodLocals(), obj.Name()) {
+		return problem{"", t, obj.Name() + " has the name of a local of generated methods, which it would mean there", "give the type another name"}, true
 	}
 	for arg := range args.Types() {
 		if pr, ok := unnameable(from, arg); ok {

@@ -45,7 +45,6 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 	}
 	if len(all) > 0 {
 		p.refuseHiding(declared)
-		p.refuseLocals(s, all)
 	}
 	for _, i := range all {
 		if i.function != nil {
@@ -91,28 +90,6 @@ func (p *program) refuseHiding(declared map[string]token.Pos) {
 	for _, name := range append(predeclared(), "append") {
 		if pos, hides := declared[name]; hides && name != "any" && name != "comparable" {
 			p.refuse(pos, "%s hides Go's own %s, which generated code uses: give it another name", name, name)
-		}
-	}
-}
-
-// refuseLocals refuses types of the package that methods mention and that have the name of a local in generated methods: there
-// it would mean the local.
-func (p *program) refuseLocals(s *source, all []*iface) {
-	bare := func(*types.Package) string { return "" }
-	mentioned := map[string]bool{}
-	for _, i := range all {
-		for _, m := range i.methods {
-			for _, v := range slices.Concat(m.params, m.results, m.carried()) {
-				for _, word := range identifiers(types.TypeString(v.Type(), bare)) {
-					mentioned[word] = true
-				}
-			}
-		}
-	}
-	for _, name := range methodLocals() {
-		obj, ok := s.types.Scope().Lookup(name).(*types.TypeName)
-		if ok && mentioned[name] {
-			p.refuse(obj.Pos(), "the type %s has the name of a local of generated methods, in which it is mentioned: give it another name", name)
 		}
 	}
 }

@@ -408,9 +408,9 @@ type call struct{ N int }
 type s string
 type impl int
 type ctx struct{}`, []string{
-			"8:6: the type call has the name of a local of generated methods, in which it is mentioned: give it another name",
-			"9:6: the type s has the name of a local of generated methods, in which it is mentioned: give it another name",
-			"10:6: the type impl has the name of a local of generated methods, in which it is mentioned: give it another name",
+			"6:6: Account.M: parameter each: func(context.Context, []s) error: s has the name of a local of generated methods, which it would mean there: give the type another name",
+			"6:6: Account.M: parameter n: call has the name of a local of generated methods, which it would mean there: give the type another name",
+			"6:6: Account.M: result 1: impl has the name of a local of generated methods, which it would mean there: give the type another name",
 		}},
 		{"WhatDoesNotCompileIsRefusedOnlyWhereASignatureLeadsToIt", `
 import ("context"; "example.com/nowhere/x"; "example.com/nowhere/y")
