@@ -27,13 +27,13 @@ type inflow struct {
 	broke   *Error // why no more comes
 	closed  bool   // nobody reads any more
 
-	items, bytes               uint64 // that have arrived
+	items, bytes               uint64 // that have arrived, the bytes with the headers of frames
 	largest                    uint64 // bytes of a piece, so far
 	grantedItems, grantedBytes uint64
 	readItems, readBytes       uint64
 	reading                    int // bytes of the piece that was taken out last, until it is done with
 
-	wake chan struct{} // receives when there is something new
+	wake bell // rings when there is something new
 }
 
 // piece is a frame of a stream that has arrived.
@@ -41,17 +41,10 @@ type piece struct {
 	sequence uint64
 	items    uint32
 	body     []byte
-	size     int    // of body, before any of it was read
-	frame    []byte // the buffer that body is part of
+	size     int    // of the frame as credit counts it: its header, and body before any of it was read
+	frame    []byte // the buffer that body is part of, if that goes back to the others
 	pinned   bool
 	message  Message
-}
-
-func (s *inflow) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
 }
 
 // take puts a piece in; an error is a breach of the protocol.
@@ -79,7 +72,7 @@ func (s *inflow) take(p piece) error {
 		s.ready = append(s.ready, p)
 		s.next++
 	}
-	s.signal()
+	s.wake.ring()
 	return nil
 }
 
@@ -109,7 +102,7 @@ func (s *inflow) ends(length uint64, failure []byte) error {
 		return &wire.FrameError{Kind: wire.EndFrame, Says: "the stream has ended, or has more frames"}
 	}
 	s.ended, s.length, s.failure = true, length, failure
-	s.signal()
+	s.wake.ring()
 	return nil
 }
 
@@ -120,7 +113,7 @@ func (s *inflow) fail(why *Error) {
 	if s.broke == nil {
 		s.broke = why
 	}
-	s.signal()
+	s.wake.ring()
 }
 
 // close lets go of what has arrived and was not read; what comes is let go of, too.

@@ -213,10 +213,10 @@ func (n *Node) Close() error {
 	}
 	closed := &Error{Kind: ErrNodeClosed, Err: errors.New("this node was closed")}
 	n.cancel(closed)
-	n.pending.Close()
-	for _, l := range links {
+	for _, l := range links { // before what waits for them is told that it is in vain
 		l.fail(closed)
 	}
+	n.pending.Close()
 	n.home.endHome(closed)
 	n.collector.Close()
 	n.tasks.wait()

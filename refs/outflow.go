@@ -23,7 +23,7 @@ type outflow struct {
 
 	mu       sync.Mutex
 	queue    []parcel
-	queued   int // bytes in it, and in what is being sent
+	queued   int // bytes of bodies in it, and in what is being sent
 	sending  bool
 	sequence uint64
 	ended    bool   // nothing more is produced
@@ -31,10 +31,10 @@ type outflow struct {
 	stopped  *Error // why nothing more is sent
 	failure  []byte // the error item by which the other side wants no more
 
-	items, bytes         uint64 // that were produced
+	items, bytes         uint64 // that were produced, the bytes with the headers of frames
 	mostItems, mostBytes uint64 // that may be
 
-	wake chan struct{} // receives when there is room, or credit, or an end
+	wake bell // rings when there is room, or credit, or an end
 }
 
 // parcel is a frame that is to be sent: room for its header, and what it brings.
@@ -50,13 +50,6 @@ const (
 	wideItems   = 8 << 10   // from this size on, a frame of a stream is better off on the bulk session
 )
 
-func (s *outflow) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
 // credit takes a CREDIT.
 func (s *outflow) credit(c wire.Credit) {
 	s.mu.Lock()
@@ -66,7 +59,7 @@ func (s *outflow) credit(c wire.Credit) {
 	}
 	s.start = nil
 	s.mu.Unlock()
-	s.signal()
+	s.wake.ring()
 }
 
 // stop has nothing more be sent.
@@ -76,7 +69,7 @@ func (s *outflow) stop(why *Error) {
 		s.stopped = why
 	}
 	s.mu.Unlock()
-	s.signal()
+	s.wake.ring()
 }
 
 // refused takes an END of the side that takes.
@@ -167,14 +160,12 @@ func (s *outflow) put(p parcel, body []byte) error {
 	s.items += uint64(p.items)
 	s.bytes += uint64(len(body))
 	s.queued += len(body)
-	if last := len(s.queue) - 1; p.frame != nil {
-		s.queue = append(s.queue, p)
-	} else if last >= 0 && p.pinned == 0 && s.queue[last].pinned == 0 && len(s.queue[last].frame)+len(body) <= joinedItems {
-		s.queue[last].frame = append(s.queue[last].frame, body...)
-		s.queue[last].items += p.items
-	} else {
-		room := s.of.link.node.buffers.Get(max(joinedItems, wire.ItemsHeaderBytes+len(body)+8))
-		p.frame = append(room[:wire.ItemsHeaderBytes], body...)
+	if !s.join(p, body) {
+		s.bytes += wire.ItemsHeaderBytes
+		if p.frame == nil {
+			room := s.of.link.node.buffers.Get(max(joinedItems, wire.ItemsHeaderBytes+len(body)+8))
+			p.frame = append(room[:wire.ItemsHeaderBytes], body...)
+		}
 		s.queue = append(s.queue, p)
 	}
 	if !s.sending {
@@ -184,15 +175,26 @@ func (s *outflow) put(p parcel, body []byte) error {
 	return nil
 }
 
+// join adds body to the frame that is queued last, if that has room for it. mu is held.
+func (s *outflow) join(p parcel, body []byte) bool {
+	last := len(s.queue) - 1
+	if last < 0 || p.frame != nil || p.pinned != 0 || s.queue[last].pinned != 0 || len(s.queue[last].frame)+len(body) > joinedItems {
+		return false
+	}
+	s.queue[last].frame = append(s.queue[last].frame, body...)
+	s.queue[last].items += p.items
+	return true
+}
+
 // await returns when there are credit and room. mu is held, but not while it waits.
 func (s *outflow) await(items uint32, size int) error {
 	for {
 		switch {
 		case s.stopped != nil:
-			s.signal() // somebody may wait in end
+			s.wake.ring() // somebody may wait in end
 			return s.stopped
 		case s.ended:
-			s.signal()
+			s.wake.ring()
 			return errCallOver
 		case s.items+uint64(items) <= s.mostItems && s.bytes < s.mostBytes && (s.queued == 0 || s.queued+size <= mostUnsent):
 			return nil
@@ -223,7 +225,7 @@ func (s *outflow) sendNext() (more bool) {
 		s.queue, s.queued, s.sending = nil, 0, false
 		s.mu.Unlock()
 		s.letGo(left)
-		s.signal()
+		s.wake.ring()
 		return false
 	}
 	p := s.queue[0]
@@ -251,7 +253,7 @@ func (s *outflow) sendNext() (more bool) {
 	s.mu.Lock()
 	s.queued = max(0, s.queued-size)
 	s.mu.Unlock()
-	s.signal()
+	s.wake.ring()
 	return true
 }
 

@@ -1,6 +1,7 @@
 package refs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -25,6 +26,18 @@ const featureStreams = 1 << 4
 
 // resultStream is the index of the stream that a method returns.
 const resultStream uint16 = 0
+
+// bell wakes the one goroutine that waits for it, or that will next.
+type bell chan struct{}
+
+func newBell() bell { return make(bell, 1) }
+
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
 
 // streams are the calls of a link that have streams, those that this process makes and those that it serves.
 type streams struct {
@@ -136,7 +149,7 @@ func (f *flows) end() {
 
 // taking adds a stream that this end takes, with the credit that the other one has.
 func (f *flows) taking(index uint16, items, bytes uint64) *inflow {
-	s := &inflow{of: f, index: index, grantedItems: items, grantedBytes: bytes, wake: make(chan struct{}, 1)}
+	s := &inflow{of: f, index: index, grantedItems: items, grantedBytes: bytes, wake: newBell()}
 	f.mu.Lock()
 	over := f.over
 	if over == nil {
@@ -154,7 +167,7 @@ func (f *flows) taking(index uint16, items, bytes uint64) *inflow {
 
 // producing adds a stream that this end produces, with the credit that it has.
 func (f *flows) producing(ctx context.Context, index uint16, items, bytes uint64) *outflow {
-	s := &outflow{of: f, index: index, ctx: ctx, mostItems: items, mostBytes: bytes, wake: make(chan struct{}, 1)}
+	s := &outflow{of: f, index: index, ctx: ctx, mostItems: items, mostBytes: bytes, wake: newBell()}
 	f.mu.Lock()
 	over := f.over
 	if over == nil {
@@ -231,8 +244,13 @@ func (l *link) takeItems(frame []byte, lent bool) error {
 	if h.Pinned && !l.line.Arrived(Message{Call: h.Number}) {
 		return nil // the connection is over, and so is the stream
 	}
-	p := piece{sequence: h.Sequence, items: h.Items, body: body, size: len(body), frame: frame, pinned: h.Pinned, message: Message{Call: h.Number}}
-	if lent {
+	p := piece{sequence: h.Sequence, items: h.Items, body: body, size: wire.ItemsHeaderBytes + len(body), frame: frame, pinned: h.Pinned, message: Message{Call: h.Number}}
+	switch {
+	case len(body) < smallMessage: // many may wait, and a buffer is larger
+		if p.body, p.frame = bytes.Clone(body), nil; !lent {
+			l.node.buffers.Put(frame)
+		}
+	case lent:
 		p.frame = append(l.node.buffers.Get(len(body))[:0], body...)
 		p.body = p.frame
 	}

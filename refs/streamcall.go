@@ -194,7 +194,8 @@ func (in *Incoming) streams() *flows {
 	return in.flows
 }
 
-// endStreams ends what the method has produced, before the reply: each of its streams has an END, whatever has become of it.
+// endStreams ends all streams of the call, before the reply: each that the method has produced has an END, whatever has become of it,
+// and a reader that was kept has nothing more.
 func (in *Incoming) endStreams() {
 	if in.result == nil && in.begun && in.face != nil && in.face.isStream(in.Method) {
 		in.result = in.produce(resultStream)
@@ -204,5 +205,8 @@ func (in *Incoming) endStreams() {
 	}
 	for _, s := range in.feeds {
 		s.end(nil)
+	}
+	if in.flows != nil {
+		in.flows.end()
 	}
 }

@@ -434,17 +434,17 @@ func TestAStreamIsDescribedByItsItems(t *testing.T) {
 
 func TestInterceptorsStandAroundTheWholeStream(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
-		var log []string
-		note := func(name string) rmi.Interceptor {
-			return func(ctx context.Context, call *rmi.Call, next func(context.Context) error) error {
-				log = append(log, name+" begins "+call.Method)
+		note := func(log *[]string) []rmi.Interceptor {
+			return []rmi.Interceptor{func(ctx context.Context, call *rmi.Call, next func(context.Context) error) error {
+				*log = append(*log, "begins "+call.Method)
 				err := next(ctx)
-				log = append(log, fmt.Sprintf("%s ends after %d: %v", name, call.Items, err))
+				*log = append(*log, fmt.Sprintf("ends after %d: %v", call.Items, err))
 				return err
-			}
+			}}
 		}
-		server, _ := w.server(rmi.Options{Inbound: []rmi.Interceptor{note("in")}})
-		client := w.node(rmi.Options{Outbound: []rmi.Interceptor{note("out")}})
+		var in, out []string // each written by the goroutine of its side
+		server, _ := w.server(rmi.Options{Inbound: note(&in)})
+		client := w.node(rmi.Options{Outbound: note(&out)})
 		impl := newSource()
 		ref, err := rmi.Export(server, testobj.RemoteSource.Of(impl))
 		if err != nil {
@@ -452,11 +452,13 @@ func TestInterceptorsStandAroundTheWholeStream(t *testing.T) {
 		}
 		remote := resolved(t, client, testobj.RemoteSource, ref)
 		for got, err := range remote.Count(ctx(t), 0, 3) {
-			log = append(log, fmt.Sprint(got, err))
+			out = append(out, fmt.Sprint(got, err))
 		}
-		want := "out begins Count|in begins Count|in ends after 3: <nil>|0 <nil>|1 <nil>|2 <nil>|out ends after 3: <nil>"
-		if got := strings.Join(log, "|"); got != want {
-			t.Errorf("the log is %s\nwant %s", got, want)
+		if got, want := strings.Join(in, "|"), "begins Count|ends after 3: <nil>"; got != want {
+			t.Errorf("the callee's log is %s, want %s", got, want)
+		}
+		if got, want := strings.Join(out, "|"), "begins Count|0 <nil>|1 <nil>|2 <nil>|ends after 3: <nil>"; got != want {
+			t.Errorf("the caller's log is %s, want %s", got, want)
 		}
 	})
 }

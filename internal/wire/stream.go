@@ -45,7 +45,7 @@ type ItemsHeader struct {
 	Number   uint64 // with Pinned: of the message, from the row of the sender's calls
 }
 
-// Credit allows so many items and bytes of a stream, counted from its beginning.
+// Credit allows so many items and bytes of a stream, counted from its beginning. Each ITEMS counts with ItemsHeaderBytes for its header.
 type Credit struct {
 	Stream       StreamID
 	Items, Bytes uint64
