@@ -530,16 +530,18 @@ func TestAPeerThatGaveThisProcessUpIsLeftALeaseToSayWhatItHolds(t *testing.T) {
 	})
 }
 
-func TestWhatNobodyHeldIsNotFreedTwice(t *testing.T) {
+func TestWhatIsReturnedAndNotHeldIsFreedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, a := newProcess(t, 1, Options{}), newProcess(t, 2, Options{})
 		ow, aw := connect(t, o, a, fresh)
 		id, impl := o.export(7)
+		passed, argument := o.export(8)
 		carry(t, ow, aw, refs.Message{Call: 1, Result: true}, id, impl) // and is lost
+		carry(t, ow, aw, refs.Message{Call: 2}, passed, argument)
 		connect(t, o, a, refs.Generation{Number: 2, Fresh: true})
 		o.Left(a.id)
-		if s := o.Stats(); s.Held != 0 || len(o.freed()) != 0 {
-			t.Errorf("after its end the owner has %+v, and freed %v; want nothing held and nothing told: no peer ever had it", s, o.freed())
+		if s := o.Stats(); s.Held != 0 || len(o.freed()) != 1 || o.freed()[0] != id.Object {
+			t.Errorf("after its end the owner has %+v, and freed %v; want nothing held, and told of what was returned", s, o.freed())
 		}
 	})
 }

@@ -22,7 +22,7 @@ type object struct {
 	first  holder                  // the one there is as a rule; or none
 	others map[*association]holder // any more
 	pins   int32
-	listed bool     // somebody held it since it came here
+	listed bool     // somebody held it since it came here, or it was returned to somebody, who may have dropped it at once
 	sent   *sending // the last message that carried it
 }
 
@@ -116,6 +116,7 @@ func (o *objects) pin(id refs.ObjectID, impl any, p *pin, by *association, m ref
 		o.m[id] = x
 	}
 	x.pins++
+	x.listed = x.listed || m.Result
 	if p.sent == nil {
 		p.sent = &sending{by, m}
 	}

@@ -125,7 +125,7 @@ func (c *Outgoing) bound(via *Policies) {
 		t = via.timeout
 	}
 	if t == 0 {
-		if t = c.handle.Node().cfg.Timeout; t == 0 {
+		if t = c.handle.Node().cfg.Timeout; t == 0 || c.face.hasStreams(c.method) {
 			return
 		}
 		if _, bounded := c.ctx.Deadline(); bounded {

@@ -91,7 +91,8 @@ type Host interface {
 	Reconsider(peer ProcessID)
 	// Expired tells that the lease with the peer has run out, or that it has ended.
 	Expired(peer ProcessID, why error)
-	// Unreferenced tells that nobody outside holds the object any more, after somebody did.
+	// Unreferenced tells that nobody outside holds the object any more, after somebody did, or after it was
+	// returned to somebody who may have died or given up before that was heard.
 	Unreferenced(id ObjectID, impl any)
 }
 

@@ -152,7 +152,7 @@ type describer struct {
 func describe(faces []*Face) *Description {
 	b := &describer{map[reflect.Type]bool{}, map[string]reflect.Type{}, map[string]TypeDescription{}}
 	for _, f := range faces {
-		for _, entry := range entries(f.Descriptor) {
+		for _, entry := range Entries(f.Descriptor) {
 			switch entry := entry.(type) {
 			case wire.Sentinel, wire.ErrorType:
 			case wire.ValueType:
@@ -271,8 +271,11 @@ func (b *describer) text(t reflect.Type) string {
 	if strings.HasPrefix(t.Name(), "Seq2[") && t.PkgPath() == "iter" {
 		return "iter.Seq2[" + b.text(itemOf(t)) + ", " + b.text(t.In(0).In(1)) + "]"
 	}
-	if t == reflect.TypeFor[io.Reader]() || t == reflect.TypeFor[io.Writer]() {
-		return t.String() // a stream, where it is a parameter
+	switch t {
+	case reflect.TypeFor[io.Reader](), reflect.TypeFor[io.Writer](): // streams, where they are parameters
+		return t.String()
+	case reflect.TypeFor[io.ReadCloser](), reflect.TypeFor[io.WriteCloser](): // and where they are results
+		return t.String()
 	}
 	if t.Name() != "" {
 		if t.PkgPath() == "" {

@@ -198,14 +198,14 @@ func NewFace(d Descriptor) (*Face, error) {
 		f.oneWay = f.oneWay || m.OneWay
 	}
 	var err error
-	if f.table, err = wire.NewTable(builtinTypes(), entries(d)); err != nil {
+	if f.table, err = wire.NewTable(builtinTypes(), Entries(d)); err != nil {
 		return nil, fmt.Errorf("rmi: %s: %w", name, err)
 	}
 	return f, nil
 }
 
-// entries are what the messages of an interface may carry by name: its type table, and the interface itself.
-func entries(d Descriptor) []Type {
+// Entries are what the messages of an interface may carry by name: its type table, and the interface itself.
+func Entries(d Descriptor) []Type {
 	if d.GoType().Kind() != reflect.Interface {
 		return d.TypeTable()
 	}

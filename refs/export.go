@@ -260,7 +260,7 @@ func tableOf(faces []*Face) (*wire.Table, error) {
 	}
 	var types []Type
 	for _, f := range faces {
-		types = append(types, entries(f.Descriptor)...)
+		types = append(types, Entries(f.Descriptor)...)
 	}
 	return wire.NewTable(builtinTypes(), types)
 }
@@ -442,7 +442,7 @@ func (t *exports) drop(e *export, why Reason) {
 	t.graves.bury(e.id, why)
 }
 
-// Own has the export of child end when nobody holds parent any more after somebody did, or when parent is no longer exported itself,
+// Own has the export of child end when nobody holds parent any more after somebody did or it was returned to somebody, or when parent is no longer exported itself,
 // because it was withdrawn or is garbage.
 // Both are objects that this node exports; ErrNoSuchObject where one is not.
 func (n *Node) Own(parent, child any) error {
@@ -494,14 +494,17 @@ func (h host) Unreferenced(id ObjectID, impl any) {
 	if hook == nil || n.base.Err() != nil {
 		return
 	}
-	go func() { // ends when the hook returns: nobody waits for user code
-		defer func() {
-			if p := recover(); p != nil {
-				n.report(n.cfg.log.Error, "panic in Unreferenced", "object", id.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			}
-		}()
-		hook()
+	go n.tellUser("Unreferenced", id, hook) // ends when the hook returns: nobody waits for user code
+}
+
+// tellUser runs user code that a panic of which is only reported.
+func (n *Node) tellUser(what string, id ObjectID, hook func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			n.report(n.cfg.log.Error, "panic in "+what, "object", id.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
 	}()
+	hook()
 }
 
 // graves remembers why objects are gone, for the last of them: first in, first out, so that the memory is bounded.

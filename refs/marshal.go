@@ -68,7 +68,7 @@ func (n *Node) Unmarshal(interfaces []Descriptor, data []byte, read func(*Decode
 func storedTable(interfaces []Descriptor) (*wire.Table, error) {
 	var all []Type
 	for _, d := range interfaces {
-		all = append(all, entries(d)...)
+		all = append(all, Entries(d)...)
 	}
 	return wire.NewTable(builtinTypes(), all)
 }

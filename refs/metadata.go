@@ -97,6 +97,15 @@ func Propagate(ctx context.Context, keys ...string) context.Context {
 	return &scope{Context: ctx, in: in, pairs: pairs}
 }
 
+// Apart returns a context for what comes after the call and belongs to it: with the values of the call's context, its metadata too, and
+// without its end. Calls made with it are nested in none.
+func (c *Outgoing) Apart() context.Context {
+	return &scope{Context: context.WithoutCancel(c.ctx), pairs: c.pairs}
+}
+
+// Interface is that of the method which is called.
+func (c *Outgoing) Interface() Descriptor { return c.face.Descriptor }
+
 // MetadataFrom returns the metadata of ctx, a copy: inside a method what came with the call, and what was added since.
 func MetadataFrom(ctx context.Context) Metadata {
 	_, pairs := scopeOf(ctx)

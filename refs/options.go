@@ -41,8 +41,8 @@ type Options struct {
 	// reflection when it is asked, as package inspect describes: what changes without a mutex of its own should be an inspect.Referrer.
 	Inspect bool
 
-	// Timeout bounds calls whose context has no deadline, of methods that have no //rmi:timeout, through stubs without a Policy.Timeout.
-	// Zero: no bound; a dead peer still ends them.
+	// Timeout bounds calls whose context has no deadline, of methods that have no //rmi:timeout and no streams, through stubs without a
+	// Policy.Timeout. Zero: no bound; a dead peer still ends them.
 	Timeout time.Duration
 
 	// MaxCalls bounds how many calls run at once in this node, counting those that start a chain; calls made by running
@@ -143,7 +143,7 @@ const (
 // Unreferenced().
 type ExportOptions struct {
 	Filter       Filter // asked before Options.Filter about the arguments of calls on the object. Nil: only that one is
-	Unreferenced func() // called when no process holds the object any more, after one did; each time, on a goroutine of its own. Nil: the object's method Unreferenced(), if it has one, is
+	Unreferenced func() // called when no process holds the object any more, after one did or it was returned to one; each time, on a goroutine of its own. Nil: the object's method Unreferenced(), if it has one, is
 }
 
 // config is Options checked, defaulted and frozen.

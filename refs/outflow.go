@@ -27,6 +27,7 @@ type outflow struct {
 	sending  bool
 	sequence uint64
 	ended    bool   // nothing more is produced
+	halt     func() // has it return from what it waits for; nil: it waits for nothing else than this stream
 	start    func() // has the producer begin, at the first credit; nil: it has begun
 	stopped  *Error // why nothing more is sent
 	failure  []byte // the error item by which the other side wants no more
@@ -69,6 +70,9 @@ func (s *outflow) stop(why *Error) {
 		s.stopped = why
 	}
 	s.mu.Unlock()
+	if s.halt != nil {
+		s.halt()
+	}
 	s.wake.ring()
 }
 
@@ -114,8 +118,8 @@ func (s *outflow) send() error {
 	return err
 }
 
-// copy sends what a reader has.
-func (s *outflow) copy(r io.Reader) error {
+// copy sends what a reader has, by put.
+func (s *outflow) copy(r io.Reader, put func(parcel, []byte) error) error {
 	buffers := &s.of.link.node.buffers
 	frame := buffers.Get(wire.ItemsHeaderBytes + chunk)
 	defer func() { buffers.Put(frame) }()
@@ -128,11 +132,11 @@ func (s *outflow) copy(r io.Reader) error {
 		var unsent error
 		switch {
 		case n >= joinedItems:
-			if unsent = s.put(parcel{frame: frame[:wire.ItemsHeaderBytes+n]}, body); unsent == nil {
+			if unsent = put(parcel{frame: frame[:wire.ItemsHeaderBytes+n]}, body); unsent == nil {
 				frame = buffers.Get(wire.ItemsHeaderBytes + chunk)
 			}
 		case n > 0:
-			unsent = s.put(parcel{}, body)
+			unsent = put(parcel{}, body)
 		}
 		if idle++; n > 0 {
 			idle = 0

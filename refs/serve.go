@@ -483,6 +483,15 @@ func (in *Incoming) Begin() error {
 // depend on the type arguments. It is -1 where the method is none of the interface's.
 func (in *Incoming) Place() int { return in.face.placeOf(in.Method) }
 
+// Interface is that of the method.
+func (in *Incoming) Interface() Descriptor { return in.face.Descriptor }
+
+// AtEnd has f called when the node is closed, on a goroutine of its own, unless forget is called before.
+func (in *Incoming) AtEnd(f func()) (forget func() bool) {
+	n, object := in.node, in.object
+	return context.AfterFunc(n.base, func() { n.tellUser("what ends with the node", object, f) })
+}
+
 // NoSuchMethod is the error of a skeleton asked for a method that it does not have.
 func (in *Incoming) NoSuchMethod() error { return &Error{Kind: ErrNoSuchMethod} }
 

@@ -23,6 +23,7 @@ const chunk = 256 << 10
 // strand is a stream among the arguments of a call that is made.
 type strand struct {
 	produce func(*Producer) error // nil: the callee produces
+	stop    func()                // tells produce that no more is wanted, where it waits for something; nil: it does not
 	sink    io.Writer             // for what the callee produces
 }
 
@@ -55,7 +56,17 @@ func (c *Outgoing) PutStream(produce func(*Producer) error) {
 
 // PutReader writes an argument that is a reader.
 func (c *Outgoing) PutReader(r io.Reader) {
-	c.putStrand(strand{produce: func(p *Producer) error { return p.s.copy(r) }}, r != nil)
+	s := strand{produce: func(p *Producer) error { return p.s.copy(r, p.s.put) }}
+	if w, ok := r.(Waiting); ok {
+		s.stop = w.Stop
+	}
+	c.putStrand(s, r != nil)
+}
+
+// Waiting is a reader that may wait for long, and is told when nobody wants what it waits for any more. Stop may be called more than once.
+type Waiting interface {
+	io.Reader
+	Stop()
 }
 
 // PutWriter writes an argument that is a writer.
@@ -82,6 +93,7 @@ func (c *Outgoing) beginStrands() {
 			continue
 		}
 		out := c.flows.producing(c.ctx, index, 0, 0)
+		out.halt = one.stop
 		feed := c.feeds(out, one.produce)
 		out.start = func() {
 			c.strands.begun.Store(true)
@@ -334,17 +346,44 @@ func (in *Incoming) Feed() *Feeder {
 
 // Write implements io.Writer. It returns when p is on its way; an error of the caller's writer comes with a later Write, or is the call's.
 func (f *Feeder) Write(p []byte) (n int, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	for len(p) > 0 {
 		part := p[:min(len(p), chunk)]
-		if err := f.s.put(parcel{}, part); err != nil {
-			return n, f.why(err)
+		if err := f.put(parcel{}, part); err != nil {
+			return n, err
 		}
 		n += len(part)
 		p = p[len(part):]
 	}
 	return n, nil
+}
+
+// put sends one goroutine's piece at a time.
+func (f *Feeder) put(p parcel, body []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.s.put(p, body); err != nil {
+		return f.why(err)
+	}
+	return nil
+}
+
+// ReadFrom implements io.ReaderFrom: what is read is sent from where it was read to.
+func (f *Feeder) ReadFrom(r io.Reader) (int64, error) {
+	from := &counted{r: r}
+	err := f.s.copy(from, f.put)
+	return from.n, err
+}
+
+// counted counts what is read.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(max(n, 0))
+	return n, err
 }
 
 // why says why nothing more is taken: the error of the caller's writer, if there is one.

@@ -49,7 +49,8 @@ func Describe(ctx context.Context, v any) (*Description, error) {
 // remote object is given as a stub, as a Ref or its text, or as what a descriptor's Of returns.
 //
 // Results, without the error, come as natural values: bool, int64, uint64, float64, complex128, string, []byte, time.Time, time.Duration,
-// []any, map[string]any (structs too, by the names of their fields), stub.Object, error, nil, pointers to the types of math/big. What is
+// []any, map[string]any (structs too, by the names of their fields), stub.Object, error, nil, pointers to the types of math/big, and
+// io.ReadCloser and io.WriteCloser, which are to be closed. What is
 // shared among them is shared, and they may contain themselves, as the originals may.
 //
 // A method that returns a stream is called by InvokeStream.
@@ -71,7 +72,7 @@ func Invoke(ctx context.Context, n *Node, object any, method string, args ...any
 	call := stub.CallThrough(ctx, r, v.method.Face, v.method.ID)
 	v.put(call)
 	call.Invoke()
-	results := v.method.Get(&call.Results)
+	results := v.method.Results(call)
 	if err := call.Finish(); err != nil {
 		return nil, err
 	}
@@ -93,7 +94,7 @@ func InvokeStream(ctx context.Context, n *Node, object any, method string, args 
 		}
 		r, _ := stub.Of(v.object)
 		stub.StreamAs(r, ctx, v.method.Face, v.method.ID, v.put, func(d *stub.Decoder, item *any) {
-			if get := v.method.Get(d); d.Finish() == nil {
+			if get := v.method.Item(d); d.Finish() == nil {
 				*item = get()[0]
 			}
 		})(yield)

@@ -36,7 +36,7 @@ func Monitor(ctx context.Context, v any) error {
 	return s.Handle().Monitor(ctx)
 }
 
-// Owned has the export of child end when no process holds parent any more after one did, or when parent's own export ends, by Unexport or
+// Owned has the export of child end when no process holds parent any more after one did or it was returned to one, or when parent's own export ends, by Unexport or
 // because parent is garbage: for objects that make sense only together, such as a session and its cursors. Both are objects that n exports.
 func Owned(n *Node, parent, child any) error { return n.refs.Own(parent, child) }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,8 @@ func callCommand() *cobra.Command {
 		Short: "Call a method of an object",
 		Long: `Call a method of an object, and print its results, one a line; with --json, all
 of them as a JSON array. What a stream brings is printed as it comes, a line of
-JSON for each item. ` + ofWhat + `
+JSON for each item. A reader that is returned is read to its end, after the other
+results; what a writer takes is read from standard input. ` + ofWhat + `
 
 An argument is JSON, and a text where it is none: 100, true, '{"Name": "x"}', Ada.
 Write '"100"' for the text 100. Times are as in "2026-11-26T07:00:00Z", bytes in
@@ -60,12 +62,24 @@ base64. A remote object is given as the text of its reference, and is printed so
 		if err != nil {
 			return c.uncalled(args[0], err)
 		}
-		p := &printing{&c, map[uintptr]bool{}}
-		shown := make([]any, len(results))
-		for i, r := range results {
-			shown[i] = p.of(r)
+		return c.printResults(args[0], results)
+	})
+}
+
+// printResults prints what a call has returned, and reads and writes what is to be read and written.
+func (c *client) printResults(name string, results []any) error {
+	p := &printing{c, map[uintptr]bool{}}
+	var shown []any
+	var streams []io.Closer
+	for _, r := range results {
+		if stream, ok := r.(io.Closer); ok {
+			streams = append(streams, stream)
+			continue
 		}
-		return c.print(shown, func(out *table) {
+		shown = append(shown, p.of(r))
+	}
+	if len(shown) > 0 || len(streams) == 0 {
+		err := c.print(slices.Concat([]any{}, shown), func(out *table) {
 			for _, r := range shown {
 				text, isText := r.(string)
 				if !isText {
@@ -75,7 +89,30 @@ base64. A remote object is given as the text of its reference, and is printed so
 				fmt.Fprintln(out.w, text)
 			}
 		})
-	})
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range streams {
+		if err := c.transfer(s); err != nil {
+			return c.uncalled(name, err)
+		}
+	}
+	return nil
+}
+
+// transfer reads a reader to its end, or gives a writer all of the standard input, and closes it.
+func (c *client) transfer(stream io.Closer) (err error) {
+	switch s := stream.(type) {
+	case io.Reader:
+		_, err = io.Copy(c.cmd.OutOrStdout(), s)
+	case io.Writer:
+		_, err = io.Copy(s, c.cmd.InOrStdin())
+	}
+	if closing := stream.Close(); err == nil {
+		err = closing
+	}
+	return err
 }
 
 // printStream prints the items of a stream as they come, each as a line of JSON.

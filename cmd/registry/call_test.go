@@ -2,9 +2,11 @@ package main_test
 
 import (
 	"context"
+	"io"
 	"iter"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
@@ -72,6 +74,47 @@ func TestCallPrintsAStreamLineByLine(t *testing.T) {
 		`{"At":"0001-01-01T00:00:00Z","Name":"","Next":null,"Price":null,"Seen":null,"Tags":["x"]}` + "\n"})
 	run(t, "call", "--registry", url, "source", "Items", "fail", `{"Name": "<a>"}`).want(t,
 		ran{code: 1, stdout: first, stderr: "registry: source: testobj: empty\n"})
+}
+
+// drawer has a text.
+type drawer struct{ text strings.Builder }
+
+func (d *drawer) Open(_ context.Context, how string) (io.ReadCloser, error) {
+	r := io.Reader(strings.NewReader(d.text.String()))
+	if how == "fail" {
+		r = io.MultiReader(r, iotest.ErrReader(testobj.ErrEmpty))
+	}
+	return io.NopCloser(r), nil
+}
+
+func (d *drawer) Create(context.Context, string) (io.WriteCloser, error) {
+	return writeCloser{&d.text}, nil
+}
+
+func (d *drawer) Pair(ctx context.Context, n int) (io.ReadCloser, int, io.WriteCloser, error) {
+	r, err := d.Open(ctx, "")
+	return r, n, nil, err
+}
+
+type writeCloser struct{ io.Writer }
+
+func (writeCloser) Close() error { return nil }
+
+func TestCallReadsAndWritesWhatIsReturned(t *testing.T) {
+	leak.Check(t)
+	url, _ := serving(t)
+	n, _ := listening(t, rmi.Options{})
+	if err := rmi.Bind(ctx(t), n, url+"/drawer", testobj.RemoteDrawer.Of(&drawer{})); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(ctx(t), nil, "call", "--registry", url, "drawer", "Create", "")
+	cmd.Stdin = strings.NewReader("two\nlines\n")
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("writing: %v, %s", err, out)
+	}
+	run(t, "call", "--registry", url, "drawer", "Open", "").want(t, ran{stdout: "two\nlines\n"})
+	run(t, "call", "--registry", url, "drawer", "Open", "fail").want(t, ran{code: 1, stdout: "two\nlines\n", stderr: "registry: drawer: testobj: empty\n"})
+	run(t, "call", "--registry", url, "drawer", "Pair", "7").want(t, ran{stdout: "N\nnull\ntwo\nlines\n"})
 }
 
 func TestCallSaysWhatIsWrong(t *testing.T) {

@@ -6,7 +6,7 @@
 //
 // Natural values are bool, int64, uint64, float64, complex128, string, []byte, time.Time, time.Duration, []any, map[string]any (also
 // for structs, by the names of their fields; map[any]any for maps with other keys than strings), stub.Object for remote objects,
-// error, nil, and the types of math/big. What is shared among results arrives shared, cycles included.
+// error, nil, io.ReadCloser and io.WriteCloser, and the types of math/big. What is shared among results arrives shared, cycles included.
 //
 // Arguments may be natural values, or any Go values that look alike, and what encoding/json makes of numbers, of bytes (base64) and of
 // times (RFC 3339). A wrong one is an *ArgumentError, which says where.
@@ -14,6 +14,8 @@ package dynamic
 
 import (
 	"fmt"
+	"io"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -47,6 +49,9 @@ func Compile(n *refs.Node, d *refs.Description, name string) (*Method, error) {
 	}{{described.Params, &m.params}, {described.Results, &m.results}} {
 		for _, v := range list.of {
 			s, err := b.shape(v.Type)
+			if closer := closers[v.Type]; closer != nil && list.into == &m.results && !described.Stream {
+				s, err = &shape{name: v.Type, kind: closerKind, typ: closer}, nil
+			}
 			if err != nil && isStream(v.Type) {
 				return nil, &StreamError{Method: described.Name, Type: v.Type}
 			}
@@ -74,6 +79,9 @@ func (e *StreamError) Error() string {
 func isStream(text string) bool {
 	return strings.HasPrefix(text, "iter.Seq2[") || text == "io.Reader" || text == "io.Writer"
 }
+
+// closers are the streams of bytes that methods return.
+var closers = map[string]reflect.Type{"io.ReadCloser": reflect.TypeFor[io.ReadCloser](), "io.WriteCloser": reflect.TypeFor[io.WriteCloser]()}
 
 // NoMethodError is a name that no method has.
 type NoMethodError struct {

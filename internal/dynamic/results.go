@@ -1,6 +1,7 @@
 package dynamic
 
 import (
+	"io"
 	"reflect"
 	"time"
 
@@ -13,8 +14,13 @@ import (
 // anyObject writes a remote object, or none.
 func anyObject(e *refs.Encoder, object stub.Object) { skeleton.AnyObject.Put(e, object) }
 
-// Get reads the results; what comes of it counts once Decoder.Finish has found nothing wrong.
-func (m *Method) Get(d *refs.Decoder) func() []any {
+// Results reads what a call has returned; what comes of it counts once Finish has found nothing wrong.
+func (m *Method) Results(call *stub.Call) func() []any { return m.get(&call.Results, call) }
+
+// Item is Results for an item of the stream that the method returns.
+func (m *Method) Item(d *refs.Decoder) func() []any { return m.get(d, nil) }
+
+func (m *Method) get(d *refs.Decoder, call *stub.Call) func() []any {
 	values := make([]reflect.Value, len(m.results))
 	for i, s := range m.results {
 		values[i] = reflect.New(s.typ)
@@ -23,6 +29,13 @@ func (m *Method) Get(d *refs.Decoder) func() []any {
 			skeleton.AnyObject.Get(d, values[i].Interface().(*stub.Object))
 		case errorKind:
 			d.Error(values[i].Interface().(*error))
+		case closerKind:
+			switch p := values[i].Interface().(type) {
+			case *io.ReadCloser:
+				skeleton.GetReadCloser(call, p)
+			case *io.WriteCloser:
+				skeleton.GetWriteCloser(call, p)
+			}
 		default:
 			d.Value(values[i].Interface())
 		}
@@ -59,7 +72,7 @@ func (n *naturalizer) of(s *shape, v reflect.Value) any {
 			return nil
 		}
 		return v.Bytes()
-	case timeKind, durationKind:
+	case timeKind, durationKind, closerKind:
 		return v.Interface()
 	case builtinKind:
 		p := reflect.New(v.Type())

@@ -54,6 +54,7 @@ const (
 	remoteKind
 	errorKind
 	interfaceKind
+	closerKind // of results only
 )
 
 // Bounds on what a description may make of memory: types are never given back.

@@ -211,7 +211,7 @@ func (p *program) newMethod(i *iface, fn *types.Func) *method {
 	}
 	for k := range sig.Results().Len() - 1 {
 		m.results = append(m.results, sig.Results().At(k))
-		c.travels(sig.Results().At(k), fmt.Sprintf("result %d", k+1), "result ")
+		c.returns(sig.Results().At(k), fmt.Sprintf("result %d", k+1))
 	}
 	return m
 }
@@ -313,10 +313,7 @@ func (c *methodCheck) withoutResults() string {
 
 // travels checks one parameter or result and collects the remote interfaces that it leads to.
 func (c *methodCheck) travels(v *types.Var, unnamed, kind string) {
-	where := unnamed
-	if v.Name() != "" && v.Name() != "_" {
-		where = kind + v.Name()
-	}
+	where := nameOf(v, unnamed, kind)
 	from := c.iface.home
 	if pr, ok := unnameable(from, v.Type()); ok {
 		if c.pos = c.iface.mark.pos(); c.iface.mark.of == nil { // which embeds what was written in another package

@@ -142,6 +142,24 @@ type Account interface {
 			"12:2: Account.Write: parameter w: interface type io.WriterAt cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
 			"13:2: Account.Literal: parameter v: no type is known that interface type interface{M()} may hold: list what it may hold: //rmi:types",
 		}},
+		{"StreamsOfBytesAreRefusedTheWrongWayRound", `
+import ("context"; "io")
+
+//rmi:remote
+type Account interface {
+	Put(ctx context.Context, from io.ReadCloser, _ io.WriteCloser) error
+	Get(ctx context.Context) (to io.Writer, _ io.Reader, err error)
+	Each(ctx context.Context, all []io.ReadCloser) (map[string]io.WriteCloser, error)
+	Open(ctx context.Context, all ...io.Reader) error
+}`, []string{
+			"7:2: Account.Put: parameter from: io.ReadCloser travels as a result: take io.Reader, which the caller closes when the call has returned",
+			"7:2: Account.Put: parameter 3: io.WriteCloser travels as a result: take io.Writer, which the caller closes when the call has returned",
+			"8:2: Account.Get: result to: io.Writer travels as a parameter: return io.WriteCloser, which the caller closes",
+			"8:2: Account.Get: result 2: io.Reader travels as a parameter: return io.ReadCloser, which the caller closes",
+			"9:2: Account.Each: parameter all: []io.ReadCloser: interface type io.ReadCloser cannot travel inside of another value: let it be a result of its own",
+			"9:2: Account.Each: result 1: map[string]io.WriteCloser: interface type io.WriteCloser cannot travel inside of another value: let it be a result of its own",
+			"10:2: Account.Open: parameter all: []io.Reader: interface type io.Reader cannot travel inside of another value: let it be a parameter of its own",
+		}},
 		{"ChannelsFunctionsAndAddressesAreRefused", `
 import ("context"; "unsafe")
 
@@ -217,7 +235,7 @@ type Holder struct{ sync.Mutex; N int }`, []string{
 			"8:2: Account.Opaque: parameter o: opaque has no exported field, so nothing of it would arrive: export what should travel, or pass a //rmi:remote interface",
 			"8:2: Account.Opaque: parameter m: sync.Mutex has no exported field, so nothing of it would arrive: send a type with exported fields",
 			"9:2: Account.Inside: parameter h: Holder.Mutex: sync.Mutex has no exported field, so nothing of it would arrive: send a type with exported fields, or leave the field out with cbor:\"-\"",
-			"10:2: Account.Foreign: parameter r: http.Request.Body: interface type io.ReadCloser cannot travel in this version: send []byte, or pass a //rmi:remote interface whose methods take a context",
+			"10:2: Account.Foreign: parameter r: http.Request.Body: interface type io.ReadCloser cannot travel inside of another value: let it be a result of its own",
 		}},
 		{"FieldTagsThatTheCodecCannotFollowAreRefused", `
 import "context"

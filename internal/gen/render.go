@@ -592,6 +592,8 @@ func (v valueOutput) Put(to string) string {
 	switch {
 	case v.stream != nil:
 		return fmt.Sprintf("%s.PutStream(call, %s, %s)", v.stream.stub, v.Name, v.stream.Put())
+	case isCloser(v.bytes):
+		return fmt.Sprintf("%s.Put%s(call, %s)", v.skeleton, v.bytes, v.Name)
 	case v.bytes != "":
 		return fmt.Sprintf("call.Put%s(%s)", v.bytes, v.Name)
 	}

@@ -64,17 +64,24 @@ func (c *methodCheck) alone(result *types.Var) string {
 	return c.fn.Name() + strings.TrimPrefix(types.TypeString(right, shortQualifier(c.iface.home)), "func")
 }
 
-// ioStream tells whether t is io.Reader or io.Writer, by name.
+// ioStream returns the name in package io of an interface by which streams of bytes travel: "Reader" and "Writer" as parameters, "ReadCloser" and
+// "WriteCloser" as results. It returns "" for any other type.
 func ioStream(t types.Type) string {
 	n, ok := types.Unalias(t).(*types.Named)
-	if ok && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == "io" && (n.Obj().Name() == "Reader" || n.Obj().Name() == "Writer") {
-		return n.Obj().Name()
+	if !ok || n.Obj().Pkg() == nil || n.Obj().Pkg().Path() != "io" {
+		return ""
+	}
+	switch name := n.Obj().Name(); name {
+	case "Reader", "Writer", "ReadCloser", "WriteCloser":
+		return name
 	}
 	return ""
 }
 
-// bytesIn tells whether a parameter is a stream of bytes, "Reader" or "Writer", seen from the method; "": it is none, or an interface that travels
-// by reference.
+// isCloser tells whether a name of ioStream is of a result.
+func isCloser(bytes string) bool { return strings.HasSuffix(bytes, "Closer") }
+
+// bytesIn is ioStream, as seen from a package; "" for an interface that travels by reference there, too.
 func (p *program) bytesIn(home *types.Package, t types.Type) string {
 	name := ioStream(t)
 	if n, ok := types.Unalias(t).(*types.Named); ok && p.home(home, n) != nil {
@@ -94,18 +101,37 @@ func (c *methodCheck) takes(m *method, v *types.Var, unnamed string) {
 	case item == nil && bytes == "":
 		c.travels(v, unnamed, "parameter ")
 		return
+	case isCloser(bytes):
+		c.refuse("%s: io.%s travels as a result: take io.%s, which the caller closes when the call has returned",
+			nameOf(v, unnamed, "parameter "), bytes, map[string]string{"ReadCloser": "Reader", "WriteCloser": "Writer"}[bytes])
+		return
 	}
 	m.takes = true
 	if m.marks.oneway {
 		c.refuse("//rmi:oneway on a method that takes a stream: somebody must wait until that is read: leave the directive out")
 	}
 	if item != nil {
-		where := unnamed
-		if v.Name() != "" && v.Name() != "_" {
-			where = "parameter " + v.Name()
-		}
-		c.travels(types.NewParam(v.Pos(), v.Pkg(), "", item), where+", an item of the stream", "")
+		c.travels(types.NewParam(v.Pos(), v.Pkg(), "", item), nameOf(v, unnamed, "parameter ")+", an item of the stream", "")
 	}
+}
+
+// returns checks a result, which may be a stream of bytes.
+func (c *methodCheck) returns(v *types.Var, unnamed string) {
+	switch bytes := c.p.bytesIn(c.iface.home, v.Type()); {
+	case bytes == "":
+		c.travels(v, unnamed, "result ")
+	case !isCloser(bytes):
+		c.refuse("%s: io.%s travels as a parameter: return io.%s, which the caller closes",
+			nameOf(v, unnamed, "result "), bytes, map[string]string{"Reader": "ReadCloser", "Writer": "WriteCloser"}[bytes])
+	}
+}
+
+// nameOf is what a parameter or result is called in diagnostics.
+func nameOf(v *types.Var, unnamed, kind string) string {
+	if v.Name() != "" && v.Name() != "_" {
+		return kind + v.Name()
+	}
+	return unnamed
 }
 
 // carried are the values that travel in a method's calls: arguments, results, and in their place the items of streams.

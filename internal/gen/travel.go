@@ -182,6 +182,10 @@ func (s *survey) foreignInterface(t *types.Named, path string) {
 		remedy = "a method has one context, its first parameter"
 	case types.Implements(t, errorInterface()):
 		remedy = "return error, in which a caller finds the type by errors.As"
+	case ioStream(t) != "" && isCloser(ioStream(t)):
+		what, remedy = what+" inside of another value", "let it be a result of its own"
+	case ioStream(t) != "":
+		what, remedy = what+" inside of another value", "let it be a parameter of its own"
 	case pkg.Path() == "io":
 		what += " in this version"
 		remedy = "send []byte, or pass a //rmi:remote interface whose methods take a context"

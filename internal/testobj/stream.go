@@ -29,3 +29,13 @@ type Drain interface {
 	Pipe(ctx context.Context, r io.Reader, w io.Writer) (int64, error)
 	Ping(ctx context.Context) error
 }
+
+// Drawer is what the tests have readers and writers from.
+//
+//rmi:remote async
+//rmi:errors ErrEmpty
+type Drawer interface {
+	Open(ctx context.Context, how string) (io.ReadCloser, error)
+	Create(ctx context.Context, how string) (io.WriteCloser, error)
+	Pair(ctx context.Context, n int) (r io.ReadCloser, size int, w io.WriteCloser, err error)
+}

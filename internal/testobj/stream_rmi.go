@@ -335,6 +335,141 @@ func (drainSkeleton) Dispatch(ctx context.Context, impl Drain, call *skeleton.Ca
 	return call.NoSuchMethod()
 }
 
+// RemoteDrawer describes Drawer to the runtime: Lookup takes it, and RemoteDrawer.Of(impl) is what Bind takes.
+var RemoteDrawer = &skeleton.Interface[Drawer]{
+	Path:  "github.com/rmigo/rmigo/internal/testobj.Drawer",
+	Async: true,
+	Methods: []skeleton.Method{
+		{ID: drawerCreate, Signature: "Create(string) (io.WriteCloser, error)"},
+		{ID: drawerOpen, Signature: "Open(string) (io.ReadCloser, error)"},
+		{ID: drawerPair, Signature: "Pair(int) (io.ReadCloser, int, io.WriteCloser, error)"},
+	},
+	Docs: skeleton.Docs{
+		Text: "Drawer is what the tests have readers and writers from.",
+		Methods: []skeleton.MethodDocs{
+			{Method: "Create", Params: "how"},
+			{Method: "Open", Params: "how"},
+			{Method: "Pair", Params: "n", Results: "r size w"},
+		},
+	},
+	Stub:    func(r stub.Ref) Drawer { return drawerStub{r} },
+	Servant: drawerSkeleton{},
+}
+
+const (
+	drawerCreate uint64 = 0x87b38d61d19c4cc6
+	drawerOpen   uint64 = 0x2d512eceb918b187
+	drawerPair   uint64 = 0x0d2a613aa6edf6c9
+)
+
+// drawerStub calls Drawer in another process, drawerSkeleton serves it in this one.
+type (
+	drawerRef      = stub.Ref
+	drawerStub     struct{ drawerRef }
+	drawerSkeleton struct{}
+)
+
+func (s drawerStub) Create(ctx context.Context, how string) (result io.WriteCloser, err error) {
+	call := s.drawerRef.Call(ctx, drawerCreate)
+	call.Args.String(how)
+	call.Invoke()
+	skeleton.GetWriteCloser(call, &result)
+	return result, call.Finish()
+}
+
+func (s drawerStub) Open(ctx context.Context, how string) (result io.ReadCloser, err error) {
+	call := s.drawerRef.Call(ctx, drawerOpen)
+	call.Args.String(how)
+	call.Invoke()
+	skeleton.GetReadCloser(call, &result)
+	return result, call.Finish()
+}
+
+func (s drawerStub) Pair(ctx context.Context, n int) (r io.ReadCloser, size int, w io.WriteCloser, err error) {
+	call := s.drawerRef.Call(ctx, drawerPair)
+	call.Args.Int(n)
+	call.Invoke()
+	skeleton.GetReadCloser(call, &r)
+	call.Results.Int(&size)
+	skeleton.GetWriteCloser(call, &w)
+	return r, size, w, call.Finish()
+}
+
+// AsyncDrawer is Drawer with methods that return at once: with a future, or with a view of the object that the method is to return, on which further
+// calls travel without waiting. Its zero value views nothing.
+type AsyncDrawer struct{ object Drawer }
+
+// AsyncDrawerOf views an object, which may be a promise.
+func AsyncDrawerOf(object Drawer) AsyncDrawer { return AsyncDrawer{object} }
+
+// Promise returns what is viewed: where that is not there yet, a promise of it, which can be called and passed all the same.
+func (s AsyncDrawer) Promise() Drawer { return s.object }
+
+func (s AsyncDrawer) Create(ctx context.Context, how string) *stub.Future[io.WriteCloser] {
+	return stub.Go(ctx, s.object, func(ctx context.Context, impl Drawer) (io.WriteCloser, error) {
+		return impl.Create(ctx, how)
+	})
+}
+
+func (s AsyncDrawer) Open(ctx context.Context, how string) *stub.Future[io.ReadCloser] {
+	return stub.Go(ctx, s.object, func(ctx context.Context, impl Drawer) (io.ReadCloser, error) {
+		return impl.Open(ctx, how)
+	})
+}
+
+// AsyncDrawerPair is what Drawer.Pair returns beside its error.
+type AsyncDrawerPair struct {
+	R    io.ReadCloser
+	Size int
+	W    io.WriteCloser
+}
+
+func (s AsyncDrawer) Pair(ctx context.Context, n int) *stub.Future[AsyncDrawerPair] {
+	return stub.Go(ctx, s.object, func(ctx context.Context, impl Drawer) (all AsyncDrawerPair, err error) {
+		all.R, all.Size, all.W, err = impl.Pair(ctx, n)
+		return all, err
+	})
+}
+
+func (drawerSkeleton) Types() []skeleton.Type {
+	return streamErrors()
+}
+
+func (drawerSkeleton) Dispatch(ctx context.Context, impl Drawer, call *skeleton.Call) error {
+	switch call.Method {
+	case drawerCreate:
+		var how string
+		call.Args.String(&how)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		result, err := impl.Create(ctx, how)
+		skeleton.PutWriteCloser(call, result)
+		return err
+	case drawerOpen:
+		var how string
+		call.Args.String(&how)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		result, err := impl.Open(ctx, how)
+		skeleton.PutReadCloser(call, result)
+		return err
+	case drawerPair:
+		var n int
+		call.Args.Int(&n)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		r, size, w, err := impl.Pair(ctx, n)
+		skeleton.PutReadCloser(call, r)
+		call.Results.Int(size)
+		skeleton.PutWriteCloser(call, w)
+		return err
+	}
+	return call.NoSuchMethod()
+}
+
 // putItem and getItem write and read a Item as reflection would.
 func putItem(e *stub.Encoder, v *Item) {
 	f := e.Struct()
