@@ -49,8 +49,8 @@ func Compile(n *refs.Node, d *refs.Description, name string) (*Method, error) {
 	}{{described.Params, &m.params}, {described.Results, &m.results}} {
 		for _, v := range list.of {
 			s, err := b.shape(v.Type)
-			if closer := closers[v.Type]; closer != nil && list.into == &m.results && !described.Stream {
-				s, err = &shape{name: v.Type, kind: closerKind, typ: closer}, nil
+			if t := closer(v.Type); t != nil && list.into == &m.results && !described.Stream {
+				s, err = &shape{name: v.Type, kind: closerKind, typ: t}, nil
 			}
 			if err != nil && isStream(v.Type) {
 				return nil, &StreamError{Method: described.Name, Type: v.Type}
@@ -80,8 +80,16 @@ func isStream(text string) bool {
 	return strings.HasPrefix(text, "iter.Seq2[") || text == "io.Reader" || text == "io.Writer"
 }
 
-// closers are the streams of bytes that methods return.
-var closers = map[string]reflect.Type{"io.ReadCloser": reflect.TypeFor[io.ReadCloser](), "io.WriteCloser": reflect.TypeFor[io.WriteCloser]()}
+// closer returns the type of a stream of bytes that a method returns; nil: it is none.
+func closer(text string) reflect.Type {
+	switch text {
+	case "io.ReadCloser":
+		return reflect.TypeFor[io.ReadCloser]()
+	case "io.WriteCloser":
+		return reflect.TypeFor[io.WriteCloser]()
+	}
+	return nil
+}
 
 // NoMethodError is a name that no method has.
 type NoMethodError struct {
