@@ -48,6 +48,7 @@ const (
 	mostBulkStreams = 16
 	mostBulks       = 2 // of a link: one in use, and one that is being closed
 	bulkChunk       = 256 << 10
+	bulkPatience    = time.Second
 	featureBulk     = 1 << 0
 )
 
@@ -82,6 +83,40 @@ func (l *link) widen() {
 	}
 }
 
+// awaitBulk returns when there is a bulk session for the frame, or there will be none soon: on the lane, how far a frame is cannot be told.
+func (l *link) awaitBulk(ctx context.Context, frame []byte) {
+	if len(frame) < largeFrame || l.features&featureBulk == 0 {
+		return
+	}
+	l.bulkMu.Lock()
+	if l.bulk.Load() != nil || l.unjoined.Load() {
+		l.bulkMu.Unlock()
+		return
+	}
+	if l.bulkComes == nil {
+		l.bulkComes = make(chan struct{})
+	}
+	comes := l.bulkComes
+	l.bulkMu.Unlock()
+	l.widen()
+	timer := time.NewTimer(bulkPatience)
+	defer timer.Stop()
+	select {
+	case <-comes:
+	case <-ctx.Done():
+	case <-l.gone:
+	case <-timer.C: // the peer does not dial, or cannot
+	}
+}
+
+// bulkSettled lets those go who wait for a bulk session. bulkMu is held.
+func (l *link) bulkSettled() {
+	if l.bulkComes != nil {
+		close(l.bulkComes)
+		l.bulkComes = nil
+	}
+}
+
 // offerKey tells the dialler how to open a bulk session.
 func (l *link) offerKey() {
 	n := l.node
@@ -113,6 +148,11 @@ func (l *link) hearWiden(w wire.Widen) error {
 			}
 			l.unjoined.Store(err != nil) // for a while there is no further attempt
 			l.joining.Store(err != nil)
+			if err != nil {
+				l.bulkMu.Lock()
+				l.bulkSettled()
+				l.bulkMu.Unlock()
+			}
 		})
 	}
 	return nil
@@ -212,6 +252,7 @@ func (l *link) startBulk(session transport.Session, control transport.Stream) {
 	}
 	l.bulks[b] = struct{}{}
 	l.bulk.Store(b)
+	l.bulkSettled()
 	l.node.tasks.run(b.accept) // ends when the session does
 	l.bulkMu.Unlock()
 	control.Attach(&controls{wire.NewControls(b.hearControl), b.fail, b.hear})
@@ -306,7 +347,10 @@ func (b *bulk) end() {
 }
 
 // send sends the frame and returns when it is out; it gives up before it has begun when done is closed. A failure ends the link.
-func (b *bulk) send(done <-chan struct{}, frame []byte) {
+func (b *bulk) send(done <-chan struct{}, frame []byte) { b.sendTelling(done, frame, nil) }
+
+// sendTelling is send that tells how far it is.
+func (b *bulk) sendTelling(done <-chan struct{}, frame []byte, p *progress) {
 	defer b.end()
 	stream, err := b.take(done)
 	if err != nil || stream == nil {
@@ -321,6 +365,7 @@ func (b *bulk) send(done <-chan struct{}, frame []byte) {
 		}
 		b.moved.Store(int64(time.Since(b.l.start)))
 		rest = rest[n:]
+		p.sent(len(frame) - len(rest))
 	}
 	b.free <- stream // there is room for all
 }

@@ -65,6 +65,8 @@ type Outgoing struct {
 
 	strands *strands // streams among the arguments; nil: none
 
+	progress *progress // of its transfer; nil: nobody wants to know
+
 	args   []byte // memory for small arguments
 	copied []byte // memory for small replies
 }
@@ -84,7 +86,11 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 	n := h.Node()
 	c := n.newOutgoing()
 	c.handle, c.face, c.method, c.ctx, c.chain = h, f, method, ctx, n.cfg.Outbound
-	c.in, c.pairs = scopeOf(ctx)
+	scope := scopeOf(ctx)
+	c.in, c.pairs = scope.in, scope.pairs
+	if scope.progress != nil {
+		c.progress = newProgress(scope.progress)
+	}
 	c.oneWay = f.isOneWay(method)
 	if h.promise != nil && f.hasStreams(method) {
 		settled, err := h.settle(ctx, f)
@@ -255,7 +261,7 @@ func (c *Outgoing) drop() {
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
 	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
 	c.oneWay, c.queued, c.apart = false, false, false
-	c.taken, c.item, c.count, c.strands = nil, nil, 0, nil
+	c.taken, c.item, c.count, c.strands, c.progress = nil, nil, 0, nil, nil
 	c.courier = courier{}
 	c.Args.Err, c.Results.Err = nil, nil
 	if cap(c.args) > smallMessage {
@@ -422,17 +428,31 @@ func (c *Outgoing) await() {
 		c.outcome()
 		return
 	}
-	select {
-	case <-c.done:
-	case <-c.ctx.Done():
-		if c.link.waiting.take(c.slot) != nil {
-			c.abandon()
+	if c.progress != nil {
+		if !c.watch() {
 			return
 		}
-		<-c.done // the outcome came first
+	} else {
+		select {
+		case <-c.done:
+		case <-c.ctx.Done():
+			if c.gaveUp() {
+				return
+			}
+		}
 	}
 	c.outcome()
 	c.settleStrands()
+}
+
+// gaveUp gives the call up because its context has ended, unless the outcome came first.
+func (c *Outgoing) gaveUp() bool {
+	if c.link.waiting.take(c.slot) != nil {
+		c.abandon()
+		return true
+	}
+	<-c.done
+	return false
 }
 
 // again makes the call ready to be sent once more.
@@ -537,8 +557,12 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		Slot: c.slot, Timeout: left, Object: c.object(), Method: c.method, Extensions: extensions})
 	if err = wire.FinishFrame(frame); err == nil {
 		l.touch()
+		c.progress.begin(len(frame))
 		if c.ahead && c.launch != nil && c.launch.batch != nil && c.launch.batch.gather(l, frame, c.slot) {
 			return false, nil
+		}
+		if c.progress != nil && !c.ahead {
+			l.awaitBulk(c.ctx, frame)
 		}
 		if b := l.wide(frame); b != nil && !c.ahead {
 			c.sendWide(b, frame, extensions != nil)
@@ -574,7 +598,7 @@ func (c *Outgoing) sent(l *link, err error) (gaveWay bool, _ error) {
 // sendWide has the frame sent by the bulk session, which may take a while. The frame belongs to that; one that is not the call's
 // alone, or may be wanted again, is copied.
 func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
-	n, done := c.link.node, c.ctx.Done()
+	n, done, p := c.link.node, c.ctx.Done(), c.progress
 	if c.oneWay { // it has its place already
 		done = nil
 	}
@@ -586,7 +610,7 @@ func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
 		c.args = nil
 	}
 	n.tasks.run(func() { // ends with the link at the latest
-		b.send(done, frame)
+		b.sendTelling(done, frame, p)
 		n.buffers.Put(frame)
 	})
 }

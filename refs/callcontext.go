@@ -33,8 +33,7 @@ type incomingKey struct{}
 
 // incomingFrom returns the call that ctx belongs to, or nil.
 func incomingFrom(ctx context.Context) *callContext {
-	c, _ := scopeOf(ctx)
-	return c
+	return scopeOf(ctx).in
 }
 
 func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }

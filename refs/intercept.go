@@ -127,7 +127,7 @@ func (c *Outgoing) once(ctx context.Context, frame []byte, unfit *Error) error {
 		return c.err
 	}
 	c.ctx = ctx
-	_, c.pairs = scopeOf(ctx)
+	c.pairs = scopeOf(ctx).pairs
 	e := c.begin()
 	if e == nil {
 		e = c.hold()

@@ -99,10 +99,9 @@ func (v *View) start(ctx context.Context, p *promise, run func(context.Context),
 	if p != nil && p.pipe == nil {
 		p.pipe = l.pipe
 	}
-	in, pairs := scopeOf(ctx)
-	l.scope = &scope{ctx, in, pairs, l}
+	l.scope = &scope{ctx, scopeOf(ctx), l}
 	n.settleForgotten()
-	if v.intercepted() {
+	if v.intercepted() || l.scope.progress != nil {
 		l.sent = make(chan struct{})
 		n.tasks.run(l.whole) // ends with the call
 		<-l.sent

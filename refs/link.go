@@ -54,13 +54,14 @@ type link struct {
 	timer    *time.Timer
 	due      time.Duration // when tick should run next, since start
 
-	bulk     atomic.Pointer[bulk] // the session for what is large; nil: none, or it is being closed
-	widening atomic.Bool          // one has been asked for
-	joining  atomic.Bool          // one is being dialled, or that has failed
-	unjoined atomic.Bool          // it has failed
-	bulkMu   sync.Mutex
-	bulks    map[*bulk]struct{} // that have not been closed
-	key      ObjectID           // by which the dialler joins one; guarded by Node.mu
+	bulk      atomic.Pointer[bulk] // the session for what is large; nil: none, or it is being closed
+	widening  atomic.Bool          // one has been asked for
+	joining   atomic.Bool          // one is being dialled, or that has failed
+	unjoined  atomic.Bool          // it has failed
+	bulkMu    sync.Mutex
+	bulks     map[*bulk]struct{} // that have not been closed
+	bulkComes chan struct{}      // closed when one is there, or cannot be; nil: nobody waits; guarded by bulkMu
+	key       ObjectID           // by which the dialler joins one; guarded by Node.mu
 
 	line    Line        // what the collector is told
 	leaving atomic.Bool // the peer has said that it ends
@@ -410,13 +411,21 @@ func (r *lane) now() time.Time {
 // Receive implements transport.Receiver.
 func (r *lane) Receive(p []byte) error {
 	r.hear()
-	return r.checked(r.Frames.Receive(p))
+	return r.partly(r.checked(r.Frames.Receive(p)))
 }
 
 // Filled implements transport.Receiver.
 func (r *lane) Filled(n int) error {
 	r.hear()
-	return r.checked(r.Frames.Filled(n))
+	return r.partly(r.checked(r.Frames.Filled(n)))
+}
+
+// partly tells the call of a reply that is incomplete.
+func (r *lane) partly(err error) error {
+	if slot, have, need, ok := r.Frames.Reply(); ok && err == nil {
+		r.l.waiting.receiving(slot, have, need)
+	}
+	return err
 }
 
 func (r *lane) hear() {

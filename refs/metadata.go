@@ -26,12 +26,18 @@ const (
 	alongChain              // and so do the calls that are made on behalf of those
 )
 
-// scope is a context that calls are made with, with metadata of its own. in is the call being served that it belongs to, or nil.
+// scope is a context that calls are made with, with what it has for them.
 type scope struct {
 	context.Context
-	in     *callContext
-	pairs  map[string]pair
+	scoped
 	launch *launch // of the call that is made with it; nil: as a rule
+}
+
+// scoped is what calls that are made with a context have of it.
+type scoped struct {
+	in       *callContext // the call being served that it belongs to; nil: none
+	pairs    map[string]pair
+	progress func(Progress) // is told how far their transfer is; nil: nobody is
 }
 
 // Value returns s itself for incomingKey, so that a call finds what it needs by one lookup.
@@ -42,15 +48,15 @@ func (s *scope) Value(key any) any {
 	return s.Context.Value(key)
 }
 
-// scopeOf returns the call being served that ctx belongs to, or nil, and the metadata of ctx.
-func scopeOf(ctx context.Context) (*callContext, map[string]pair) {
+// scopeOf returns what ctx has for calls.
+func scopeOf(ctx context.Context) scoped {
 	switch c := ctx.Value(incomingKey{}).(type) {
 	case *callContext:
-		return c, c.pairs
+		return scoped{in: c, pairs: c.pairs}
 	case *scope:
-		return c.in, c.pairs
+		return c.scoped
 	}
-	return nil, nil
+	return scoped{}
 }
 
 // launchOf returns how a call is made with ctx, if not as a rule.
@@ -64,8 +70,8 @@ func launchOf(ctx context.Context) *launch {
 // WithMetadata returns a context with the pairs of m beside those of ctx, in place of those that have the same keys; an empty value
 // takes a pair away. Calls made with the context carry the pairs of m.
 func WithMetadata(ctx context.Context, m Metadata) context.Context {
-	in, old := scopeOf(ctx)
-	pairs := maps.Clone(old)
+	s := scopeOf(ctx)
+	pairs := maps.Clone(s.pairs)
 	if pairs == nil {
 		pairs = map[string]pair{}
 	}
@@ -76,14 +82,15 @@ func WithMetadata(ctx context.Context, m Metadata) context.Context {
 		}
 		pairs[key] = pair{value, max(alongCalls, pairs[key].goes)}
 	}
-	return &scope{Context: ctx, in: in, pairs: pairs}
+	s.pairs = pairs
+	return &scope{Context: ctx, scoped: s}
 }
 
 // Propagate returns a context whose pairs of these keys, all of its pairs where none is named, go along with calls made with it and
 // with all calls that are made on behalf of those, in whatever process.
 func Propagate(ctx context.Context, keys ...string) context.Context {
-	in, old := scopeOf(ctx)
-	pairs := maps.Clone(old)
+	s := scopeOf(ctx)
+	pairs := maps.Clone(s.pairs)
 	if len(keys) == 0 {
 		for key, p := range pairs {
 			pairs[key] = pair{p.value, alongChain}
@@ -94,13 +101,14 @@ func Propagate(ctx context.Context, keys ...string) context.Context {
 			pairs[key] = pair{p.value, alongChain}
 		}
 	}
-	return &scope{Context: ctx, in: in, pairs: pairs}
+	s.pairs = pairs
+	return &scope{Context: ctx, scoped: s}
 }
 
 // Apart returns a context for what comes after the call and belongs to it: with the values of the call's context, its metadata too, and
 // without its end. Calls made with it are nested in none.
 func (c *Outgoing) Apart() context.Context {
-	return &scope{Context: context.WithoutCancel(c.ctx), pairs: c.pairs}
+	return &scope{Context: context.WithoutCancel(c.ctx), scoped: scoped{pairs: c.pairs}}
 }
 
 // Interface is that of the method which is called.
@@ -108,7 +116,7 @@ func (c *Outgoing) Interface() Descriptor { return c.face.Descriptor }
 
 // MetadataFrom returns the metadata of ctx, a copy: inside a method what came with the call, and what was added since.
 func MetadataFrom(ctx context.Context) Metadata {
-	_, pairs := scopeOf(ctx)
+	pairs := scopeOf(ctx).pairs
 	if len(pairs) == 0 {
 		return nil
 	}
@@ -174,5 +182,5 @@ func asReceived(ctx context.Context) context.Context {
 			pairs[key] = pair{p.value, nowhere}
 		}
 	}
-	return &scope{Context: ctx, in: s.in, pairs: pairs}
+	return &scope{Context: ctx, scoped: scoped{in: s.in, pairs: pairs}}
 }

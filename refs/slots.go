@@ -60,6 +60,16 @@ func (s *slots) take(number uint64) *Outgoing {
 	return c
 }
 
+// receiving tells the call in the slot how much of its reply is there.
+func (s *slots) receiving(number uint64, have, need int) {
+	i, gen := uint32(number), uint32(number>>32)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if int(i) < len(s.table) && s.table[i].gen == gen && s.table[i].call != nil {
+		s.table[i].call.progress.received(have, need)
+	}
+}
+
 // drained returns the function to call now that the table is empty, if it is and one waits for that.
 func (s *slots) drained() func() {
 	if s.active > 0 {

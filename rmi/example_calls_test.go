@@ -3,6 +3,7 @@ package rmi_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"math"
 	"strings"
@@ -125,6 +126,42 @@ func Example_upload() {
 	n, err := remote.Pipe(context.Background(), strings.NewReader("of any length"), &echo)
 	fmt.Println(n, err, &echo)
 	// Output: 13 <nil> of any length
+}
+
+// What a method returns to be read or written stays where it is, until the caller closes it.
+func Example_open() {
+	ctx := context.Background()
+	remote, _, stop := servedBy(testobj.RemoteDrawer, testobj.Drawer(newDrawer()))
+	defer stop()
+	from, size, to, err := remote.Pair(ctx, 10)
+	if err != nil {
+		log.Fatal(err)
+	}
+	n, err := io.CopyN(to, from, int64(size))
+	fmt.Println(n, err)
+	fmt.Println(to.Close(), from.Close())
+	// Output:
+	// 10 <nil>
+	// <nil> <nil>
+}
+
+// How far large arguments and results are is told to whoever asks.
+func ExampleOnProgress() {
+	remote, _, stop := servedBy(testobj.RemoteService, testobj.Service(&service{}))
+	defer stop()
+	var sent, received rmi.Progress
+	ctx := rmi.OnProgress(context.Background(), func(p rmi.Progress) {
+		if p.Results {
+			received = p
+			return
+		}
+		sent = p
+	})
+	if _, err := remote.Bytes(ctx, make([]byte, 3<<20)); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sent.Method, sent.Done == sent.Total, received.Done == received.Total, received.Total > 3<<20)
+	// Output: testobj.Service.Bytes true true true
 }
 
 // So are functions: what the other process has is a function that calls this one, for as long as it keeps it.

@@ -125,6 +125,17 @@ func CodeOf(err error) string { return refs.CodeOf(err) }
 // Caller returns, inside a method, who calls; a zero Peer where the call is an ordinary local one.
 func Caller(ctx context.Context) Peer { return refs.Caller(ctx) }
 
+// Progress is how far the transfer of a call's arguments or results is.
+type Progress = refs.Progress
+
+// OnProgress returns a context; of calls that are made with it, and not within their methods, f is told how far their transfer is: of what is
+// large a few times for each megabyte, and of each message at its end. f runs on the goroutine that waits for the call, one call at a time
+// unless the context is used for several at once, and may panic to give the call up. A first large call to a process waits up to a second for the
+// connection that what is large goes by. One-way calls and streams are not told of: who reads or writes a stream can count.
+func OnProgress(ctx context.Context, f func(Progress)) context.Context {
+	return refs.OnProgress(ctx, f)
+}
+
 // WithMetadata returns a context with the pairs of m beside those of ctx, in place of those that have the same keys; an empty value
 // takes a pair away. Calls made with the context carry the pairs of m, up to Limits.MetadataBytes: ErrLimit beyond. They go no
 // further than the method called, unless Propagate asks for that. In an Interceptor it is how metadata is rewritten: next takes the

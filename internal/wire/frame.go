@@ -393,6 +393,14 @@ func (f *Frames) Filled(n int) error {
 	return f.handle(FrameKind(frame[lengthBytes]), frame, false)
 }
 
+// Reply tells how much has arrived of the frame that is incomplete, and of how many bytes, if it is a REPLY to the call in the slot.
+func (f *Frames) Reply() (slot uint64, have, need int, ok bool) {
+	if f.frame == nil || f.have < ReplyHeaderBytes || FrameKind(f.frame[lengthBytes]) != ReplyFrame {
+		return 0, 0, 0, false
+	}
+	return binary.BigEndian.Uint64(f.frame[8:]), f.have, f.need, true
+}
+
 // Drop gives back the memory of a frame that will not be completed.
 func (f *Frames) Drop() {
 	if f.frame != nil {
