@@ -12,7 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
+	"github.com/rmigo/rmigo/internal/wire"
 	"github.com/rmigo/rmigo/rmi"
 )
 
@@ -400,6 +402,66 @@ func TestASlowConsumerHoldsAnEndlessStreamAtItsBound(t *testing.T) {
 		<-impl.stopped
 		streamsEnded(t, server, client)
 	})
+}
+
+func TestASlowConsumerHoldsAnEndlessStreamForAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const mostItems, mostBytes = 400, 20_000
+		impl, server, remote, client := memoryWorld(t).streamed(rmi.Options{Limits: rmi.Limits{StreamItems: mostItems, StreamBytes: mostBytes}})
+		begun := time.Now()
+		read, most := int64(0), int64(0)
+		for _, err := range remote.Items(t.Context(), "endless") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			read++
+			time.Sleep(10 * time.Millisecond) // by then the producer waits
+			synctest.Wait()
+			if made := impl.made.Load(); made-read > mostItems+1 {
+				t.Fatalf("%d items were made when %d were read: at most %d may be under way", made, read, mostItems)
+			}
+			for _, n := range []*rmi.Node{server, client} {
+				_, bytes := rmi.StreamsOf(n)
+				most = max(most, bytes)
+			}
+			if time.Since(begun) >= time.Minute {
+				break
+			}
+		}
+		if read != 6000 || most > mostBytes+1000 || most == 0 {
+			t.Errorf("in a minute %d items were read, and %d bytes waited at most: want 6000, and %d bytes or one item more", read, most, mostBytes)
+		}
+		<-impl.stopped
+		synctest.Wait()
+		streamsEnded(t, server, client)
+		client.Close()
+		server.Close()
+	})
+}
+
+func TestAPeerWithoutStreamsIsNotCalledWithThem(t *testing.T) {
+	leak.Check(t)
+	w := tcpWorld(t)
+	server, endpoint := w.server(rmi.Options{})
+	id := [16]byte{9, 9}
+	intrudeWith(t, endpoint, wire.Hello{Process: id, Token: [16]byte{1}, Features: 0})
+	for rmi.LinksOf(server) == 0 {
+		runtime.Gosched()
+	}
+	var object rmi.Ref
+	if err := object.UnmarshalText(fmt.Appendf(nil, "rmi-ref:%x/%x?as=%s&as=%s&at=tcp://127.0.0.1:1", id, id, testobj.RemoteSource.Path, testobj.RemoteDrain.Path)); err != nil {
+		t.Fatal(err)
+	}
+	remote := resolved(t, server, testobj.RemoteSource, object)
+	for _, err := range remote.Count(ctx(t), 0, 1) {
+		if !errors.Is(err, rmi.ErrVersion) || rmi.MayHaveRun(err) || !strings.Contains(err.Error(), "without streams") {
+			t.Errorf("a peer without streams: %v", err)
+		}
+	}
+	drain := resolved(t, server, testobj.RemoteDrain, object)
+	if _, _, err := drain.Upload(ctx(t), "", strings.NewReader("text")); !errors.Is(err, rmi.ErrVersion) || rmi.MayHaveRun(err) {
+		t.Errorf("a peer without streams, as argument: %v", err)
+	}
 }
 
 func TestAStreamDoesNotHoldUpCalls(t *testing.T) {
