@@ -1,6 +1,6 @@
 # What developers type. `make check` is all that guards main.
 
-FUZZTIME  ?= 5s
+FUZZTIME  ?= 4s
 VALUETIME ?= 30s
 SOAKTIME  ?= 10m
 LASTING   ?= 20s
@@ -30,7 +30,7 @@ race: ## Run the tests with the race detector, and those of random programs for 
 	go test -race -run 'Juicer|PipelinesDo' ./rmi -lasting $(LASTING)
 
 .PHONY: fuzz
-fuzz: ## Fuzz each target for FUZZTIME (5s), decoding of values for VALUETIME (30s)
+fuzz: ## Fuzz each target for FUZZTIME (4s), decoding of values for VALUETIME (30s)
 	tools/fuzz.sh $(FUZZTIME) $(VALUETIME)
 
 .PHONY: lint

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
@@ -187,20 +188,17 @@ func TestBindingAtARegistryOnAnotherHostNeedsAnEndpointThatMeansSomethingThere(t
 }
 
 func TestAStubOfAProcessThatOffersNoEndpointsSaysWhatThatProcessMustDo(t *testing.T) {
-	leak.Check(t)
-	w := memoryWorld(t)
-	impl, _, remote, client := w.served()
-	if err := remote.Remember(ctx(t), &listener{}); err != nil {
-		t.Fatal(err)
-	}
-	client.Close()
-	_, err := impl.kept.Hear(ctx(t), "")
-	for c := ctx(t); err == nil || rmi.MayHaveRun(err); _, err = impl.kept.Hear(c, "") { // the connection ends a moment later
-		if c.Err() != nil {
+	synctest.Test(t, func(t *testing.T) {
+		impl, server, remote, client := memoryWorld(t).served()
+		if err := remote.Remember(ctx(t), &listener{}); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if !errors.Is(err, rmi.ErrUnreachable) || !strings.Contains(err.Error(), "not known to listen anywhere") || !strings.Contains(err.Error(), "Options.Advertise") {
-		t.Errorf("a call of an object whose process listens nowhere and is gone: %v; want ErrUnreachable with the remedy", err)
-	}
+		client.Close()
+		synctest.Wait() // the connection ends
+		_, err := impl.kept.Hear(ctx(t), "")
+		if !errors.Is(err, rmi.ErrUnreachable) || rmi.MayHaveRun(err) || !strings.Contains(err.Error(), "not known to listen anywhere") || !strings.Contains(err.Error(), "Options.Advertise") {
+			t.Errorf("a call of an object whose process listens nowhere and is gone: %v; want ErrUnreachable with the remedy", err)
+		}
+		server.Close()
+	})
 }

@@ -41,9 +41,9 @@ func TestReferencesSurviveWhatTheyMustAndNothingElseDoes(t *testing.T) {
 	for _, seed := range keptSeeds(t) {
 		run(seed)
 	}
-	fixed := uint64(50)
+	fixed := uint64(24)
 	if raceDetector || testing.Short() {
-		fixed = 10
+		fixed = 6
 	}
 	for seed := range fixed {
 		run(seed)

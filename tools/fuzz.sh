@@ -25,7 +25,7 @@ if [ -z "$targets" ]; then
 fi
 while read -r package name; do
 	time=$usual
-	case $name in FuzzDecode | FuzzGraph | FuzzAny) time=$values ;; esac
+	case $name in FuzzGraph | FuzzAny) time=$values ;; esac
 	echo "fuzz: $name of $package for $time"
 	fuzz "$package" "$name" && continue
 	# Up to Go 1.26 the end of -fuzztime itself is now and then taken for a failure (golang/go 75804, mended in 1.27). Such a
