@@ -433,6 +433,16 @@ func (t *exports) disown(e *export) []*export {
 	return owned
 }
 
+// letGo keeps no object alive any more, once the node is closed: cleanups are roots, and lead to the node.
+func (t *exports) letGo() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.byID {
+		e.pinned = nil
+	}
+	t.owned = nil
+}
+
 // drop forgets the export. mu is held.
 func (t *exports) drop(e *export, why Reason) {
 	delete(t.byID, e.id)

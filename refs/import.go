@@ -204,10 +204,10 @@ func (t *imports) forget(h *Handle) {
 	}
 }
 
-// dropped is what a handle's cleanup needs. It holds pointers, so that it is never allocated together with small objects that
-// live longer.
+// dropped is what a handle's cleanup needs. It is a root, so that it must not keep the node: a peer is there while it has handles,
+// unless all of the node is garbage. It holds pointers, so that it is never allocated together with small objects that live longer.
 type dropped struct {
-	peer   *peer
+	peer   weak.Pointer[peer]
 	object ObjectID
 	local  uint64
 }
@@ -230,7 +230,7 @@ func (n *Node) handle(r Ref, keep any) *Handle {
 			p.handles = map[ObjectID]weak.Pointer[Handle]{}
 		}
 		p.handles[r.id.Object] = weak.Make(h)
-		runtime.AddCleanup(h, (*dropped).run, &dropped{p, r.id.Object, t.made})
+		runtime.AddCleanup(h, (*dropped).run, &dropped{weak.Make(p), r.id.Object, t.made})
 	}
 	t.mu.Unlock()
 	if fresh && p != n.self && !r.id.Object.WellKnown() {
@@ -248,7 +248,11 @@ func (n *Node) handle(r Ref, keep any) *Handle {
 
 // run is the cleanup: it may only lock, delete and enqueue.
 func (d *dropped) run() {
-	n, p := d.peer.node, d.peer
+	p := d.peer.Value()
+	if p == nil {
+		return
+	}
+	n := p.node
 	n.imports.mu.Lock()
 	if p.handles[d.object].Value() == nil { // it may be that of a later handle, which is garbage as well
 		delete(p.handles, d.object)

@@ -108,7 +108,16 @@ func Propagate(ctx context.Context, keys ...string) context.Context {
 // Apart returns a context for what comes after the call and belongs to it: with the values of the call's context, its metadata too, and
 // without its end. Calls made with it are nested in none.
 func (c *Outgoing) Apart() context.Context {
-	return &scope{Context: context.WithoutCancel(c.ctx), scoped: scoped{pairs: c.pairs}}
+	ctx := c.ctx
+	if c.launch != nil {
+		ctx = c.launch.scope.Context // without what the call returns
+	}
+	return &scope{Context: context.WithoutCancel(ctx), scoped: scoped{pairs: c.pairs}}
+}
+
+// AtEnd has f called when the node is closed, on a goroutine of its own, unless forget is called before.
+func (c *Outgoing) AtEnd(f func()) (forget func() bool) {
+	return c.handle.Node().atEnd(c.handle.id.Object, f)
 }
 
 // Interface is that of the method which is called.

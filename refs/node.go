@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"weak"
 
 	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/internal/wire"
@@ -99,7 +100,12 @@ func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 		return nil, err
 	}
 	n.home = n.newHome()
-	n.garbage = n.collected
+	here := weak.Make(n) // a cleanup is a root
+	n.garbage = func(e *export) {
+		if n := here.Value(); n != nil {
+			n.collected(e)
+		}
+	}
 	n.self = &peer{node: n, id: n.id}
 	a, b := newID(), newID()
 	copy(n.secret[:], slices.Concat(a[:], b[:]))
@@ -222,6 +228,7 @@ func (n *Node) Close() error {
 	n.tasks.wait()
 	n.workers.close()
 	n.traces.close()
+	n.exports.letGo()
 	return errors.Join(errs...)
 }
 

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"weak"
 
 	"github.com/rmigo/rmigo/internal/wire"
 )
@@ -84,18 +85,22 @@ func (o ObjectID) vowed() (number uint64, ok bool) {
 
 func (n *Node) newPipe() *pipe {
 	p := &pipe{node: n, id: n.number.Add(1)}
-	runtime.AddCleanup(p, (*forgotten).add, &forgotten{n, p.id})
+	runtime.AddCleanup(p, (*forgotten).add, &forgotten{weak.Make(n), p.id})
 	return p
 }
 
 // forgotten is a promise or a pipe that nobody has any more. Cleanups only note it; the next call, or tick of a link, tells the callees.
+// As what a cleanup needs is a root, it does not keep the node.
 type forgotten struct {
-	node   *Node
+	node   weak.Pointer[Node]
 	number uint64
 }
 
 func (f *forgotten) add() {
-	n := f.node
+	n := f.node.Value()
+	if n == nil {
+		return
+	}
 	n.forgets.mu.Lock()
 	defer n.forgets.mu.Unlock()
 	n.forgets.numbers = append(n.forgets.numbers, f.number)
@@ -110,7 +115,7 @@ type forgets struct {
 
 func (p *promise) forget() {
 	if p.number != 0 {
-		(&forgotten{p.pipe.node, p.number}).add()
+		(&forgotten{weak.Make(p.pipe.node), p.number}).add()
 	}
 }
 

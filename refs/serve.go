@@ -487,8 +487,9 @@ func (in *Incoming) Place() int { return in.face.placeOf(in.Method) }
 func (in *Incoming) Interface() Descriptor { return in.face.Descriptor }
 
 // AtEnd has f called when the node is closed, on a goroutine of its own, unless forget is called before.
-func (in *Incoming) AtEnd(f func()) (forget func() bool) {
-	n, object := in.node, in.object
+func (in *Incoming) AtEnd(f func()) (forget func() bool) { return in.node.atEnd(in.object, f) }
+
+func (n *Node) atEnd(object ObjectID, f func()) (forget func() bool) {
 	return context.AfterFunc(n.base, func() { n.tellUser("what ends with the node", object, f) })
 }
 

@@ -1,5 +1,7 @@
 package rmi
 
+import "runtime"
+
 // LinksOf returns how many connections a node has, for tests.
 func LinksOf(n *Node) int { return n.refs.Links() }
 
@@ -11,3 +13,6 @@ func StreamsOf(n *Node) (calls int, pending int64) { return n.refs.Streams() }
 
 // PromisesOf returns how many promises a node keeps for its peers.
 func PromisesOf(n *Node) int { return n.refs.Promises() }
+
+// WhenGarbage has f called when nothing leads to the node any more.
+func WhenGarbage(n *Node, f func()) { runtime.AddCleanup(n.refs, func(f func()) { f() }, f) }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,7 +71,48 @@ func (w *world) node(o rmi.Options) *rmi.Node {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { n.Close() })
+	made.add(n, w.t.Name())
 	return n
+}
+
+// made are the nodes of tests that are not garbage yet: once it is closed, nothing of what the runtime has must keep a node.
+var made nodes
+
+type nodes struct {
+	mu sync.Mutex
+	of map[string]int // by tests' names
+}
+
+func (ns *nodes) add(n *rmi.Node, test string) {
+	ns.count(test, 1)
+	rmi.WhenGarbage(n, func() { ns.count(test, -1) })
+}
+
+func (ns *nodes) count(test string, more int) {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	if ns.of == nil {
+		ns.of = map[string]int{}
+	}
+	if ns.of[test] += more; ns.of[test] == 0 {
+		delete(ns.of, test)
+	}
+}
+
+// left returns what is left after many collections: how many nodes of which test.
+func (ns *nodes) left() string {
+	for range 100 {
+		runtime.GC()
+		ns.mu.Lock()
+		none := len(ns.of) == 0
+		ns.mu.Unlock()
+		if none {
+			return ""
+		}
+	}
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	return fmt.Sprint(ns.of)
 }
 
 // server makes a node that listens, and says where.

@@ -35,7 +35,12 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if left := made.left(); code == 0 && left != "" {
+		fmt.Fprintln(os.Stderr, "nodes that were closed are no garbage, by tests:", left)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 func serveProcess() {

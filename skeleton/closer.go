@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/rmigo/rmigo/refs"
 	"github.com/rmigo/rmigo/stub"
@@ -305,8 +306,9 @@ func GetReadCloser(call *stub.Call, p *io.ReadCloser) {
 	var object readable
 	if getCloser(call, remoteReadable, &object); object != nil {
 		in := &reading{borrowed: borrow(call, object), object: object}
+		in.forget = call.AtEnd(func() { in.close(nodeClosed()) })
 		r := &remoteReader{in}
-		runtime.AddCleanup(r, func(in *reading) { go in.close() }, in) // ends when the other process has closed its own, or is lost
+		runtime.AddCleanup(r, (*garbage).close, &garbage{in: weak.Make(in)})
 		*p = r
 	}
 }
@@ -316,8 +318,9 @@ func GetWriteCloser(call *stub.Call, p *io.WriteCloser) {
 	var object writable
 	if getCloser(call, remoteWritable, &object); object != nil {
 		out := &writing{borrowed: borrow(call, object), object: object}
+		out.forget = call.AtEnd(func() { out.close(nodeClosed(), nodeClosed()) })
 		w := &remoteWriter{out}
-		runtime.AddCleanup(w, func(out *writing) { go out.close(errAbandoned) }, out) // likewise
+		runtime.AddCleanup(w, (*garbage).close, &garbage{out: weak.Make(out)})
 		*p = w
 	}
 }
@@ -328,19 +331,39 @@ func getCloser[T any](call *stub.Call, d *Interface[T], p *T) {
 	}
 }
 
-// borrowed is one that another process has, at the caller. Of it alone the call knows that it makes, so that it can become garbage, and
-// end the call.
+// garbage closes what programs have no more of. It is a root, so that it must not keep the node, which keeps what it closes.
+type garbage struct {
+	in  weak.Pointer[reading]
+	out weak.Pointer[writing]
+}
+
+func (g *garbage) close() {
+	if in := g.in.Value(); in != nil {
+		go in.close(errAbandoned) // ends when the other process has closed its own, or is lost
+	}
+	if out := g.out.Value(); out != nil {
+		go out.close(errAbandoned, errAbandoned) // likewise
+	}
+}
+
+func nodeClosed() error {
+	return &refs.Error{Op: "call", Kind: refs.ErrNodeClosed, Err: errors.New("this node was closed")}
+}
+
+// borrowed is a reader or writer that another process has, at the caller. The node and the call that is made know of it alone, and not of
+// what programs have, so that this can become garbage.
 type borrowed struct {
 	ctx    context.Context // of the call
 	base   context.Context // of a Close
 	cancel context.CancelFunc
-	object any // the stub
+	object any         // the stub
+	forget func() bool // has the end of the node mean nothing any more
 	from   *io.PipeReader
 	to     *io.PipeWriter
 
 	mu     sync.Mutex
 	over   chan struct{} // closed when the call is over; nil: there is none yet
-	closed bool
+	closed error         // why nothing more is wanted; nil: it is
 	once   sync.Once
 	err    error // of Close
 }
@@ -357,8 +380,8 @@ func (b *borrowed) begin() (over chan struct{}, now bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.closed:
-		return nil, false, fs.ErrClosed
+	case b.closed != nil:
+		return nil, false, b.closed
 	case b.over != nil:
 		return nil, false, nil
 	}
@@ -366,34 +389,39 @@ func (b *borrowed) begin() (over chan struct{}, now bool, err error) {
 	return b.over, true, nil
 }
 
-// begun returns the channel of the call.
-func (b *borrowed) begun() chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.over
-}
-
 // end says that nothing more is wanted, and returns the channel of the call, if there is one.
-func (b *borrowed) end() (over chan struct{}) {
+func (b *borrowed) end(why error) (over chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.closed = true
+	b.closed = why
 	return b.over
 }
 
 // release lets go of the object.
 func (b *borrowed) release() {
+	b.cancel()
+	b.forget()
 	if r, ok := stub.Of(b.object); ok {
 		r.Handle().Release()
 	}
 }
 
-// outcome is an error of the pipe as who uses it is to see it.
-func (b *borrowed) outcome(err error) error {
-	if err == io.ErrClosedPipe {
-		return fs.ErrClosed
+// outcome is an error of the pipe as who uses it is to see it; failed is that of the call, once it is over, where the pipe does not know it.
+func (b *borrowed) outcome(err error, failed *error) error {
+	if err != io.ErrClosedPipe && err != errStopped {
+		return err
 	}
-	return err
+	b.mu.Lock()
+	over, closed := b.over, b.closed
+	b.mu.Unlock()
+	switch {
+	case closed != nil:
+		return closed
+	case failed == nil: // it is the other process's
+		return err
+	}
+	<-over
+	return *failed
 }
 
 // reading is a reader of another process.
@@ -415,7 +443,7 @@ func (r *remoteReader) Read(p []byte) (int, error) {
 		go r.in.copy(r.in.to, over) // ends with the reader: at its end, when it is closed or garbage, or with the connection
 	}
 	n, err := r.in.from.Read(p)
-	return n, r.in.outcome(err)
+	return n, r.in.outcome(err, nil)
 }
 
 // WriteTo implements io.WriterTo: what arrives is written as it is.
@@ -427,7 +455,7 @@ func (r *remoteReader) WriteTo(w io.Writer) (int64, error) {
 	}
 	if !now {
 		n, err := io.Copy(w, r.in.from)
-		return n, r.in.outcome(err)
+		return n, r.in.outcome(err, nil)
 	}
 	to := &counting{w: w}
 	err = r.in.copy(to, over)
@@ -436,7 +464,7 @@ func (r *remoteReader) WriteTo(w io.Writer) (int64, error) {
 
 func (r *remoteReader) Close() error {
 	defer runtime.KeepAlive(r)
-	return r.in.close()
+	return r.in.close(fs.ErrClosed)
 }
 
 // copy makes the call.
@@ -447,9 +475,9 @@ func (in *reading) copy(w io.Writer, over chan struct{}) error {
 	return err
 }
 
-func (in *reading) close() error {
+func (in *reading) close(why error) error {
 	in.once.Do(func() {
-		over := in.end()
+		over := in.end(why)
 		in.cancel()
 		in.from.Close()
 		if over != nil {
@@ -493,11 +521,7 @@ func (w *remoteWriter) Write(p []byte) (int, error) {
 		go w.out.fill(over) // ends when the writer is closed or garbage, with its first error, or with the connection
 	}
 	n, err := w.out.to.Write(p)
-	if err == errStopped {
-		<-w.out.begun()
-		err = w.out.failed
-	}
-	return n, w.out.outcome(err)
+	return n, w.out.outcome(err, &w.out.failed)
 }
 
 // ReadFrom implements io.ReaderFrom: what is read goes in large pieces.
@@ -510,7 +534,7 @@ func (w *remoteWriter) Close() error { return w.CloseWithError(nil) }
 // CloseWithError gives up: the other process does not close its writer as one that has all, if that can be told so.
 func (w *remoteWriter) CloseWithError(why error) error {
 	defer runtime.KeepAlive(w)
-	return w.out.close(why)
+	return w.out.close(fs.ErrClosed, why)
 }
 
 // fill makes the call.
@@ -526,9 +550,10 @@ type source struct{ *io.PipeReader }
 // Stop implements refs.Waiting: the call takes no more.
 func (s source) Stop() { s.CloseWithError(errStopped) }
 
-func (out *writing) close(why error) error {
+// close closes the writer: later writes end in closed. Unless all is written, why is why the other process is not to take it for that.
+func (out *writing) close(closed, why error) error {
 	out.once.Do(func() {
-		over := out.end()
+		over := out.end(closed)
 		out.to.CloseWithError(why) // nil: at its end
 		switch {
 		case over != nil:
@@ -545,7 +570,6 @@ func (out *writing) close(why error) error {
 				out.err = err
 			}
 		}
-		out.cancel()
 		out.release()
 	})
 	return out.err
