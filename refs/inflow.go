@@ -31,6 +31,7 @@ type inflow struct {
 	largest                    uint64 // bytes of a piece, so far
 	grantedItems, grantedBytes uint64
 	readItems, readBytes       uint64
+	counted                    int64 // of the bytes that may come, and have come and are not read, in the node's streamCredit and the link's
 	reading                    int // bytes of the piece that was taken out last, until it is done with
 
 	wake bell // rings when there is something new
@@ -59,7 +60,14 @@ func (s *inflow) take(p piece) error {
 	if says := s.count(p); says != "" {
 		return &wire.FrameError{Kind: wire.ItemsFrame, Says: says}
 	}
-	s.of.link.node.pendingBytes.Add(int64(p.size))
+	n := s.of.link.node
+	if all := n.streamBytes.Add(int64(p.size)); all > n.cfg.Limits.PendingBytes && p.size > leastCredit { // one that is larger than its credit
+		n.streamBytes.Add(-int64(p.size))
+		s.of.link.letGo(p)
+		s.broke = tooManyStreams(n)
+		s.wake.ring()
+		return nil
+	}
 	if p.sequence != s.next {
 		if s.early == nil {
 			s.early = map[uint64]piece{}
@@ -98,12 +106,22 @@ func (s *inflow) count(p piece) string {
 func (s *inflow) ends(length uint64, failure []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || length < s.next || uint64(len(s.early)) > length-s.next {
+	if s.ended || length < s.next || s.beyond(length) {
 		return &wire.FrameError{Kind: wire.EndFrame, Says: "the stream has ended, or has more frames"}
 	}
 	s.ended, s.length, s.failure = true, length, failure
 	s.wake.ring()
 	return nil
+}
+
+// beyond reports whether a frame has arrived that a stream of so many does not have. mu is held.
+func (s *inflow) beyond(length uint64) bool {
+	for sequence := range s.early {
+		if sequence >= length {
+			return true
+		}
+	}
+	return false
 }
 
 // fail has the stream break behind what has arrived.
@@ -120,6 +138,7 @@ func (s *inflow) fail(why *Error) {
 func (s *inflow) close() {
 	s.mu.Lock()
 	s.closed = true
+	s.account(0)
 	left, size := s.ready, s.reading
 	for _, p := range s.early {
 		left = append(left, p)
@@ -130,7 +149,7 @@ func (s *inflow) close() {
 		size += p.size
 		s.of.link.letGo(p)
 	}
-	s.of.link.node.pendingBytes.Add(-int64(size))
+	s.of.link.node.streamBytes.Add(-int64(size))
 }
 
 // errNoMore is what a stream has after its last piece.
@@ -202,8 +221,9 @@ func (s *inflow) done(p piece, kept bool) {
 	s.reading = 0
 	s.readItems += uint64(p.items)
 	s.readBytes += uint64(p.size)
+	s.account(s.grantedBytes)
 	s.mu.Unlock()
-	n.pendingBytes.Add(-int64(size))
+	n.streamBytes.Add(-int64(size))
 	s.grant()
 }
 
@@ -211,15 +231,16 @@ func (s *inflow) done(p piece, kept bool) {
 func (s *inflow) grant() {
 	n := s.of.link.node
 	items, bytes := uint64(n.cfg.Limits.StreamItems), uint64(n.cfg.Limits.StreamBytes)
-	if n.pendingBytes.Load() > n.cfg.Limits.PendingBytes/2 { // many streams are not read
+	s.mu.Lock()
+	if s.account(s.readBytes + bytes); s.crowded(0) {
 		bytes = min(bytes, leastCredit)
 	}
-	s.mu.Lock()
 	due := !s.ended && !s.closed && s.broke == nil &&
 		(s.readItems+items >= s.grantedItems+max(1, items/2) || s.readBytes+bytes >= s.grantedBytes+max(1, bytes/2))
 	if due {
 		s.grantedItems, s.grantedBytes = max(s.grantedItems, s.readItems+items), max(s.grantedBytes, s.readBytes+bytes)
 	}
+	s.account(s.grantedBytes)
 	c := wire.Credit{Stream: s.of.id(s.index), Items: s.grantedItems, Bytes: s.grantedBytes}
 	s.mu.Unlock()
 	if due {
@@ -227,8 +248,32 @@ func (s *inflow) grant() {
 	}
 }
 
-// leastCredit is the credit in bytes of a stream where little may wait.
+// leastCredit is the credit in bytes of a stream where many have much.
 const leastCredit = 16 << 10
+
+// account counts what may wait of the stream where so many bytes are granted. mu is held.
+func (s *inflow) account(granted uint64) {
+	now := int64(0)
+	if !s.closed && granted > s.readBytes {
+		now = int64(granted - s.readBytes)
+	}
+	l := s.of.link
+	l.streamCredit.Add(now - s.counted)
+	l.node.streamCredit.Add(now - s.counted)
+	s.counted = now
+}
+
+// crowded reports whether so many bytes more would be too many for all streams, or for those of the peer.
+func (s *inflow) crowded(more int64) bool {
+	l := s.of.link
+	bound := l.node.cfg.Limits.PendingBytes / 2
+	return l.node.streamCredit.Load()+more > bound || l.streamCredit.Load()+more > bound/2
+}
+
+// tooManyStreams is why a stream is not taken.
+func tooManyStreams(n *Node) *Error {
+	return &Error{Kind: ErrOverloaded, Err: fmt.Errorf("streams that are not read take too much of %d bytes (Limits.PendingBytes)", n.cfg.Limits.PendingBytes)}
+}
 
 // read hands the items of a piece on, one after another, until one is not wanted: left.
 func (s *inflow) read(p piece, f *Face, filters [2]Filter, item func(*wire.Decoder) bool) (left bool, err error) {

@@ -41,6 +41,7 @@ type link struct {
 	serving serving
 	lineups lineups // the peer's one-way calls
 	vows    vows    // what the peer is promised
+	streamCredit atomic.Int64 // of the streams that the peer sends, as the node's of all
 	streams streams // of calls of both
 
 	probes      atomic.Int64 // PROBEs in the second, since start, that probeSecond is

@@ -60,6 +60,8 @@ type Node struct {
 	redials      atomic.Int64  // peers that are being dialled because they are wanted
 	rootCalls    atomic.Int64  // calls being served that began a chain
 	pendingBytes atomic.Int64  // arguments of the calls being served
+	streamBytes  atomic.Int64  // of streams, that have come and were not read
+	streamCredit atomic.Int64  // and that may come, those included
 	draining     atomic.Bool
 
 	mu        sync.Mutex
@@ -360,7 +362,7 @@ func (n *Node) Streams() (calls int, pending int64) {
 	for _, l := range links {
 		calls += l.streams.count()
 	}
-	return calls, n.pendingBytes.Load()
+	return calls, n.pendingBytes.Load() + n.streamBytes.Load()
 }
 
 // Bulks returns how many of the connections have another one beside them for what is large.

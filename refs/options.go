@@ -112,14 +112,14 @@ type Limits struct {
 	Depth             int   // levels of structs, arrays and interface values inside each other. Zero: 512
 	Objects           int   // values in a message that are allocated one by one. Zero: 10,000,000
 	Alloc             int64 // bytes that a message may make the decoder allocate. Zero: 256 MiB, at least sixteen times MessageBytes
-	PendingBytes      int64 // arguments of all calls that run at once, and results of more than 8 KiB that wait to be sent, for one peer at most half of it; beyond it ErrOverloaded. Zero: 256 MiB
+	PendingBytes      int64 // arguments of all calls that run at once, and results of more than 8 KiB that wait to be sent, for one peer at most half of it; beyond it ErrOverloaded. Streams have half as much beside that. Zero: 256 MiB
 	CallsPerPeer      int   // calls of one peer that run at once, nested ones included; beyond it ErrOverloaded. Zero: 65,536
 	PendingHandshakes int   // connections that have not said who they are; beyond it the oldest is closed. Zero: 1,024
 	Connections       int   // connections in all; beyond it new ones are refused with ErrOverloaded. Zero: 16,384
 	IdleConnections   int   // connections dialled, idle, and not needed to keep references; beyond it the longest idle is closed. Zero: 1,024
 	MetadataBytes     int   // keys and values of one call's metadata, sent or received; at most 65,536. Zero: 8,192
 	StreamItems       int   // items of one stream that were sent and not taken, each side counting what it takes. Zero: 8,192
-	StreamBytes       int   // bytes of them, an item that is larger by itself excepted; fewer, for all streams, while they take half of PendingBytes. Zero: 1 MiB
+	StreamBytes       int   // bytes of them, an item that is larger by itself excepted; 16 KiB where those of all streams would come to half of PendingBytes, or those that one peer sends to a quarter; a further stream is ErrOverloaded then. Zero: 1 MiB
 	HeldPerPeer       int   // objects of this node that one peer may hold; its references to more are ErrNoSuchObject with the reason Quota. Zero: 1,000,000
 }
 

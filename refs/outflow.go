@@ -48,6 +48,7 @@ type parcel struct {
 const (
 	joinedItems = 32 << 10  // items are joined to frames of about so many bytes
 	mostUnsent  = 2 * chunk // a producer waits while so much of its stream is not sent
+	leastRead   = 4 << 10   // what a reader is given at first
 	wideItems   = 8 << 10   // from this size on, a frame of a stream is better off on the bulk session
 )
 
@@ -118,25 +119,35 @@ func (s *outflow) send() error {
 	return err
 }
 
-// copy sends what a reader has, by put.
+// copy sends what a reader has, by put. A reader that may wait for long has a small buffer meanwhile; one that fills what it is given gets more.
 func (s *outflow) copy(r io.Reader, put func(parcel, []byte) error) error {
 	buffers := &s.of.link.node.buffers
-	frame := buffers.Get(wire.ItemsHeaderBytes + chunk)
+	room := leastRead
+	frame := buffers.Get(wire.ItemsHeaderBytes + room)
 	defer func() { buffers.Put(frame) }()
 	for idle := 0; ; {
-		n, err := r.Read(frame[wire.ItemsHeaderBytes:])
-		if n < 0 || n > chunk {
+		n, err := r.Read(frame[wire.ItemsHeaderBytes:][:room])
+		if n < 0 || n > room {
 			return errors.New("a reader has returned a count that cannot be")
 		}
-		body := frame[wire.ItemsHeaderBytes:][:n]
+		body, old := frame[wire.ItemsHeaderBytes:][:n], room
+		switch {
+		case n == room && room < chunk:
+			room = min(8*room, chunk)
+		case n < room/16:
+			room = max(room/8, leastRead)
+		}
 		var unsent error
 		switch {
 		case n >= joinedItems:
 			if unsent = put(parcel{frame: frame[:wire.ItemsHeaderBytes+n]}, body); unsent == nil {
-				frame = buffers.Get(wire.ItemsHeaderBytes + chunk)
+				frame = buffers.Get(wire.ItemsHeaderBytes + room)
 			}
 		case n > 0:
-			unsent = put(parcel{}, body)
+			if unsent = put(parcel{}, body); room != old {
+				buffers.Put(frame)
+				frame = buffers.Get(wire.ItemsHeaderBytes + room)
+			}
 		}
 		if idle++; n > 0 {
 			idle = 0

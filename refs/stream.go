@@ -150,6 +150,7 @@ func (f *flows) end() {
 // taking adds a stream that this end takes, with the credit that the other one has.
 func (f *flows) taking(index uint16, items, bytes uint64) *inflow {
 	s := &inflow{of: f, index: index, grantedItems: items, grantedBytes: bytes, wake: newBell()}
+	s.account(bytes)
 	f.mu.Lock()
 	over := f.over
 	if over == nil {
@@ -161,6 +162,7 @@ func (f *flows) taking(index uint16, items, bytes uint64) *inflow {
 	f.mu.Unlock()
 	if over != nil {
 		s.fail(over)
+		s.close()
 	}
 	return s
 }

@@ -86,6 +86,7 @@ func (c *Outgoing) putStrand(s strand, there bool) {
 
 // beginStrands makes the streams among the arguments known, before the call is sent.
 func (c *Outgoing) beginStrands() {
+	c.strands.failure = nil // of an earlier attempt
 	for i, one := range c.strands.all {
 		index := uint16(i + 1)
 		if one.produce == nil {
@@ -123,9 +124,13 @@ func (p *Producer) failure(err error) []byte {
 	return wire.AppendError(p.face.codecOf(p.s.of.link.node), p.face.table, nil, nil, err)
 }
 
-// guard runs user code that produces. What it panics with is the stream's end, as a panic of a method called back is that call's.
-func (p *Producer) guard(produce func(*Producer) error) (err error) {
-	n, method := p.s.of.link.node, p.face.methodName(p.method)
+// guard runs user code that produces.
+func (p *Producer) guard(produce func(*Producer) error) error {
+	return guarded(p.s.of.link.node, p.face.methodName(p.method), func() error { return produce(p) })
+}
+
+// guarded runs user code of a pump. What it panics with is its error, as a panic of a method called back is that call's.
+func guarded(n *Node, method string, run func() error) (err error) {
 	returned := false
 	defer func() {
 		if returned {
@@ -135,35 +140,51 @@ func (p *Producer) guard(produce func(*Producer) error) (err error) {
 		n.report(n.cfg.log.Error, "panic in a stream among arguments", "method", method, "panic", what, "stack", string(debug.Stack()))
 		err = &Error{Kind: ErrPanic, Err: errors.New(what)}
 	}()
-	err = produce(p)
+	err = run()
 	returned = true
 	return err
 }
 
 // drains returns what writes to a sink what the callee produces, until its end.
 func (c *Outgoing) drains(in *inflow, sink io.Writer) func() {
-	s, ctx, f := c.strands, c.ctx, c.face
+	s, ctx, f, method := c.strands, c.ctx, c.face, c.face.methodName(c.method)
+	n := in.of.link.node
 	return func() {
+		bad := error(&Error{Kind: ErrPanic, Err: errors.New("the writer ended its goroutine by runtime.Goexit")})
+		defer func() { // also where it does so
+			if bad != nil {
+				s.fail(bad)
+				in.leave(wire.AppendError(f.codecOf(n), f.table, nil, nil, bad))
+			}
+		}()
 		for {
 			p, err := in.await(ctx)
 			if err != nil {
 				s.fail(err)
+				bad = nil
 				return
 			}
 			s.begun.Store(true)
-			n, bad := sink.Write(p.body)
-			if bad == nil && n < len(p.body) {
-				bad = io.ErrShortWrite
+			err = guarded(n, method, func() error { return writeAll(sink, p.body) })
+			if in.done(p, false); err != nil {
+				bad = err
+				return
 			}
-			in.done(p, false)
-			if bad == nil {
-				continue
-			}
-			s.fail(bad)
-			in.leave(wire.AppendError(f.codecOf(in.of.link.node), f.table, nil, nil, bad))
-			return
 		}
 	}
+}
+
+// writeAll writes all of b, or returns why not.
+func writeAll(w io.Writer, b []byte) error {
+	switch n, err := w.Write(b); {
+	case err != nil:
+		return err
+	case n < 0 || n > len(b):
+		return errors.New("a writer has returned a count that cannot be")
+	case n < len(b):
+		return io.ErrShortWrite
+	}
+	return nil
 }
 
 // fail notes why a sink has not got all.
@@ -181,8 +202,12 @@ func (c *Outgoing) settleStrands() {
 		return
 	}
 	c.strands.sinks.Wait()
-	if c.strands.failure != nil && c.failure == nil {
-		c.failure = c.strands.failure
+	if failure := c.strands.failure; failure != nil && c.failure == nil {
+		if e, ok := failure.(*Error); ok { // the runtime's
+			c.give(asError(e))
+			return
+		}
+		c.failure = failure
 	}
 }
 
@@ -255,6 +280,10 @@ func (t *Taker) Each(item func(*wire.Decoder) bool) error {
 
 func (t *Taker) begin() *inflow {
 	in := t.flows.taking(t.index, 0, 0)
+	if in.crowded(leastCredit) {
+		in.fail(tooManyStreams(t.flows.link.node))
+		return in
+	}
 	in.grant()
 	return in
 }

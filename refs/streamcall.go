@@ -82,6 +82,9 @@ func (c *Outgoing) takeStream() {
 			return
 		case answered && (err != nil || c.broke != nil || c.flags&wire.ReplyNotStarted != 0):
 			reading = false
+			if err != errNoMore && c.broke == nil && c.flags&(wire.ReplyError|wire.ReplyNotStarted) == 0 { // some of it was still on its way
+				c.broke = asError(err)
+			}
 			c.outcome()
 			return
 		}

@@ -275,6 +275,14 @@ func TestAWriterThatIsReturnedWritesAsItsOwn(t *testing.T) {
 			{"nothing", "", write(nil), nil, nil, nil},
 			{"never", "", func(io.Writer) error { return nil }, nil, nil, nil},
 			{"all at once", "", write(impl.content), impl.content, nil, nil},
+			{"nothing again and again", "", func(w io.Writer) error {
+				for range 200 {
+					if _, err := w.Write(nil); err != nil {
+						return err
+					}
+				}
+				return nil
+			}, nil, nil, nil},
 			{"in small pieces", "", func(w io.Writer) error {
 				for i := range 3000 {
 					if _, err := w.Write(impl.content[i : i+1]); err != nil {
@@ -479,6 +487,79 @@ func TestAWriterInAWriteIsClosedAllTheSame(t *testing.T) {
 		<-impl.began
 		client.Close() // nobody comes to end the Write
 		impl.closes(t, "given up")
+		streamsEnded(t, server, client)
+	})
+}
+
+func TestCloseOfWhatIsReturnedWaitsForNobody(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		impl, server, remote, client := w.drawn(rmi.Options{}, rmi.Options{})
+		open := func() io.ReadCloser {
+			t.Helper()
+			r, err := remote.Open(ctx(t), "endless")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		r := open() // closed from within what it is copied to
+		if _, err := io.Copy(sink(func(p []byte) (int, error) { return len(p), r.Close() }), r); err == nil {
+			t.Error("an endless reader that was closed is at its end")
+		}
+		impl.closes(t, "closed")
+		r = open() // and while that waits
+		copying, waits := make(chan error, 1), make(chan struct{})
+		in := make(chan struct{}, 1)
+		go func() {
+			_, err := io.Copy(sink(func(p []byte) (int, error) {
+				select {
+				case in <- struct{}{}:
+				default:
+				}
+				<-waits
+				return len(p), nil
+			}), r)
+			copying <- err
+		}()
+		<-in
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		impl.closes(t, "closed")
+		close(waits)
+		if err := <-copying; err == nil {
+			t.Error("an endless reader that was closed is at its end")
+		}
+		streamsEnded(t, server, client)
+	})
+}
+
+func TestGivingUpWaitsForNoWrite(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		impl, server, remote, client := w.drawn(rmi.Options{}, rmi.Options{})
+		for _, closing := range []bool{false, true} {
+			to, err := remote.Create(ctx(t), "waits")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(to, "text"); err != nil {
+				t.Fatal(err)
+			}
+			<-impl.began // it is in a Write
+			closed := make(chan error, 1)
+			if closing {
+				go func() { closed <- to.Close() }()
+			}
+			if err := to.(interface{ CloseWithError(error) error }).CloseWithError(errors.New("no time")); err != nil {
+				t.Error(err)
+			}
+			impl.closes(t, "given up")
+			if closing {
+				<-closed // in whatever way
+			} else if err := to.Close(); err != nil {
+				t.Errorf("a Close after that: %v", err)
+			}
+		}
 		streamsEnded(t, server, client)
 	})
 }

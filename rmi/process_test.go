@@ -35,6 +35,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if refs := os.Getenv(streamEnv); refs != "" {
+		if err := streamProcess(refs); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
 	if left := made.left(); code == 0 && left != "" {
 		fmt.Fprintln(os.Stderr, "nodes that were closed are no garbage, by tests:", left)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -461,6 +462,67 @@ func TestAPeerWithoutStreamsIsNotCalledWithThem(t *testing.T) {
 	drain := resolved(t, server, testobj.RemoteDrain, object)
 	if _, _, err := drain.Upload(ctx(t), "", strings.NewReader("text")); !errors.Is(err, rmi.ErrVersion) || rmi.MayHaveRun(err) {
 		t.Errorf("a peer without streams, as argument: %v", err)
+	}
+}
+
+// callee is a process whose frames a test writes, and a stub of an object there.
+func callee(t *testing.T) (i intruder, remote testobj.Source, client *rmi.Node) {
+	t.Helper()
+	client, endpoint := tcpWorld(t).server(rmi.Options{})
+	id := [16]byte{9, 9}
+	i, _ = intrudeWith(t, endpoint, wire.Hello{Process: id, Token: [16]byte{1}, Features: 1 << 4})
+	for rmi.LinksOf(client) == 0 {
+		runtime.Gosched()
+	}
+	var object rmi.Ref
+	if err := object.UnmarshalText(fmt.Appendf(nil, "rmi-ref:%x/%x?as=%s&at=tcp://127.0.0.1:1", id, id, testobj.RemoteSource.Path)); err != nil {
+		t.Fatal(err)
+	}
+	return i, resolved(t, client, testobj.RemoteSource, object), client
+}
+
+func TestWhatALostConnectionLeavesOutOfAStreamIsNotItsEnd(t *testing.T) {
+	leak.Check(t)
+	item := func(id wire.StreamID, sequence uint64) []byte {
+		return finished(append(wire.AppendItemsHeader(nil, wire.ItemsHeader{Stream: id, Sequence: sequence, Items: 1}), 0x81, 7))
+	}
+	end := func(id wire.StreamID, frames uint64) []byte {
+		return finished(wire.AppendEnd(nil, wire.EndHeader{Stream: id, Sequence: frames}))
+	}
+	for _, c := range []struct {
+		name   string
+		frames func(id wire.StreamID) [][]byte
+		want   error
+	}{
+		{"items that another connection was to bring", func(id wire.StreamID) [][]byte { return [][]byte{item(id, 0), end(id, 3)} }, rmi.ErrUnreachable},
+		{"no end", func(id wire.StreamID) [][]byte { return [][]byte{item(id, 0)} }, rmi.ErrUnreachable},
+		{"an end before what has come", func(id wire.StreamID) [][]byte { return [][]byte{item(id, 9), item(id, 0), end(id, 2)} }, rmi.ErrProtocol},
+	} {
+		i, remote, client := callee(t)
+		go func() {
+			for {
+				kind, frame, err := testobj.ReadFrame(i.lane)
+				if err != nil {
+					return
+				}
+				if kind != wire.CallFrame {
+					continue
+				}
+				h, _, _ := wire.ParseCall(frame)
+				reply := append(wire.AppendReplyHeader(nil, wire.ReplyHeader{Flags: wire.ReplyResults, Slot: h.Slot}), 0x80)
+				i.lane.Write(slices.Concat(append(c.frames(wire.StreamID{Call: h.Number}), finished(reply))...))
+				i.session.Close()
+				return
+			}
+		}()
+		var last error
+		for _, last = range remote.Count(ctx(t), 0, 100) {
+		}
+		if !errors.Is(last, c.want) {
+			t.Errorf("%s: the stream ends in %v, want %v", c.name, last, c.want)
+		}
+		streamsEnded(t, client)
+		client.Close()
 	}
 }
 

@@ -9,11 +9,15 @@ import (
 	"io"
 	"iter"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"time"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
 	"github.com/rmigo/rmigo/rmi"
 )
@@ -341,51 +345,236 @@ func (w *fullWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestHoweverACallEndsItsReadersAreReadNoMore(t *testing.T) {
+// sinks are writers that do what none should.
+type sink func(p []byte) (int, error)
+
+func (s sink) Write(p []byte) (int, error) { return s(p) }
+
+func TestAWriterThatMisbehavesFailsItsCallOnly(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
+		impl, server, remote, client := w.drained(rmi.Options{})
 		for _, c := range []struct {
 			name string
-			end  func(server, client *rmi.Node, cancel context.CancelFunc)
+			sink sink
 			want error
 		}{
-			{"it is cancelled", func(_, _ *rmi.Node, cancel context.CancelFunc) { cancel() }, context.Canceled},
-			{"the callee's node is closed", func(server, _ *rmi.Node, _ context.CancelFunc) { server.Close() }, rmi.ErrUnreachable},
-			{"the caller's node is closed", func(_, client *rmi.Node, _ context.CancelFunc) { client.Close() }, rmi.ErrNodeClosed},
+			{"it panics", func([]byte) (int, error) { panic("it fell over") }, rmi.ErrPanic},
+			{"it ends its goroutine", func([]byte) (int, error) { runtime.Goexit(); return 0, nil }, rmi.ErrPanic},
+			{"it writes less", func([]byte) (int, error) { return 0, nil }, io.ErrShortWrite},
+			{"it has written more than there is", func(p []byte) (int, error) { return len(p) + 1, nil }, nil},
+			{"it has written less than nothing", func([]byte) (int, error) { return -1, nil }, nil},
 		} {
-			impl, server, remote, client := w.drained(rmi.Options{})
-			call, cancel := context.WithCancel(ctx(t))
-			defer cancel()
-			r := &watched{after: 4 << 20, then: func() { go c.end(server, client, cancel) }}
-			_, _, err := remote.Upload(call, "", r)
-			if r.reading.Load() {
-				t.Errorf("%s: the reader is read after the call", c.name)
+			for _, size := range []int{500, 5_000_000} {
+				err := remote.Download(ctx(t), size, c.sink)
+				if err == nil || c.want != nil && !errors.Is(err, c.want) {
+					t.Errorf("%s, of %d bytes: %v, want %v", c.name, size, err, c.want)
+				}
 			}
-			if !errors.Is(err, c.want) {
-				t.Errorf("%s: the call ended in %v, want %v", c.name, err, c.want)
-			}
-			if cause := <-impl.ended; cause == nil {
-				t.Errorf("%s: the callee's context has not ended", c.name)
-			}
-			streamsEnded(t, server, client)
 		}
+		for len(impl.kept) > 0 {
+			<-impl.kept
+		}
+		streamsEnded(t, server, client)
 	})
 }
 
-// watched is an endless reader that does something when so much of it was read.
-type watched struct {
-	after   int
-	then    func()
-	reading atomic.Bool
+// slowly takes its time for the first download.
+type slowly struct {
+	*drain
+	first atomic.Bool
 }
 
-func (r *watched) Read(p []byte) (int, error) {
-	r.reading.Store(true)
-	defer r.reading.Store(false)
-	if r.after -= len(p); r.after < 0 && r.then != nil {
-		r.then()
-		r.then = nil
+func (d *slowly) Download(c context.Context, size int, w io.Writer) error {
+	if !d.first.Swap(true) {
+		<-c.Done()
+		return c.Err()
 	}
-	return len(p), nil
+	_, err := w.Write(text(size))
+	return err
+}
+
+func TestAnAttemptThatSucceedsHasNothingOfThoseBefore(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		server, _ := w.server(rmi.Options{})
+		attempts := func(ctx context.Context, call *rmi.Call, next func(context.Context) error) (err error) {
+			for range 3 {
+				c, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+				err = next(c)
+				if cancel(); err == nil {
+					return nil
+				}
+			}
+			return err
+		}
+		client := w.node(rmi.Options{Outbound: []rmi.Interceptor{attempts}})
+		ref, err := rmi.Export(server, testobj.RemoteDrain.Of(&slowly{drain: newDrain()}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if err := resolved(t, client, testobj.RemoteDrain, ref).Download(ctx(t), 10, &got); err != nil || got.Len() != 10 {
+			t.Errorf("%d bytes were written, %v; want 10 of the second attempt", got.Len(), err)
+		}
+		streamsEnded(t, server, client)
+	})
+}
+
+// gate is an endless reader that waits until it is open.
+type gate chan struct{}
+
+func (g gate) Read(p []byte) (int, error) { <-g; return len(p), nil }
+
+// stuck reads a byte, and no more until its caller gives up.
+type stuck struct {
+	*drain
+	refused atomic.Int64
+}
+
+func (d *stuck) Upload(c context.Context, _ string, r io.Reader) (int64, uint32, error) {
+	if _, err := r.Read(make([]byte, 1)); err != nil {
+		if errors.Is(err, rmi.ErrOverloaded) {
+			d.refused.Add(1)
+		}
+		return 0, 0, err
+	}
+	<-c.Done()
+	return 0, 0, c.Err()
+}
+
+func TestStreamsThatNobodyReadsAreBoundedTogether(t *testing.T) {
+	leak.Check(t)
+	w := memoryWorld(t)
+	const bound, streams = 8 << 20, 400
+	server, _ := w.server(rmi.Options{Limits: rmi.Limits{PendingBytes: bound}})
+	client, other := w.node(rmi.Options{}), w.node(rmi.Options{})
+	impl := &stuck{drain: newDrain()}
+	ref, err := rmi.Export(server, testobj.RemoteDrain.Of(impl))
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote := resolved(t, client, testobj.RemoteDrain, ref)
+	service := pass(t, server, other, newService(server))
+	c, cancel := context.WithCancel(ctx(t))
+	var calls sync.WaitGroup
+	open := make(gate)
+	for range streams {
+		calls.Go(func() { remote.Upload(c, "", open) })
+	}
+	for n := 0; n < streams; runtime.Gosched() { // each has its credit, or is refused, before any is used
+		n, _ = rmi.StreamsOf(server)
+		n += int(impl.refused.Load())
+	}
+	close(open)
+	most := int64(0)
+	for range 2000 {
+		_, pending := rmi.StreamsOf(server)
+		most = max(most, pending)
+		if _, err := service.Add(ctx(t), 1, 2); err != nil {
+			t.Fatalf("another peer's call beside streams that are not read: %v", err)
+		}
+	}
+	cancel()
+	calls.Wait()
+	if most > bound || most == 0 {
+		t.Errorf("%d bytes of streams wait, want some, and %d at most", most, bound)
+	}
+	if impl.refused.Load() == 0 {
+		t.Error("none of 400 streams was refused, though least credits for all are more than is allowed for a peer")
+	}
+	streamsEnded(t, server, client)
+}
+
+func TestAReaderIsGivenMoreAsItFillsIt(t *testing.T) {
+	leak.Check(t)
+	_, server, remote, client := memoryWorld(t).drained(rmi.Options{})
+	var given []int
+	most := 0
+	r := readerFunc(func(p []byte) (int, error) {
+		given = append(given, len(p))
+		if most += len(p); most > 2<<20 {
+			return 0, io.EOF
+		}
+		return len(p), nil
+	})
+	if _, _, err := remote.Upload(ctx(t), "", r); err != nil {
+		t.Fatal(err)
+	}
+	if given[0] > 8<<10 || slices.Max(given) != 256<<10 {
+		t.Errorf("the reader was given %v bytes: want little at first, for it may wait long, and 256 KiB in the end", given)
+	}
+	streamsEnded(t, server, client)
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestHoweverACallEndsItsStreamsEndWithIt(t *testing.T) {
+	kinds := map[string]func(c context.Context, remote testobj.Drain, step func()) error{
+		"a reader": func(c context.Context, remote testobj.Drain, step func()) error {
+			_, _, err := remote.Upload(c, "", readerFunc(func(p []byte) (int, error) { step(); return len(p), nil }))
+			return err
+		},
+		"a writer": func(c context.Context, remote testobj.Drain, step func()) error {
+			return remote.Download(c, 1<<40, sink(func(p []byte) (int, error) { step(); return len(p), nil }))
+		},
+		"an iterator": func(c context.Context, remote testobj.Drain, step func()) error {
+			_, err := remote.Sum(c, func(yield func(int64, error) bool) {
+				for step(); yield(-1, nil); step() {
+				}
+			})
+			return err
+		},
+	}
+	for _, end := range []struct {
+		name   string
+		within time.Duration
+		by     func(server, client *rmi.Node, cancel context.CancelFunc)
+		want   error
+	}{
+		{"it is cancelled", 0, func(_, _ *rmi.Node, cancel context.CancelFunc) { cancel() }, context.Canceled},
+		{"the deadline passes", 100 * time.Millisecond, nil, context.DeadlineExceeded},
+		{"the callee's node is closed", 0, func(server, _ *rmi.Node, _ context.CancelFunc) { server.Close() }, rmi.ErrUnreachable},
+		{"the caller's node is closed", 0, func(_, client *rmi.Node, _ context.CancelFunc) { client.Close() }, rmi.ErrNodeClosed},
+		{"the callee's node is shut down, and does not wait", 0, func(server, _ *rmi.Node, _ context.CancelFunc) {
+			done, cancel := context.WithCancel(context.Background())
+			cancel()
+			server.Shutdown(done)
+		}, rmi.ErrUnreachable},
+	} {
+		t.Run(strings.ReplaceAll(end.name, " ", "-"), func(t *testing.T) {
+			everywhere(t, func(t *testing.T, w *world) {
+				for name, call := range kinds {
+					_, server, remote, client := w.drained(rmi.Options{})
+					c, cancel := context.WithCancel(ctx(t))
+					defer cancel()
+					if end.within > 0 {
+						c, cancel = context.WithTimeout(c, end.within)
+						defer cancel()
+					}
+					steps, returned := atomic.Int64{}, atomic.Bool{}
+					err := call(c, remote, func() {
+						if returned.Load() {
+							t.Errorf("%s is used after its call", name)
+						}
+						if steps.Add(1) == 100 && end.by != nil {
+							go end.by(server, client, cancel)
+						}
+					})
+					returned.Store(true)
+					if !errors.Is(err, end.want) {
+						t.Errorf("with %s the call ended in %v, want %v", name, err, end.want)
+					}
+					streamsEnded(t, server, client)
+					for _, n := range []*rmi.Node{server, client} {
+						if s := n.Stats(); s.Pins != 0 {
+							t.Errorf("with %s, %d messages are pinned", name, s.Pins)
+						}
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestStreamsAmongParametersAreDescribedAndNotInvoked(t *testing.T) {

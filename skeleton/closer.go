@@ -36,6 +36,8 @@ type writable interface {
 	// Fill writes all that r has, and closes then.
 	Fill(ctx context.Context, r io.Reader) error
 	Close(ctx context.Context) error
+	// Abort closes it as one that has not all.
+	Abort(ctx context.Context, why error) error
 }
 
 var (
@@ -51,6 +53,7 @@ var (
 	remoteWritable = &Interface[writable]{
 		Path: "io.WriteCloser",
 		Methods: []Method{
+			{ID: writableAbort, Signature: "Abort(error) error"},
 			{ID: closerClose, Signature: "Close() error"},
 			{ID: writableFill, Signature: "Fill(io.Reader) error", Takes: true},
 		},
@@ -60,9 +63,10 @@ var (
 )
 
 const (
-	closerClose  uint64 = 0xac748038ec8ef38e
-	readableCopy uint64 = 0xe7d236f62758f5e2
-	writableFill uint64 = 0xd73496c077ecb535
+	closerClose   uint64 = 0xac748038ec8ef38e
+	readableCopy  uint64 = 0xe7d236f62758f5e2
+	writableFill  uint64 = 0xd73496c077ecb535
+	writableAbort uint64 = 0x87cc261de655f44
 )
 
 type closerStub struct{ stub.Ref }
@@ -87,6 +91,13 @@ func (s closerStub) Fill(ctx context.Context, r io.Reader) error {
 	return call.Finish()
 }
 
+func (s closerStub) Abort(ctx context.Context, why error) error {
+	call := s.Ref.Call(ctx, writableAbort)
+	call.Args.Error(why)
+	call.Invoke()
+	return call.Finish()
+}
+
 type (
 	readableSkeleton struct{}
 	writableSkeleton struct{}
@@ -96,33 +107,46 @@ func (readableSkeleton) Types() []Type { return nil }
 func (writableSkeleton) Types() []Type { return nil }
 
 func (readableSkeleton) Dispatch(ctx context.Context, impl readable, call *Call) error {
-	var w io.Writer
-	if call.Method == readableCopy {
+	switch call.Method {
+	case readableCopy:
+		var w io.Writer
 		GetWriter(call, &w)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		return impl.Copy(ctx, w)
+	case closerClose:
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		return impl.Close(ctx)
 	}
-	return closing(ctx, impl, call, readableCopy, func() error { return impl.Copy(ctx, w) })
+	return call.NoSuchMethod()
 }
 
 func (writableSkeleton) Dispatch(ctx context.Context, impl writable, call *Call) error {
-	var r io.Reader
-	if call.Method == writableFill {
+	switch call.Method {
+	case writableFill:
+		var r io.Reader
 		GetReader(call, &r)
-	}
-	return closing(ctx, impl, call, writableFill, func() error { return impl.Fill(ctx, r) })
-}
-
-// closing runs Close, or the other method that there is.
-func closing(ctx context.Context, impl interface{ Close(context.Context) error }, call *Call, other uint64, run func() error) error {
-	if call.Method != closerClose && call.Method != other {
-		return call.NoSuchMethod()
-	}
-	if err := call.Begin(); err != nil {
-		return err
-	}
-	if call.Method == closerClose {
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		return impl.Fill(ctx, r)
+	case closerClose:
+		if err := call.Begin(); err != nil {
+			return err
+		}
 		return impl.Close(ctx)
+	case writableAbort:
+		var why error
+		call.Args.Error(&why)
+		if err := call.Begin(); err != nil {
+			return err
+		}
+		return impl.Abort(ctx, why)
 	}
-	return run()
+	return call.NoSuchMethod()
 }
 
 // PutReadCloser writes a result that is an io.ReadCloser: by reference. The runtime closes it when the caller has, or cannot any more.
@@ -287,6 +311,13 @@ func (o *writableObject) Fill(_ context.Context, r io.Reader) error {
 	})
 }
 
+func (o *writableObject) Abort(_ context.Context, why error) error {
+	if why == nil {
+		why = errAbandoned
+	}
+	return o.close(why)
+}
+
 // failing notes that a writer has failed.
 type failing struct {
 	w   io.Writer
@@ -318,7 +349,7 @@ func GetWriteCloser(call *stub.Call, p *io.WriteCloser) {
 	var object writable
 	if getCloser(call, remoteWritable, &object); object != nil {
 		out := &writing{borrowed: borrow(call, object), object: object}
-		out.forget = call.AtEnd(func() { out.close(nodeClosed(), nodeClosed()) })
+		out.forget = call.AtEnd(func() { out.abort(nodeClosed(), nodeClosed()) })
 		w := &remoteWriter{out}
 		runtime.AddCleanup(w, (*garbage).close, &garbage{out: weak.Make(out)})
 		*p = w
@@ -342,7 +373,7 @@ func (g *garbage) close() {
 		go in.close(errAbandoned) // ends when the other process has closed its own, or is lost
 	}
 	if out := g.out.Value(); out != nil {
-		go out.close(errAbandoned, errAbandoned) // likewise
+		go out.abort(errAbandoned, errAbandoned) // likewise
 	}
 }
 
@@ -476,13 +507,10 @@ func (in *reading) copy(w io.Writer, over chan struct{}) error {
 }
 
 func (in *reading) close(why error) error {
-	in.once.Do(func() {
-		over := in.end(why)
+	in.once.Do(func() { // which may be in a Write that the call makes: that is not waited for
+		in.end(why)
 		in.cancel()
 		in.from.Close()
-		if over != nil {
-			<-over
-		}
 		in.err = in.object.Close(in.base)
 		in.release()
 	})
@@ -504,8 +532,12 @@ func (c *counting) Write(p []byte) (int, error) {
 // writing is a writer of another process.
 type writing struct {
 	*borrowed
-	object writable
-	failed error // of the call; there once that is over
+	object  writable
+	failed  error     // of the call; there once that is over
+	gaveUp  sync.Once // that is abort
+	aborted atomic.Bool
+	ended   atomic.Bool // by close
+	lost    error       // of abort
 }
 
 // remoteWriter is what programs have of it.
@@ -514,7 +546,7 @@ type remoteWriter struct{ out *writing }
 func (w *remoteWriter) Write(p []byte) (int, error) {
 	defer runtime.KeepAlive(w)
 	over, now, err := w.out.begin()
-	if err != nil {
+	if err != nil || len(p) == 0 && !now {
 		return 0, err
 	}
 	if now {
@@ -529,12 +561,19 @@ func (w *remoteWriter) ReadFrom(r io.Reader) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, 256<<10))
 }
 
-func (w *remoteWriter) Close() error { return w.CloseWithError(nil) }
+func (w *remoteWriter) Close() error {
+	defer runtime.KeepAlive(w)
+	return w.out.close()
+}
 
-// CloseWithError gives up: the other process does not close its writer as one that has all, if that can be told so.
+// CloseWithError gives up, a Close that is under way too: the other process does not close its writer as one that has all, if that can be
+// told so.
 func (w *remoteWriter) CloseWithError(why error) error {
 	defer runtime.KeepAlive(w)
-	return w.out.close(fs.ErrClosed, why)
+	if why == nil {
+		return w.out.close()
+	}
+	return w.out.abort(fs.ErrClosed, why)
 }
 
 // fill makes the call.
@@ -550,19 +589,18 @@ type source struct{ *io.PipeReader }
 // Stop implements refs.Waiting: the call takes no more.
 func (s source) Stop() { s.CloseWithError(errStopped) }
 
-// close closes the writer: later writes end in closed. Unless all is written, why is why the other process is not to take it for that.
-func (out *writing) close(closed, why error) error {
+// close closes the writer once all is written there.
+func (out *writing) close() error {
+	if out.aborted.Load() {
+		out.gaveUp.Do(func() {})
+		return out.lost
+	}
 	out.once.Do(func() {
-		over := out.end(closed)
-		out.to.CloseWithError(why) // nil: at its end
-		switch {
-		case over != nil:
+		defer out.ended.Store(true)
+		over := out.end(fs.ErrClosed)
+		out.to.Close()
+		if over != nil {
 			<-over
-		case why != nil:
-			over = make(chan struct{})
-			out.fill(over)
-		}
-		if why == nil {
 			out.err = out.failed
 		}
 		if over == nil || out.err != nil {
@@ -573,4 +611,21 @@ func (out *writing) close(closed, why error) error {
 		out.release()
 	})
 	return out.err
+}
+
+// abort closes it without that, unless it is closed; later writes end in closed.
+func (out *writing) abort(closed, why error) error {
+	if out.ended.Load() {
+		return nil
+	}
+	out.gaveUp.Do(func() {
+		out.aborted.Store(true)
+		out.end(closed)
+		out.to.CloseWithError(why)
+		timer := time.AfterFunc(2*grace, out.cancel) // the call, which may wait for a Write that does not return
+		out.lost = out.object.Abort(out.base, why)
+		timer.Stop()
+		out.release()
+	})
+	return out.lost
 }

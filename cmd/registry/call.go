@@ -62,12 +62,12 @@ base64. A remote object is given as the text of its reference, and is printed so
 		if err != nil {
 			return c.uncalled(args[0], err)
 		}
-		return c.printResults(args[0], results)
+		return c.printResults(ctx, args[0], results)
 	})
 }
 
 // printResults prints what a call has returned, and reads and writes what is to be read and written.
-func (c *client) printResults(name string, results []any) error {
+func (c *client) printResults(ctx context.Context, name string, results []any) error {
 	p := &printing{c, map[uintptr]bool{}}
 	var shown []any
 	var streams []io.Closer
@@ -94,20 +94,35 @@ func (c *client) printResults(name string, results []any) error {
 		}
 	}
 	for _, s := range streams {
-		if err := c.transfer(s); err != nil {
+		if err := c.transfer(ctx, s); err != nil {
 			return c.uncalled(name, err)
 		}
 	}
 	return nil
 }
 
-// transfer reads a reader to its end, or gives a writer all of the standard input, and closes it.
-func (c *client) transfer(stream io.Closer) (err error) {
-	switch s := stream.(type) {
-	case io.Reader:
-		_, err = io.Copy(c.cmd.OutOrStdout(), s)
-	case io.Writer:
-		_, err = io.Copy(s, c.cmd.InOrStdin())
+// transfer reads a reader to its end, or gives a writer all of the standard input, and closes it; what is not whole is given up.
+func (c *client) transfer(ctx context.Context, stream io.Closer) error {
+	copied := make(chan error, 1)
+	go func() { // ends with what is copied, or with the process
+		var err error
+		switch s := stream.(type) {
+		case io.Reader:
+			_, err = io.Copy(c.cmd.OutOrStdout(), s)
+		case io.Writer:
+			_, err = io.Copy(s, c.cmd.InOrStdin())
+		}
+		copied <- err
+	}()
+	var err error
+	select {
+	case err = <-copied:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if w, ok := stream.(interface{ CloseWithError(error) error }); ok && err != nil {
+		w.CloseWithError(err)
+		return err
 	}
 	if closing := stream.Close(); err == nil {
 		err = closing
