@@ -320,6 +320,8 @@ func build(t *testing.T, dir, program string) {
 func try(t *testing.T, client, server string) map[string]string {
 	t.Helper()
 	serving := exec.CommandContext(t.Context(), server, "serve")
+	var says bytes.Buffer
+	serving.Stderr = &says
 	input, err := serving.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -343,7 +345,7 @@ func try(t *testing.T, client, server string) map[string]string {
 	}
 	input.Close()
 	if err := serving.Wait(); err != nil {
-		t.Errorf("%s serve: %v", server, err)
+		t.Errorf("%s serve: %v\n%s", server, err, &says)
 	}
 	outcomes := map[string]string{}
 	for line := range strings.Lines(string(out)) {
