@@ -30,7 +30,7 @@ type program struct {
 	fset    *token.FileSet
 	sources map[string]*source // of the main module, by import path
 	targets []*source          // those asked for, in import path order
-	exports map[string]string  // import path → file of export data
+	exports map[string]string  // import path → file of export data, of what may be imported
 	missing map[string]string  // import path → why the go command did not find it
 	gc      types.Importer     // reads exports
 	remotes map[*types.Package][]*types.Named
@@ -73,10 +73,12 @@ type listed struct {
 	Standard, DepOnly             bool
 	GoFiles, CgoFiles             []string
 	TestGoFiles, XTestGoFiles     []string
-	IgnoredGoFiles                []string
+	IgnoredGoFiles, Imports       []string
 	ImportMap                     map[string]string
 	Module                        *module
 	Error                         *struct{ Pos, Err string }
+
+	needed bool // its export data are
 }
 
 type module struct {
@@ -160,20 +162,64 @@ func (p *program) readMentioned(ctx context.Context) error {
 	return err
 }
 
-// placed tells whether a package is known, or known not to be there.
+// placed tells whether a package can be imported, or is known not to be there.
 func (p *program) placed(path string) bool {
 	_, exported := p.exports[path]
 	return exported || p.sources[path] != nil || p.missing[path] != ""
 }
 
-// list asks the go command for the packages and all that they import.
+// list asks the go command for the packages and all that they import. That compiles none of the main module's: the export data are
+// asked for apart, of what those import from elsewhere.
 func (p *program) list(ctx context.Context, packages []string) ([]*listed, error) {
-	const fields = "ImportPath,Name,Dir,Export,Standard,DepOnly,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles,IgnoredGoFiles,ImportMap,Module,Error"
-	args := []string{"list", "-e", "-export", "-deps", "-json=" + fields, "--"}
+	const fields = "ImportPath,Name,Dir,Standard,DepOnly,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles,IgnoredGoFiles,Imports,ImportMap,Module,Error"
+	args := []string{"-deps", "-json=" + fields, "--"}
 	for _, name := range packages {
 		args = append(args, p.pattern(name))
 	}
-	cmd := exec.CommandContext(ctx, "go", args...)
+	all, err := p.goList(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	return all, p.findExports(ctx, all)
+}
+
+// findExports fills in where the export data are of packages that were asked for, and of those that a package of the main module imports.
+func (p *program) findExports(ctx context.Context, all []*listed) error {
+	byPath := map[string]*listed{}
+	for _, l := range all {
+		byPath[l.ImportPath] = l
+	}
+	args := []string{"-export", "-json=ImportPath,Export", "--"}
+	need := func(path string) {
+		if l := byPath[path]; l != nil && !l.fromSource() && !l.needed {
+			l.needed = true
+			args = append(args, path)
+		}
+	}
+	for _, l := range all {
+		switch {
+		case l.fromSource():
+			for _, path := range l.Imports {
+				need(path)
+			}
+		case !l.DepOnly:
+			need(l.ImportPath)
+		}
+	}
+	if len(args) == 3 {
+		return nil
+	}
+	found, err := p.goList(ctx, args...)
+	for _, l := range found {
+		if of := byPath[l.ImportPath]; of != nil {
+			of.Export = l.Export
+		}
+	}
+	return err
+}
+
+func (p *program) goList(ctx context.Context, args ...string) ([]*listed, error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-e"}, args...)...)
 	cmd.Dir = p.dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -222,7 +268,9 @@ func (p *program) place(l *listed) {
 			p.refused = append(p.refused, s.misused...)
 		}
 	default:
-		p.exports[l.ImportPath] = l.Export
+		if l.needed {
+			p.exports[l.ImportPath] = l.Export
+		}
 		if !l.DepOnly {
 			p.refused = append(p.refused, Diagnostic{token.Position{Filename: l.ImportPath}, "not in the main module: run rmigen in its own"})
 		}
