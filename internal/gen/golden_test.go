@@ -90,7 +90,10 @@ func TestGoldensCompileAgainstTheRuntimeAndAreCleanForStaticcheck(t *testing.T) 
 	goCommand(t, dir, nil, "vet", "./...")
 	staticcheck(t, dir)
 	if all["cgo"] != nil {
-		goCommand(t, dir, []string{"CGO_ENABLED=0"}, "vet", "./cgo")
+		const want = "[pure.go pure_rmi.go]"
+		if got := goCommand(t, dir, []string{"CGO_ENABLED=0"}, "list", "-f", "{{.GoFiles}}", "./cgo"); strings.TrimSpace(got) != want {
+			t.Errorf("without cgo the package is of %swant %s: what is generated for a file goes with it", got, want)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"go/types"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -111,13 +110,7 @@ func TestEveryInterfaceOfTheStandardLibraryIsGeneratedAndCompilesOrIsRefusedForA
 		}
 	}
 	t.Logf("%d interfaces tried, %d generated", w.tried, w.files)
-	for _, verb := range []string{"build", "vet"} {
-		cmd := exec.CommandContext(t.Context(), "go", verb, "./...")
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("go %s: %v, want that all compiles\n%s", verb, err, out)
-		}
-	}
+	goCommand(t, dir, nil, "vet", "./...")
 	compareTable(t, w.table())
 }
 

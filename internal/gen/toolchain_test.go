@@ -11,15 +11,17 @@ import (
 	"github.com/rmigo/rmigo/internal/testmod"
 )
 
-// goCommand runs the go command in a directory, with more in its environment, and fails the test if it fails.
-func goCommand(t *testing.T, dir string, env []string, args ...string) {
+// goCommand runs the go command in a directory, with more in its environment, and fails the test if it fails. It returns what is printed.
+func goCommand(t *testing.T, dir string, env []string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
+	return string(out)
 }
 
 // staticcheck fails the test for what staticcheck finds in generated files of a module; the rest of the analysis is the user's.
