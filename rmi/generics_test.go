@@ -287,6 +287,31 @@ func TestAnInstanceThatCannotWorkIsRefusedWhenItIsFirstUsed(t *testing.T) {
 	}
 }
 
+// west and east lead to each other by instances.
+type (
+	west struct{ East testobj.Shelf[int64, *east] }
+	east struct{ West testobj.Shelf[string, *west] }
+)
+
+// rmigen writes the same in type tables: an instance is not told again of those that it is told within.
+func TestInstancesWhoseTypeArgumentsLeadToEachOtherAreRefusedWhereTheInnerOneIsFirstUsed(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		server, _ := w.server(rmi.Options{})
+		client := w.node(rmi.Options{})
+		wests := testobj.RemoteShelf[string, *west]().Using(testobj.RemoteShelf[int64, *east]())
+		s := shelved(t, server, client, wests, newShelf(
+			testobj.Entry[string, *west]{Key: "alone", Value: &west{}},
+			testobj.Entry[string, *west]{Key: "both", Value: &west{newShelf(testobj.Entry[int64, *east]{Key: 1, Value: &east{}})}}))
+		if got, err := s.Get(ctx(t), "alone"); err != nil || got.East != nil {
+			t.Errorf("Get = %v, %v; want one that leads to no other", got, err)
+		}
+		got, err := s.Get(ctx(t), "both")
+		if err == nil || !strings.Contains(err.Error(), "rmi_test.east.West: nothing is known of the interface testobj.Shelf[string,") {
+			t.Errorf("Get = %v, %v; want an error that tells what is not known", got, err)
+		}
+	})
+}
+
 func TestTheAsynchronousViewOfAnInstancePipelines(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		server, _ := w.server(rmi.Options{})

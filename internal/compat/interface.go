@@ -174,15 +174,22 @@ func (c *comparer) method(o, n *gen.Remote, before, now gen.Method) {
 	subject := named(n.Object) + "." + now.Func.Name()
 	at := spot{c.old.owned(before.Func, o.Object), c.new.owned(now.Func, n.Object)}
 	c.directives(at, subject, before, now)
-	was, is := before.Func.Signature(), now.Func.Signature()
 	c.seen = map[string]bool{}
+	c.carried(pair{at: at, name: subject, by: subject}, before.Func, now.Func)
+}
+
+// carried compares what the calls of a method carry: arguments to the server, results to the client. Of p is where that is met.
+func (c *comparer) carried(p pair, before, now *types.Func) {
+	was, is := before.Signature(), now.Signature()
+	p.toServer, p.toClient = true, false
 	for k := range was.Params().Len() {
 		if t := was.Params().At(k).Type(); !gen.IsContext(t) {
-			c.value(pair{old: t, new: is.Params().At(k).Type(), at: at, name: subject, by: subject, item: true, toServer: true})
+			c.value(p.is(t, is.Params().At(k).Type(), true))
 		}
 	}
+	p.toServer, p.toClient = false, true
 	for k := range was.Results().Len() {
-		c.value(pair{old: was.Results().At(k).Type(), new: is.Results().At(k).Type(), at: at, name: subject, by: subject, item: true, toClient: true})
+		c.value(p.is(was.Results().At(k).Type(), is.Results().At(k).Type(), true))
 	}
 }
 

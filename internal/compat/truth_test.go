@@ -269,13 +269,15 @@ func TestTheVerdictsAreTrue(t *testing.T) {
 		place(t, name, a, old, now)
 	}
 	for _, dir := range []string{old, now} {
-		build(t, dir, program(all))
+		generate(t, dir)
 	}
+	built := build(t, program(all), old, now) // which takes the longest by far
 	says := map[string]compat.Clients{}
 	for _, c := range compared(t, old, now) {
 		name := strings.TrimSuffix(filepath.Base(c.Pos.Filename), ".go")
 		says[strings.TrimSuffix(name, "-probe")] |= c.Breaks
 	}
+	built()
 	happens := map[compat.Clients]map[string]string{
 		compat.OldClients: try(t, filepath.Join(old, "m"), filepath.Join(now, "m")),
 		compat.NewClients: try(t, filepath.Join(now, "m"), filepath.Join(old, "m")),
@@ -298,8 +300,8 @@ func TestTheVerdictsAreTrue(t *testing.T) {
 	}
 }
 
-// build generates and compiles a version: the program m.
-func build(t *testing.T, dir, program string) {
+// generate writes the generated code of a version.
+func generate(t *testing.T, dir string) {
 	t.Helper()
 	plan, err := gen.Generate(t.Context(), gen.Options{Dir: dir, Packages: []string{"./..."}})
 	if err != nil {
@@ -308,11 +310,32 @@ func build(t *testing.T, dir, program string) {
 	if err := plan.Write(); err != nil {
 		t.Fatal(err)
 	}
-	testmod.WriteFile(t, filepath.Join(dir, "main.go"), program)
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", "m", ".")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+}
+
+// build begins to compile both versions side by side, each to the program m, without what a debugger needs. The function that it returns
+// waits for that.
+func build(t *testing.T, program string, versions ...string) (wait func()) {
+	t.Helper()
+	var running []*exec.Cmd
+	for _, dir := range versions {
+		testmod.WriteFile(t, filepath.Join(dir, "cmd", "main.go"), program)
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", "m", "./cmd")
+		cmd.Dir, cmd.Stderr = dir, &bytes.Buffer{}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		running = append(running, cmd)
+	}
+	return func() {
+		t.Helper()
+		for _, cmd := range running {
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("go build: %v\n%s", err, cmd.Stderr)
+			}
+		}
+		if t.Failed() {
+			t.FailNow()
+		}
 	}
 }
 
@@ -320,6 +343,8 @@ func build(t *testing.T, dir, program string) {
 func try(t *testing.T, client, server string) map[string]string {
 	t.Helper()
 	serving := exec.CommandContext(t.Context(), server, "serve")
+	var says bytes.Buffer
+	serving.Stderr = &says
 	input, err := serving.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -343,7 +368,7 @@ func try(t *testing.T, client, server string) map[string]string {
 	}
 	input.Close()
 	if err := serving.Wait(); err != nil {
-		t.Errorf("%s serve: %v", server, err)
+		t.Errorf("%s serve: %v\n%s", server, err, &says)
 	}
 	outcomes := map[string]string{}
 	for line := range strings.Lines(string(out)) {

@@ -62,7 +62,7 @@ const (
 	holder  // of any other interface type
 	reference
 	function // that calls back
-	stream   // of package iter
+	stream   // of package iter, or of bytes
 )
 
 // kind tells how values of a type travel in a version.
@@ -104,10 +104,14 @@ func (v *Version) kind(t types.Type) kind {
 	return nothing
 }
 
-// isStream tells whether a type is one of package iter's.
+// isStream tells whether a type is one of package iter's, or an interface of package io: of those only streams travel.
 func isStream(t types.Type) bool {
 	n, ok := types.Unalias(t).(*types.Named)
-	return ok && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == "iter"
+	if !ok || n.Obj().Pkg() == nil {
+		return false
+	}
+	path := n.Obj().Pkg().Path()
+	return path == "iter" || path == "io" && types.IsInterface(n)
 }
 
 // callsBack tells whether a function takes a context and returns an error, so that calls of it can cross processes.
@@ -370,10 +374,32 @@ func (c *comparer) references(p pair) {
 	was, is := iface(p.old), iface(p.new)
 	o, n := types.Unalias(p.old).(*types.Named), types.Unalias(p.new).(*types.Named)
 	if gen.TypeName(o) == gen.TypeName(n) {
-		return // compared by itself
+		c.instances(p, n, was, is)
+		return
 	}
 	c.changed(p, "remote", !hasIDs(was, is), !hasIDs(is, was), "the object behind the reference lacks methods of the interface that the reader sees it through: calling them fails with rmi.ErrNoSuchMethod",
 		"give what is new a place of its own")
+}
+
+// instances compares what the methods carry of an interface that both versions have, where that is an instance of a generic one. Any other is
+// compared by itself, and so is the generic one, but that has no types in the places of its type parameters. What values of interface type
+// may hold in its messages is its own, not that of the interface by which it is met.
+func (c *comparer) instances(p pair, n *types.Named, was, is *types.Interface) {
+	if n.TypeArgs().Len() == 0 {
+		return
+	}
+	holders := c.holders
+	defer func() { c.holders = holders }()
+	now := map[uint64]*types.Func{}
+	for m := range is.Methods() {
+		_, id := gen.MethodID(m)
+		now[id] = m
+	}
+	for m := range was.Methods() {
+		if _, id := gen.MethodID(m); now[id] != nil {
+			c.carried(p, m, now[id])
+		}
+	}
 }
 
 // hasMethods tells whether an interface has each method of another one, which may be of the other version.

@@ -1,9 +1,7 @@
 package gen
 
 import (
-	"go/ast"
 	"go/token"
-	"slices"
 	"strings"
 )
 
@@ -17,7 +15,7 @@ func (p *program) refuseBroken(pos token.Pos) {
 	decl, imports := f.declarationAt(pos)
 	switch {
 	case p.refuseErrors(s, decl) || p.refuseErrors(s, imports):
-	case slices.ContainsFunc(f.syntax.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"C"` }):
+	case importsC(f.syntax):
 		p.refuse(pos, "a type that it leads to could not be resolved: if it is one of C, use a type of Go")
 	default:
 		p.refuse(pos, "a type that it leads to could not be resolved: does the package build?")

@@ -5,11 +5,13 @@ import (
 	"go/build"
 	"go/build/constraint"
 	"io"
+	"slices"
 	"strings"
 )
 
 // buildConstraint returns the constraint under which the go command compiles a file: that of its //go:build line and that
-// of its name, which the generated file's name no longer implies ("bank_linux_rmi.go" is for every system).
+// of its name, which the generated file's name no longer implies ("bank_linux_rmi.go" is for every system), and cgo for one
+// that imports "C", which the generated file does not.
 func buildConstraint(name string, f *ast.File) string {
 	var all constraint.Expr
 	and := func(x constraint.Expr) {
@@ -31,10 +33,28 @@ func buildConstraint(name string, f *ast.File) string {
 	for _, tag := range nameTags(name) {
 		and(&constraint.TagExpr{Tag: tag})
 	}
+	if importsC(f) && !requires(all, "cgo") {
+		and(&constraint.TagExpr{Tag: "cgo"})
+	}
 	if all == nil {
 		return ""
 	}
 	return all.String()
+}
+
+func importsC(f *ast.File) bool {
+	return slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"C"` })
+}
+
+// requires tells whether a constraint says by itself that it does not hold without a tag.
+func requires(x constraint.Expr, tag string) bool {
+	switch x := x.(type) {
+	case *constraint.TagExpr:
+		return x.Tag == tag
+	case *constraint.AndExpr:
+		return requires(x.X, tag) || requires(x.Y, tag)
+	}
+	return false
 }
 
 // nameTags returns the operating system and architecture in a name like bank_linux_amd64.go.

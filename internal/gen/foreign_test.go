@@ -53,12 +53,32 @@ func foreignModule(t *testing.T, name string) (*testmod.Archive, string) {
 	a := testmod.Parse(read(t, filepath.Join("testdata", "foreign", name+".txtar")))
 	dir := newModule(t, "example.com/foreign")
 	a.Write(t, dir, isInput)
+	if a.Files["go.mod"] != "" {
+		vendor(t, dir)
+	}
 	return a, dir
+}
+
+// vendor makes a module vendor what its go.mod requires, and the runtime as it is here, for the rest of a test.
+func vendor(t *testing.T, dir string) {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, requires, _ := strings.Cut(read(t, filepath.Join(root, "go.mod")), "\nrequire ")
+	writeFile(t, filepath.Join(dir, "go.mod"), read(t, filepath.Join(dir, "go.mod"))+
+		"\nrequire "+requires+"\nrequire github.com/rmigo/rmigo v0.0.0\n\nreplace github.com/rmigo/rmigo => "+root+"\n")
+	writeFile(t, filepath.Join(dir, "go.sum"), read(t, filepath.Join(root, "go.sum")))
+	t.Setenv("GOWORK", "off")
+	t.Setenv("GOPROXY", "off") // all that rmigo needs is here, since it was built
+	goCommand(t, dir, []string{"GOFLAGS=-mod=mod"}, "mod", "vendor")
+	t.Setenv("GOFLAGS", "-mod=vendor")
 }
 
 func TestForeignInterfacesAreGeneratedIntoAPackageOfTheUsers(t *testing.T) {
 	leak.Check(t)
-	for _, name := range []string{"disks", "standard"} {
+	for _, name := range []string{"disks", "standard", "vendored"} {
 		t.Run(name, func(t *testing.T) {
 			a, dir := foreignModule(t, name)
 			for _, opts := range append(commands(t, a), Options{Packages: []string{"./..."}}) {
@@ -88,11 +108,13 @@ func TestForeignInterfacesAreGeneratedIntoAPackageOfTheUsers(t *testing.T) {
 			if *update {
 				writeFile(t, filepath.Join("testdata", "foreign", name+".txtar"), a.String())
 			}
-			cmd := exec.CommandContext(t.Context(), "go", "vet", "./...")
-			cmd.Dir = dir
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("go vet: %v\n%s", err, out)
+			if name == "vendored" {
+				goCommand(t, dir, nil, "list", "-deps", "./...") // what is generated imports what is vendored, and nothing else
+				t.Setenv("GOFLAGS", "")
+				t.Setenv("GOWORK", "") // the vendored runtime would be compiled anew
 			}
+			goCommand(t, dir, nil, "vet", "./...")
+			staticcheck(t, dir)
 		})
 	}
 }

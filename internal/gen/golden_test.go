@@ -2,7 +2,6 @@ package gen
 
 import (
 	"flag"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,11 +16,26 @@ var update = flag.Bool("update", false, "rewrite the generated files in testdata
 func isGolden(name string) bool { return strings.HasSuffix(name, suffix) }
 func isInput(name string) bool  { return !isGolden(name) }
 
-// The archives are packages of one module. System files are linux's: the goldens are what a generator sees there.
+// goldens reads the archives that are packages of one module: all but cgo where there is no C compiler for linux.
+func goldens(t *testing.T) map[string]*testmod.Archive {
+	t.Helper()
+	t.Setenv("GOOS", "linux")
+	all := testmod.Archives(t, "testdata")
+	enabled, err := exec.CommandContext(t.Context(), "go", "env", "CGO_ENABLED").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(enabled)) != "1" {
+		t.Log("the archive cgo is left out: there is no C compiler for linux here")
+		delete(all, "cgo")
+	}
+	return all
+}
+
+// System files are linux's: the goldens are what a generator sees there.
 func TestGeneratedFilesAreTheGoldensToTheByte(t *testing.T) {
 	leak.Check(t)
-	t.Setenv("GOOS", "linux")
-	dir, all := newModule(t, "example.com/golden"), testmod.Archives(t, "testdata")
+	dir, all := newModule(t, "example.com/golden"), goldens(t)
 	for name, a := range all {
 		a.Write(t, filepath.Join(dir, name), isInput)
 	}
@@ -67,26 +81,27 @@ func updateArchives(t *testing.T, all map[string]*testmod.Archive, got map[strin
 	}
 }
 
-func TestGoldensCompileAgainstTheRuntime(t *testing.T) {
+func TestGoldensCompileAgainstTheRuntimeAndAreCleanForStaticcheck(t *testing.T) {
 	leak.Check(t)
-	dir := newModule(t, "example.com/golden")
-	for name, a := range testmod.Archives(t, "testdata") {
+	dir, all := newModule(t, "example.com/golden"), goldens(t)
+	for name, a := range all {
 		a.Write(t, filepath.Join(dir, name), testmod.Every)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "vet", "./...")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=linux")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("go vet on the goldens: %v, want success\n%s", err, out)
+	goCommand(t, dir, nil, "vet", "./...")
+	staticcheck(t, dir)
+	if all["cgo"] != nil {
+		const want = "[pure.go pure_rmi.go]"
+		if got := goCommand(t, dir, []string{"CGO_ENABLED=0"}, "list", "-f", "{{.GoFiles}}", "./cgo"); strings.TrimSpace(got) != want {
+			t.Errorf("without cgo the package is of %swant %s: what is generated for a file goes with it", got, want)
+		}
 	}
 }
 
 func TestGenerationIsTheSameWhateverIsOnDiskAndHoweverPackagesAreNamed(t *testing.T) {
 	leak.Check(t)
-	t.Setenv("GOOS", "linux")
 	fresh, again := newModule(t, "example.com/golden"), newModule(t, "example.com/golden")
 	patterns := []string{"values", "packages/hub", "holders", "example.com/golden/bank"} // which are named once more below
-	for name, a := range testmod.Archives(t, "testdata") {
+	for name, a := range goldens(t) {
 		a.Write(t, filepath.Join(fresh, name), isInput)
 		a.Write(t, filepath.Join(again, name), testmod.Every)
 		patterns = append(patterns, "./"+name+"/...")

@@ -2,6 +2,7 @@ package gen
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -30,7 +32,7 @@ type program struct {
 	fset    *token.FileSet
 	sources map[string]*source // of the main module, by import path
 	targets []*source          // those asked for, in import path order
-	exports map[string]string  // import path → file of export data
+	exports map[string]string  // import path → file of export data, of what is imported
 	missing map[string]string  // import path → why the go command did not find it
 	gc      types.Importer     // reads exports
 	remotes map[*types.Package][]*types.Named
@@ -111,6 +113,9 @@ func load(ctx context.Context, opts Options, bodies bool) (*program, error) {
 	if err == nil {
 		err = p.readMentioned(ctx)
 	}
+	if err == nil {
+		err = p.findExports(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -136,18 +141,7 @@ func (p *program) read(ctx context.Context, packages []string) error {
 
 // readMentioned places the packages that are named in comments only, and what they import.
 func (p *program) readMentioned(ctx context.Context) error {
-	var paths []string
-	for _, s := range p.targets {
-		for _, u := range s.uses {
-			paths = append(paths, u.path, u.in)
-		}
-		for _, f := range s.files {
-			if f.foreign != nil {
-				paths = append(paths, f.foreign.packages()...)
-			}
-		}
-	}
-	paths = slices.DeleteFunc(paths, p.placed)
+	paths := slices.DeleteFunc(p.inComments(), p.placed)
 	if len(paths) == 0 {
 		return nil
 	}
@@ -160,20 +154,67 @@ func (p *program) readMentioned(ctx context.Context) error {
 	return err
 }
 
-// placed tells whether a package is known, or known not to be there.
-func (p *program) placed(path string) bool {
-	_, exported := p.exports[path]
-	return exported || p.sources[path] != nil || p.missing[path] != ""
+func (p *program) inComments() (paths []string) {
+	for _, s := range p.targets {
+		for _, u := range s.uses {
+			paths = append(paths, u.path, u.in)
+		}
+		for _, f := range s.files {
+			if f.foreign != nil {
+				paths = append(paths, f.foreign.packages()...)
+			}
+		}
+	}
+	return paths
 }
 
-// list asks the go command for the packages and all that they import.
+// placed tells whether a package is known, or known not to be there.
+func (p *program) placed(path string) bool {
+	_, known := p.dirs[path]
+	return known
+}
+
+// list asks the go command for the packages and all that they import. It compiles none of them.
 func (p *program) list(ctx context.Context, packages []string) ([]*listed, error) {
-	const fields = "ImportPath,Name,Dir,Export,Standard,DepOnly,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles,IgnoredGoFiles,ImportMap,Module,Error"
-	args := []string{"list", "-e", "-export", "-deps", "-json=" + fields, "--"}
+	const fields = "ImportPath,Name,Dir,Standard,DepOnly,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles,IgnoredGoFiles,ImportMap,Module,Error"
+	args := []string{"-deps", "-json=" + fields, "--"}
 	for _, name := range packages {
 		args = append(args, p.pattern(name))
 	}
-	cmd := exec.CommandContext(ctx, "go", args...)
+	return p.goList(ctx, args...)
+}
+
+// findExports asks the go command for the export data of what the main module's packages import from elsewhere, in files that are
+// checked, and in comments.
+func (p *program) findExports(ctx context.Context) error {
+	need := p.inComments()
+	for _, s := range p.sources {
+		for _, syntax := range s.syntax() {
+			for _, spec := range syntax.Imports {
+				path, _ := strconv.Unquote(spec.Path.Value)
+				need = append(need, cmp.Or(s.ImportMap[path], path))
+			}
+		}
+	}
+	return p.export(ctx, unique(need))
+}
+
+func (p *program) export(ctx context.Context, paths []string) error {
+	paths = slices.DeleteFunc(paths, func(path string) bool {
+		return !p.placed(path) || p.sources[path] != nil || p.missing[path] != ""
+	})
+	if len(paths) == 0 {
+		return nil
+	}
+	found, err := p.goList(ctx, append([]string{"-export", "-json=ImportPath,Export", "--"}, paths...)...)
+	for _, l := range found {
+		p.exports[l.ImportPath] = l.Export
+	}
+	return err
+}
+
+func (p *program) goList(ctx context.Context, args ...string) ([]*listed, error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-e"}, args...)...)
 	cmd.Dir = p.dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -221,11 +262,8 @@ func (p *program) place(l *listed) {
 			p.targets = append(p.targets, s)
 			p.refused = append(p.refused, s.misused...)
 		}
-	default:
-		p.exports[l.ImportPath] = l.Export
-		if !l.DepOnly {
-			p.refused = append(p.refused, Diagnostic{token.Position{Filename: l.ImportPath}, "not in the main module: run rmigen in its own"})
-		}
+	case !l.DepOnly:
+		p.refused = append(p.refused, Diagnostic{token.Position{Filename: l.ImportPath}, "not in the main module: run rmigen in its own"})
 	}
 }
 
@@ -305,19 +343,23 @@ func (p *program) check(s *source) *types.Package {
 	if s.Module != nil && s.Module.GoVersion != "" {
 		conf.GoVersion = "go" + s.Module.GoVersion
 	}
-	syntax := make([]*ast.File, len(s.files))
-	for i, f := range s.files {
-		syntax[i] = f.syntax
-	}
-	syntax = append(syntax, s.ours...)
 	info := &types.Info{Scopes: map[ast.Node]*types.Scope{}}
 	if !conf.IgnoreFuncBodies {
 		info.Types, info.Defs, info.Uses = map[ast.Expr]types.TypeAndValue{}, map[*ast.Ident]types.Object{}, map[*ast.Ident]types.Object{}
 		info.Selections, s.info = map[*ast.SelectorExpr]*types.Selection{}, info
 	}
-	s.types, _ = conf.Check(s.ImportPath, p.fset, syntax, info) // what failed is in s.errs
+	s.types, _ = conf.Check(s.ImportPath, p.fset, s.syntax(), info) // what failed is in s.errs
 	s.scopes = info.Scopes
 	return s.types
+}
+
+// syntax are the files that are type-checked.
+func (s *source) syntax() []*ast.File {
+	all := make([]*ast.File, 0, len(s.files)+len(s.ours))
+	for _, f := range s.files {
+		all = append(all, f.syntax)
+	}
+	return append(all, s.ours...)
 }
 
 // importing resolves the imports of one source package.

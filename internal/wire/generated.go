@@ -61,10 +61,17 @@ func (e *Encoder) again(v reflect.Value) {
 
 // BeginStruct begins an item that is a struct, which generated code writes next, and returns the encoder; EndStruct[T] ends it, given
 // the same value. The two do for structs what one function does for the others, since a struct that is passed to a function
-// by way of a variable must be moved to the heap.
+// by way of a variable must be moved to the heap. So generated code writes the struct also where the encoder has failed, or never had a
+// message: then it is given another one, of which nothing becomes.
 func (e *Encoder) BeginStruct() *Encoder {
-	e.openItem(nil)
-	return e
+	if e.openItem(nil) {
+		return e
+	}
+	idle := &Encoder{Err: e.Err, codec: e.codec}
+	if idle.codec == nil {
+		idle.codec = NewCodec(Limits{})
+	}
+	return idle
 }
 
 // EndStruct ends what BeginStruct began.

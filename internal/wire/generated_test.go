@@ -223,6 +223,23 @@ func TestGeneratedCodeFailsAsReflectionDoes(t *testing.T) {
 	wantError(t, err, Marshal, "a key comes twice")
 }
 
+// A call that cannot be made has an encoder that was never reset.
+func TestGeneratedCodeWritesNothingWhereTheEncoderHasFailed(t *testing.T) {
+	leak.Check(t)
+	for name, v := range codedValues() {
+		if v == nil {
+			continue
+		}
+		e := &Encoder{Err: errTwice}
+		putCoded(e.BeginStruct(), v)
+		EndStruct(e, *v)
+		PutPointer(e, v, putCoded)
+		if e.Err != errTwice || len(e.buf) != 0 || e.level != 0 {
+			t.Errorf("%s: the encoder has %v, %x, and is at level %d; want that it is left as it is", name, e.Err, e.buf, e.level)
+		}
+	}
+}
+
 func cuts(n int) string { return strings.Repeat("'", n/10) }
 
 // What a reader of another version makes of a message, generated code leaves to reflection where it must.
