@@ -105,6 +105,14 @@ func insideOf(sig *types.Signature) (params, results []*types.Var) {
 // function refuses a function type that cannot travel, and walks what one leads to that can. That is of messages of their own, and is looked
 // at here only for what is wrong with it.
 func (s *survey) function(whole types.Type, t *types.Signature, path string) {
+	for _, tuple := range []*types.Tuple{t.Params(), t.Results()} {
+		for v := range tuple.Variables() {
+			if _, isIter := streamed(v.Type()); isIter || ioStream(v.Type()) != "" {
+				s.fail(whole, path, "a function takes and returns no streams, as methods do", "pass a //rmi:remote interface with a method that does")
+				return
+			}
+		}
+	}
 	if !isFunction(t) {
 		s.fail(whole, path, "a function travels with context.Context as its first parameter and error as its last result", "write func"+corrected(t, s.from))
 		return

@@ -69,13 +69,13 @@ type Account interface {
 			"8:2: Account.Pairs: a stream must be of one value and an error: write iter.Seq2[T, error], where T is a struct of string and int",
 			"9:2: Account.Both: a stream must be the only result: write Both(ctx context.Context, n int) iter.Seq2[int, error], whose last element may be an error",
 			"10:2: Account.Ends: last result must be error: write Ends(ctx context.Context) (<-chan int, error)",
-			"11:2: Account.Channels: an item of the stream: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"11:2: Account.Channels: an item of the stream: chan int cannot travel: take or return a stream, iter.Seq2[T, error], or pass a //rmi:remote interface with a method that receives the values",
 			"13:2: Account.Nobody: //rmi:oneway on a method that returns a stream: somebody waits for that: leave the directive out",
 			"14:2: Account.NoContext: first parameter must be context.Context: write NoContext(ctx context.Context) iter.Seq2[int, error]",
 			"16:2: Account.Throw: //rmi:oneway on a method that takes a stream: somebody must wait until that is read: leave the directive out",
 			"17:2: Account.Give: iter.Seq[string] cannot travel: a connection that is lost would look like its end: write iter.Seq2[string, error]",
 			"17:2: Account.Give: parameter closers: []iter.Seq2[chan int, error]: a stream (iter.Seq2[chan int, error]) cannot travel inside of another value: make iter.Seq2[T, error] a parameter, or the only result of a method",
-			"18:2: Account.Send: parameter numbers, an item of the stream: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"18:2: Account.Send: parameter numbers, an item of the stream: chan int cannot travel: take or return a stream, iter.Seq2[T, error], or pass a //rmi:remote interface with a method that receives the values",
 		}},
 		{"AWrongMethodOfAnEmbeddedInterfaceIsRefusedWhereItStands", `
 import ("context"; "io"; "fmt")
@@ -160,6 +160,19 @@ type Account interface {
 			"9:2: Account.Each: result 1: map[string]io.WriteCloser: interface type io.WriteCloser cannot travel inside of another value: let it be a result of its own",
 			"10:2: Account.Open: parameter all: []io.Reader: interface type io.Reader cannot travel inside of another value: let it be a parameter of its own",
 		}},
+		{"FunctionsHaveNoStreams", `
+import ("context"; "io"; "iter")
+
+//rmi:remote
+type Account interface {
+	Each(ctx context.Context, f func(ctx context.Context) iter.Seq2[int, error]) error
+	Open(ctx context.Context) (func(ctx context.Context) (io.ReadCloser, error), error)
+	Read(ctx context.Context, f func(ctx context.Context, r io.Reader) error) error
+}`, []string{
+			"7:2: Account.Each: parameter f: a function takes and returns no streams, as methods do: pass a //rmi:remote interface with a method that does",
+			"8:2: Account.Open: result 1: a function takes and returns no streams, as methods do: pass a //rmi:remote interface with a method that does",
+			"9:2: Account.Read: parameter f: a function takes and returns no streams, as methods do: pass a //rmi:remote interface with a method that does",
+		}},
 		{"ChannelsFunctionsAndAddressesAreRefused", `
 import ("context"; "unsafe")
 
@@ -177,13 +190,13 @@ type Account interface {
 type Visitor func(int) error
 type Job struct{ Run, Check func(Job) error }
 type Shape interface{ Area() float64 }`, []string{
-			"7:2: Account.Chan: parameter c: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"7:2: Account.Chan: parameter c: chan int cannot travel: take or return a stream, iter.Seq2[T, error], or pass a //rmi:remote interface with a method that receives the values",
 			"8:2: Account.Plain: parameter f: a function travels with context.Context as its first parameter and error as its last result: write func(ctx context.Context, a int, b int) (less bool, err error)",
 			"9:2: Account.Silent: parameter f: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, ...string) error",
 			"10:2: Account.Named: result 1: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, int) error",
 			"11:2: Account.Inside: parameter j: Job.Run: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
 			"11:2: Account.Inside: parameter j: Job.Check: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
-			"11:2: Account.Inside: parameter f: func(context.Context, chan int, Job, func(string)) error: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"11:2: Account.Inside: parameter f: func(context.Context, chan int, Job, func(string)) error: chan int cannot travel: take or return a stream, iter.Seq2[T, error], or pass a //rmi:remote interface with a method that receives the values",
 			"11:2: Account.Inside: parameter f: Job.Run: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
 			"11:2: Account.Inside: parameter f: Job.Check: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, Job) error",
 			"11:2: Account.Inside: parameter f: func(context.Context, chan int, Job, func(string)) error: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, string) error",
@@ -301,7 +314,7 @@ type Out struct { base ` + "`cbor:\"-\"`" + `; Title string }
 type Empty struct { loop; Title string }
 type Named struct { b base; Title string }`, []string{
 			"7:2: Account.Put: parameter p: Pointing.base: an embedded type that is not exported does not travel by pointer, or by its own methods, nor does its field ID: export the type, embed it without the pointer, or give the field a name",
-			"7:2: Account.Put: parameter f: Far.middle.lost.C: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"7:2: Account.Put: parameter f: Far.middle.lost.C: chan int cannot travel: take or return a stream, iter.Seq2[T, error], or pass a //rmi:remote interface with a method that receives the values",
 		}},
 		{"AnErrorOfAnotherInterfaceIsReturnedAsError", `
 import "context"
@@ -352,7 +365,7 @@ type Account interface {
 type Deep[T any] struct { Next *Deep[T]; Do func(T) }
 
 type Shape interface{ Area() float64 }`, []string{
-			"10:2: Account.Chan: parameter 2: Box[chan int]: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"10:2: Account.Chan: parameter 2: Box[chan int]: chan int cannot travel: take or return a stream, iter.Seq2[T, error], or pass a //rmi:remote interface with a method that receives the values",
 			"11:2: Account.Each: result 1: [][]Deep[int].Do: a function travels with context.Context as its first parameter and error as its last result: write func(context.Context, int) error",
 			"12:2: Account.Shapes: parameter 2: Box[Shape]: no type is known that interface type Shape may hold: mark it //rmi:remote, or list what it may hold: //rmi:types",
 		}},
@@ -518,7 +531,7 @@ type Unmarked interface{ M(time.Month) }`, []string{
 			"7:1: //rmi:types *http.NoSuch: write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file",
 			"8:1: //rmi:types 5: write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file",
 			"9:1: //rmi:types error: list the types that an interface may hold, not the interface",
-			"10:1: //rmi:types chan int: chan int cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"10:1: //rmi:types chan int: chan int cannot travel: take or return a stream, iter.Seq2[T, error], or pass a //rmi:remote interface with a method that receives the values",
 			"11:1: //rmi:types time.Duration, time.Month: write one type a line, as in Go: pkg.T, *pkg.T or []pkg.T, of the package or of imports of this file",
 			"12:1: //rmi:types map[string]*http.body: http.body is not exported by its package, which alone can list it: give it an exported name, or let the interface hold a type of your own in its place",
 			"13:1: //rmi:types sealed: sealed has no exported field, so nothing of it would arrive: export what should travel, or pass a //rmi:remote interface",

@@ -85,7 +85,7 @@ func (s *survey) walk(t types.Type, path string) {
 	case *types.Interface:
 		s.holders = append(s.holders, holder{t, path})
 	case *types.Chan:
-		s.fail(t, path, s.name(t)+" cannot travel", "pass a //rmi:remote interface with a method that receives the values")
+		s.fail(t, path, s.name(t)+" cannot travel", "take or return a stream, iter.Seq2[T, error], or pass a //rmi:remote interface with a method that receives the values")
 	case *types.Signature:
 		s.function(t, t, path)
 	default:
