@@ -120,8 +120,8 @@ type Line struct {
 	More  map[string]struct{ Done chan<- bool }
 	By    map[[1]any]int
 }`, []string{
-			"7:2: Account.Put: parameter v: Order.Lines[].More[].Done: chan<- bool cannot travel: pass a //rmi:remote interface with a method that receives the values",
-			"8:2: Account.Get: result order: Order.Lines[].More[].Done: chan<- bool cannot travel: pass a //rmi:remote interface with a method that receives the values",
+			"7:2: Account.Put: parameter v: Order.Lines[].More[].Done: chan<- bool cannot travel: take or return a stream, iter.Seq2[T, error], or pass a //rmi:remote interface with a method that receives the values",
+			"8:2: Account.Get: result order: Order.Lines[].More[].Done: chan<- bool cannot travel: take or return a stream, iter.Seq2[T, error], or pass a //rmi:remote interface with a method that receives the values",
 		}},
 		{"AnInterfaceTypedParameterIsRefusedByItsKind", `
 import ("context"; "io")
