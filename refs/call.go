@@ -423,9 +423,11 @@ func (c *Outgoing) await() {
 		c.settleStrands()
 		return
 	}
-	if c.queued {
-		c.flags, c.body = wire.ReplyResults, wire.AppendNone(c.copied[:0])
-		c.outcome()
+	if c.queued { // nothing comes of it
+		if c.Results.Err = errNoResults; len(c.chain) > 0 {
+			c.flags, c.body = wire.ReplyResults, wire.AppendNone(c.copied[:0])
+			c.outcome()
+		}
 		return
 	}
 	if c.progress != nil {

@@ -14,6 +14,7 @@ import (
 
 // lineups are the one-way calls that a link's peer has sent, by object. mu is held for map work only.
 type lineups struct {
+	last     atomic.Pointer[lineup] // that a call was for: the next one is for the same object as a rule
 	mu       sync.Mutex
 	byObject map[ObjectID]*lineup
 	shut     bool
@@ -23,7 +24,8 @@ type lineups struct {
 // numbers, and meanwhile two-way calls that come after some of them wait here.
 //
 // Invariant: while the next call is there, working is true and a worker has the lineup, or is about to. What waits holds no goroutine.
-// mu is never held while a call runs or a frame is sent.
+// mu is never held while a call runs or a frame is sent. The worker takes all calls that wait at once; a two-way call that comes after one
+// of them is counted in gates before it looks at done, and the worker looks at gates after it has set done, so that one of them sees the other.
 type lineup struct {
 	l      *link
 	object ObjectID
@@ -31,26 +33,38 @@ type lineup struct {
 
 	current atomic.Pointer[callContext] // of that; nil: none
 
+	done  atomic.Uint64 // all up to this one have ended
+	told  atomic.Uint64 // all up to this one, the caller knows that
+	gates atomic.Int32  // two-way calls that wait, or are about to
+	shut  atomic.Bool
+
+	batch []*queued // the worker's: those that it has taken
+	at    int       // the next of them
+
 	mu      sync.Mutex
-	done    uint64 // all up to this one have ended
-	told    uint64 // all up to this one, the caller knows that
-	taken   uint64 // up to this one they run or have ended
+	taken   uint64 // up to this one the worker has them, or they have ended
 	queue   []*queued
 	ahead   map[uint64]*queued // that overtook others
 	working bool
 	gated   []*behind
-	shut    bool
 }
 
-// queued is a one-way call that waits for those before it, and then runs: with all that it needs, since there may be many.
+// queued is a one-way call that waits for those before it.
 type queued struct {
-	header  wire.CallHeader
-	ctx     callContext
-	own     [1]uint64 // its path
-	body    []byte
-	frame   []byte // the buffer that body is part of, where it has one of its own
-	refused *Error
-	small   [64]byte // memory for a small body
+	number, slot, method uint64
+	timeout              time.Duration
+	pinned               bool
+	pairs                map[string]pair
+	body                 []byte
+	frame                []byte // the buffer that body is part of, where it has one of its own
+	refused              *Error
+	small                [64]byte // memory for a small body
+}
+
+// running is what a one-way call has that runs. User code may keep it.
+type running struct {
+	callContext
+	own [1]uint64 // its path
 }
 
 // behind is a two-way call that waits for one-way calls.
@@ -62,6 +76,9 @@ type behind struct {
 
 func (l *link) lineup(object ObjectID) (*lineup, error) {
 	s := &l.lineups
+	if u := s.last.Load(); u != nil && u.object == object && !u.shut.Load() {
+		return u, nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.byObject[object]
@@ -77,6 +94,7 @@ func (l *link) lineup(object ObjectID) (*lineup, error) {
 		}
 		s.byObject[object] = u
 	}
+	s.last.Store(u)
 	return u, nil
 }
 
@@ -90,8 +108,9 @@ func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool) erro
 	if h.Pinned && !l.line.Arrived(Message{Call: h.Number}) {
 		return nil // the connection is over
 	}
-	q := &queued{header: h}
-	if q.header.Extensions = nil; h.Extensions != nil {
+	q := n.newQueued()
+	q.number, q.slot, q.method, q.timeout, q.pinned = h.Number, h.Slot, h.Method, h.Timeout, h.Pinned
+	if h.Extensions != nil {
 		m, err := wire.ReadMetadata(h.Extensions, n.cfg.Limits.MetadataBytes)
 		switch {
 		case errors.Is(err, wire.ErrMetadata):
@@ -99,7 +118,7 @@ func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool) erro
 		case err != nil:
 			return err
 		}
-		q.ctx.pairs = arrived(m)
+		q.pairs = arrived(m)
 	}
 	q.keep(n, frame, body, lent)
 	work, err := u.add(q)
@@ -133,17 +152,37 @@ func (q *queued) keep(n *Node, frame, body []byte, lent bool) {
 	n.pendingBytes.Add(q.size())
 }
 
-func (q *queued) size() int64 { return int64(max(len(q.body), cap(q.frame))) }
+// size is what the arguments take beside the record, of which there are so many at most.
+func (q *queued) size() int64 {
+	if q.frame == nil && len(q.body) <= len(q.small) {
+		return 0
+	}
+	return int64(max(len(q.body), cap(q.frame)))
+}
+
+// newQueued returns a record to be filled in; free takes it back.
+func (n *Node) newQueued() *queued {
+	if q, ok := n.queued.Get().(*queued); ok {
+		return q
+	}
+	return &queued{}
+}
+
+// free gives the record of a call back that has ended, or will not run.
+func (q *queued) free(n *Node) {
+	q.pairs, q.body, q.frame, q.refused = nil, nil, nil, nil
+	n.queued.Put(q)
+}
 
 // add takes a call in; work: a worker is wanted.
 func (u *lineup) add(q *queued) (work bool, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	s, next := q.header.Slot, u.taken+uint64(len(u.queue))+1
+	s, next := q.slot, u.taken+uint64(len(u.queue))+1
 	switch {
-	case s < next || s > u.told+wire.RowWindow || u.ahead[s] != nil:
+	case s < next || s > u.told.Load()+wire.RowWindow || u.ahead[s] != nil:
 		return false, &wire.FrameError{Kind: wire.OneWayFrame, Says: fmt.Sprintf("its place in the row, %d, is taken or out of bounds", s)}
-	case u.shut:
+	case u.shut.Load():
 		u.drop(q)
 		return false, nil
 	case s > next:
@@ -178,38 +217,63 @@ func (u *lineup) serve() {
 	}
 }
 
-// next takes the next call out, nil if there is none.
+// next returns the next call, nil if there is none.
 func (u *lineup) next() *queued {
+	if u.at == len(u.batch) && !u.take() {
+		return nil
+	}
+	q := u.batch[u.at]
+	u.batch[u.at] = nil
+	u.at++
+	return q
+}
+
+// take takes all calls out that are there; false: there are none, and the worker has the lineup no more.
+func (u *lineup) take() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if len(u.queue) == 0 {
-		u.queue, u.working = nil, false
-		return nil
+		u.queue, u.batch, u.at, u.working = nil, nil, 0, false
+		return false
 	}
-	q := u.queue[0]
-	u.queue[0] = nil
-	u.queue = u.queue[1:]
-	u.taken++
-	return q
+	u.batch, u.queue, u.at = u.queue, u.batch[:0], 0
+	u.taken += uint64(len(u.batch))
+	return true
+}
+
+// idle reports whether no further call is there.
+func (u *lineup) idle() bool {
+	if u.at < len(u.batch) {
+		return false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.queue) == 0
 }
 
 // run runs one call, and says what became of it.
 func (u *lineup) run(q *queued) {
-	if q.header.Method == methodNothing || q.refused != nil {
-		u.l.node.pendingBytes.Add(-q.size())
-		u.forget(q)
+	n := u.l.node
+	switch {
+	case u.shut.Load(): // the link has ended, and it has not begun
+		u.drop(q)
+		q.free(n)
+		return
+	case q.method == methodNothing || q.refused != nil:
+		u.drop(q)
 		if q.refused == nil {
 			u.ended(q, 0, nil)
 		} else {
-			u.ended(q, wire.ReplyError|wire.ReplyRuntime|wire.ReplyNotStarted, wire.AppendError(u.l.node.codec, u.l.node.runtimeTable, nil, nil, q.refused))
+			u.ended(q, wire.ReplyError|wire.ReplyRuntime|wire.ReplyNotStarted, wire.AppendError(n.codec, n.runtimeTable, nil, nil, q.refused))
 		}
+		q.free(n)
 		return
 	}
 	in := u.incoming(q)
-	in.node.rootCalls.Add(1)
-	u.token.Store(q.own[0])
+	n.rootCalls.Add(1)
+	u.token.Store(in.ctx.path[0])
 	u.current.Store(in.ctx)
-	if u.over() { // and may not have seen it
+	if u.shut.Load() { // and the end of the link may not have seen it
 		in.ctx.end(errLinkEnded)
 	}
 	returned := false
@@ -219,27 +283,29 @@ func (u *lineup) run(q *queued) {
 			u.hire()
 		}
 	}()
-	in.node.turns.await(in)
+	n.turns.await(in)
 	err := in.call()
 	returned = true
 	u.finish(in, q, err, !in.begun)
 	in.drop()
+	q.free(n)
 }
 
 // incoming makes a call to be served of a queued one.
 func (u *lineup) incoming(q *queued) *Incoming {
-	n, h := u.l.node, &q.header
+	n := u.l.node
 	in := n.newIncoming()
 	in.body, in.frame, in.size = q.body, q.frame, q.size()
-	in.Method, in.object = h.Method, h.Object
-	in.arrives = courier{node: n, link: u.l, in: Message{Call: h.Number}, pinned: h.Pinned}
-	in.leaves = courier{node: n, link: u.l, in: Message{Call: h.Number, Result: true, method: h.Method}}
-	q.own[0] = newToken()
-	in.ctx = &q.ctx
-	in.ctx.link, in.ctx.number, in.ctx.path = u.l, h.Number, q.own[:]
-	if h.Timeout > 0 {
-		in.ctx.deadline = time.Now().Add(h.Timeout)
+	in.Method, in.object = q.method, u.object
+	in.arrives = courier{node: n, link: u.l, in: Message{Call: q.number}, pinned: q.pinned}
+	in.leaves = courier{node: n, link: u.l, in: Message{Call: q.number, Result: true, method: q.method}}
+	r := &running{}
+	r.own[0] = newToken()
+	r.link, r.number, r.path, r.pairs = u.l, q.number, r.own[:], q.pairs
+	if q.timeout > 0 {
+		r.deadline = time.Now().Add(q.timeout)
 	}
+	in.ctx = &r.callContext
 	return in
 }
 
@@ -272,12 +338,6 @@ func (u *lineup) finish(in *Incoming, q *queued, err error, runtime bool) {
 	u.ended(q, flags, item)
 }
 
-func (u *lineup) over() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.shut
-}
-
 var errLinkEnded = errors.New("the connection has ended")
 
 // cancelIf ends the contexts of one-way calls that run.
@@ -297,24 +357,15 @@ func (s *lineups) cancelIf(which func(*callContext) bool, why error) {
 
 // ended notes that a call has ended, tells the caller when it should know, and lets go who waited for it.
 func (u *lineup) ended(q *queued, flags wire.ReplyFlags, item []byte) {
-	u.mu.Lock()
-	s := q.header.Slot
-	u.done = s
+	s := q.slot
+	u.done.Store(s)
 	var free []*behind
-	u.gated = slices.DeleteFunc(u.gated, func(g *behind) bool {
-		if g.after > s {
-			return false
-		}
-		free = append(free, g)
-		return true
-	})
-	tell := item != nil || len(u.queue) == 0 || s-u.told >= linesPerNotice
-	if tell {
-		u.told = s
+	if u.gates.Load() > 0 {
+		free = u.pass(s)
 	}
-	u.mu.Unlock()
-	if tell {
-		frame := wire.AppendDone(nil, wire.DoneHeader{Flags: flags, Sequence: s, Object: u.object, Method: q.header.Method})
+	if item != nil || s-u.told.Load() >= linesPerNotice || u.idle() {
+		u.told.Store(s)
+		frame := wire.AppendDone(nil, wire.DoneHeader{Flags: flags, Sequence: s, Object: u.object, Method: q.method})
 		frame = append(frame, item...)
 		if err := wire.FinishFrame(frame); err == nil {
 			u.l.out.post(frame)
@@ -326,6 +377,21 @@ func (u *lineup) ended(q *queued, flags wire.ReplyFlags, item []byte) {
 	}
 }
 
+// pass takes those out that wait for calls up to one.
+func (u *lineup) pass(s uint64) (free []*behind) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.gated = slices.DeleteFunc(u.gated, func(g *behind) bool {
+		if g.after > s {
+			return false
+		}
+		free = append(free, g)
+		return true
+	})
+	u.gates.Add(-int32(len(free)))
+	return free
+}
+
 // gate has a two-way call wait for the one-way calls up to one; false: it need not.
 func (s *lineups) gate(in *Incoming, after uint64) bool {
 	u, err := in.ctx.link.lineup(in.object)
@@ -334,7 +400,9 @@ func (s *lineups) gate(in *Incoming, after uint64) bool {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.shut || after <= u.done || after > u.told+wire.RowWindow || slices.Contains(in.ctx.path, u.token.Load()) {
+	u.gates.Add(1)
+	if u.shut.Load() || after <= u.done.Load() || after > u.told.Load()+wire.RowWindow || slices.Contains(in.ctx.path, u.token.Load()) {
+		u.gates.Add(-1)
 		return false
 	}
 	g := &behind{waiter: waiter{in: in}, u: u, after: after}
@@ -353,6 +421,7 @@ func (g *behind) refuse(why *Error) bool {
 	i := slices.Index(u.gated, g)
 	if i >= 0 {
 		u.gated = slices.Delete(u.gated, i, i+1)
+		u.gates.Add(-1)
 	}
 	u.mu.Unlock()
 	if i < 0 {
@@ -372,8 +441,8 @@ func (u *lineup) drop(q *queued) {
 
 // forget lets go of a call's arguments, and of what they refer to.
 func (u *lineup) forget(q *queued) {
-	if q.header.Pinned {
-		u.l.line.Done(Message{Call: q.header.Number})
+	if q.pinned {
+		u.l.line.Done(Message{Call: q.number})
 	}
 	if q.frame != nil {
 		u.l.node.buffers.Put(q.frame)
@@ -389,13 +458,14 @@ func (s *lineups) end() {
 	s.mu.Unlock()
 	for _, u := range all {
 		u.mu.Lock()
-		u.shut = true
+		u.shut.Store(true)
 		dropped := u.queue
 		for _, q := range u.ahead {
 			dropped = append(dropped, q)
 		}
 		gated := u.gated
 		u.queue, u.ahead, u.gated = nil, nil, nil
+		u.gates.Add(-int32(len(gated)))
 		u.mu.Unlock()
 		if c := u.current.Load(); c != nil { // what runs later looks at shut
 			c.end(errLinkEnded)
