@@ -32,7 +32,7 @@ type inflow struct {
 	grantedItems, grantedBytes uint64
 	readItems, readBytes       uint64
 	counted                    int64 // of the bytes that may come, and have come and are not read, in the node's streamCredit and the link's
-	reading                    int // bytes of the piece that was taken out last, until it is done with
+	reading                    int   // bytes of the piece that was taken out last, until it is done with
 
 	wake bell // rings when there is something new
 }

@@ -38,27 +38,56 @@ type lineup struct {
 	gates atomic.Int32  // two-way calls that wait, or are about to
 	shut  atomic.Bool
 
-	batch []*queued // the worker's: those that it has taken
+	batch []queued  // the worker's: those that it has taken
 	at    int       // the next of them
+	in    *Incoming // and what they are served by, one after another; nil: one is to be had
 
 	mu      sync.Mutex
 	taken   uint64 // up to this one the worker has them, or they have ended
-	queue   []*queued
-	ahead   map[uint64]*queued // that overtook others
+	queue   []queued
+	ahead   map[uint64]queued // that overtook others
 	working bool
 	gated   []*behind
 }
 
-// queued is a one-way call that waits for those before it.
+// queued is a one-way call that waits for those before it. There may be thousands, in a row in memory: what most have not is apart.
 type queued struct {
 	number, slot, method uint64
 	timeout              time.Duration
-	pinned               bool
-	pairs                map[string]pair
-	body                 []byte
-	frame                []byte // the buffer that body is part of, where it has one of its own
-	refused              *Error
-	small                [64]byte // memory for a small body
+	more                 *queuedMore // nil: nothing
+	length               uint8       // of the body, where that is in small
+	small                [47]byte
+}
+
+type queuedMore struct {
+	pinned  bool
+	pairs   map[string]pair
+	body    []byte // that is not in small
+	frame   []byte // the buffer that body is part of, where it has one of its own
+	refused *Error
+}
+
+// rest returns what most calls have not, to be filled in.
+func (q *queued) rest() *queuedMore {
+	if q.more == nil {
+		q.more = &queuedMore{}
+	}
+	return q.more
+}
+
+// body returns the arguments, which are valid until the record is.
+func (q *queued) body() []byte {
+	if q.more != nil && q.more.body != nil {
+		return q.more.body
+	}
+	return q.small[:q.length]
+}
+
+func (q *queued) refused() *Error {
+	if q.more == nil {
+		return nil
+	}
+	return q.more.refused
 }
 
 // running is what a one-way call has that runs. User code may keep it.
@@ -108,20 +137,24 @@ func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool) erro
 	if h.Pinned && !l.line.Arrived(Message{Call: h.Number}) {
 		return nil // the connection is over
 	}
-	q := n.newQueued()
-	q.number, q.slot, q.method, q.timeout, q.pinned = h.Number, h.Slot, h.Method, h.Timeout, h.Pinned
+	q := queued{number: h.Number, slot: h.Slot, method: h.Method, timeout: h.Timeout}
+	if h.Pinned {
+		q.rest().pinned = true
+	}
 	if h.Extensions != nil {
 		m, err := wire.ReadMetadata(h.Extensions, n.cfg.Limits.MetadataBytes)
 		switch {
 		case errors.Is(err, wire.ErrMetadata):
-			q.refused = &Error{Kind: ErrLimit, Err: tooMuchMetadata(n.cfg.Limits.MetadataBytes)}
+			q.rest().refused = &Error{Kind: ErrLimit, Err: tooMuchMetadata(n.cfg.Limits.MetadataBytes)}
 		case err != nil:
 			return err
 		}
-		q.pairs = arrived(m)
+		if pairs := arrived(m); pairs != nil {
+			q.rest().pairs = pairs
+		}
 	}
 	q.keep(n, frame, body, lent)
-	work, err := u.add(q)
+	work, err := u.add(&q)
 	if err != nil {
 		return err
 	}
@@ -135,43 +168,37 @@ func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool) erro
 func (q *queued) keep(n *Node, frame, body []byte, lent bool) {
 	switch {
 	case n.draining.Load():
-		q.refused = &Error{Kind: ErrNodeClosed, Err: errors.New("the process is shutting down")}
+		q.rest().refused = &Error{Kind: ErrNodeClosed, Err: errors.New("the process is shutting down")}
 	case n.pendingBytes.Load()+int64(len(body)) > n.cfg.Limits.PendingBytes && n.pendingBytes.Load() > 0:
-		q.refused = &Error{Kind: ErrOverloaded, Err: fmt.Errorf(
+		q.rest().refused = &Error{Kind: ErrOverloaded, Err: fmt.Errorf(
 			"the arguments of running calls take more than %d bytes (Limits.PendingBytes)", n.cfg.Limits.PendingBytes)}
 	}
+	refused := q.refused() != nil
 	switch {
-	case q.refused != nil && !lent:
+	case refused && lent:
+	case refused:
 		n.buffers.Put(frame)
-	case q.refused != nil:
+	case len(body) <= len(q.small):
+		if q.length = uint8(copy(q.small[:], body)); !lent {
+			n.buffers.Put(frame)
+		}
 	case lent:
-		q.body = append(q.small[:0], body...)
+		q.rest().body = slices.Clone(body)
 	default:
-		q.body, q.frame = body, frame
+		m := q.rest()
+		m.body, m.frame = body, frame
 	}
-	n.pendingBytes.Add(q.size())
+	if size := q.size(); size > 0 {
+		n.pendingBytes.Add(size)
+	}
 }
 
 // size is what the arguments take beside the record, of which there are so many at most.
 func (q *queued) size() int64 {
-	if q.frame == nil && len(q.body) <= len(q.small) {
+	if q.more == nil {
 		return 0
 	}
-	return int64(max(len(q.body), cap(q.frame)))
-}
-
-// newQueued returns a record to be filled in; free takes it back.
-func (n *Node) newQueued() *queued {
-	if q, ok := n.queued.Get().(*queued); ok {
-		return q
-	}
-	return &queued{}
-}
-
-// free gives the record of a call back that has ended, or will not run.
-func (q *queued) free(n *Node) {
-	q.pairs, q.body, q.frame, q.refused = nil, nil, nil, nil
-	n.queued.Put(q)
+	return int64(max(len(q.more.body), cap(q.more.frame)))
 }
 
 // add takes a call in; work: a worker is wanted.
@@ -180,25 +207,31 @@ func (u *lineup) add(q *queued) (work bool, err error) {
 	defer u.mu.Unlock()
 	s, next := q.slot, u.taken+uint64(len(u.queue))+1
 	switch {
-	case s < next || s > u.told.Load()+wire.RowWindow || u.ahead[s] != nil:
+	case s < next || s > u.told.Load()+wire.RowWindow || u.overtook(s):
 		return false, &wire.FrameError{Kind: wire.OneWayFrame, Says: fmt.Sprintf("its place in the row, %d, is taken or out of bounds", s)}
 	case u.shut.Load():
 		u.drop(q)
 		return false, nil
 	case s > next:
 		if u.ahead == nil {
-			u.ahead = map[uint64]*queued{}
+			u.ahead = map[uint64]queued{}
 		}
-		u.ahead[s] = q
+		u.ahead[s] = *q
 		return false, nil
 	}
-	u.queue = append(u.queue, q)
-	for s++; u.ahead[s] != nil; s++ {
+	u.queue = append(u.queue, *q)
+	for s++; len(u.ahead) > 0 && u.overtook(s); s++ {
 		u.queue = append(u.queue, u.ahead[s])
 		delete(u.ahead, s)
 	}
 	work, u.working = !u.working, true
 	return work, nil
+}
+
+// overtook reports whether a call is there already that overtook others. mu is held.
+func (u *lineup) overtook(slot uint64) bool {
+	_, there := u.ahead[slot]
+	return there
 }
 
 // hire has a worker take the lineup.
@@ -222,10 +255,8 @@ func (u *lineup) next() *queued {
 	if u.at == len(u.batch) && !u.take() {
 		return nil
 	}
-	q := u.batch[u.at]
-	u.batch[u.at] = nil
 	u.at++
-	return q
+	return &u.batch[u.at-1]
 }
 
 // take takes all calls out that are there; false: there are none, and the worker has the lineup no more.
@@ -234,6 +265,10 @@ func (u *lineup) take() bool {
 	defer u.mu.Unlock()
 	if len(u.queue) == 0 {
 		u.queue, u.batch, u.at, u.working = nil, nil, 0, false
+		if u.in != nil {
+			u.l.node.incoming.Put(u.in)
+			u.in = nil
+		}
 		return false
 	}
 	u.batch, u.queue, u.at = u.queue, u.batch[:0], 0
@@ -257,16 +292,14 @@ func (u *lineup) run(q *queued) {
 	switch {
 	case u.shut.Load(): // the link has ended, and it has not begun
 		u.drop(q)
-		q.free(n)
 		return
-	case q.method == methodNothing || q.refused != nil:
+	case q.refused() != nil:
 		u.drop(q)
-		if q.refused == nil {
-			u.ended(q, 0, nil)
-		} else {
-			u.ended(q, wire.ReplyError|wire.ReplyRuntime|wire.ReplyNotStarted, wire.AppendError(n.codec, n.runtimeTable, nil, nil, q.refused))
-		}
-		q.free(n)
+		u.ended(q, wire.ReplyError|wire.ReplyRuntime|wire.ReplyNotStarted, wire.AppendError(n.codec, n.runtimeTable, nil, nil, q.refused()))
+		return
+	case q.method == methodNothing:
+		u.drop(q)
+		u.ended(q, 0, nil)
 		return
 	}
 	in := u.incoming(q)
@@ -280,6 +313,7 @@ func (u *lineup) run(q *queued) {
 	defer func() {
 		if !returned { // the method called runtime.Goexit, which ends this worker
 			u.finish(in, q, in.exited(debug.Stack()), true)
+			u.in = nil
 			u.hire()
 		}
 	}()
@@ -287,21 +321,26 @@ func (u *lineup) run(q *queued) {
 	err := in.call()
 	returned = true
 	u.finish(in, q, err, !in.begun)
-	in.drop()
-	q.free(n)
+	in.clear()
 }
 
 // incoming makes a call to be served of a queued one.
 func (u *lineup) incoming(q *queued) *Incoming {
 	n := u.l.node
-	in := n.newIncoming()
-	in.body, in.frame, in.size = q.body, q.frame, q.size()
+	if u.in == nil {
+		u.in = n.newIncoming()
+	}
+	in := u.in
+	in.body, in.size = q.body(), q.size()
 	in.Method, in.object = q.method, u.object
-	in.arrives = courier{node: n, link: u.l, in: Message{Call: q.number}, pinned: q.pinned}
+	in.arrives = courier{node: n, link: u.l, in: Message{Call: q.number}}
 	in.leaves = courier{node: n, link: u.l, in: Message{Call: q.number, Result: true, method: q.method}}
 	r := &running{}
 	r.own[0] = newToken()
-	r.link, r.number, r.path, r.pairs = u.l, q.number, r.own[:], q.pairs
+	r.link, r.number, r.path = u.l, q.number, r.own[:]
+	if m := q.more; m != nil {
+		in.frame, in.arrives.pinned, r.pairs = m.frame, m.pinned, m.pairs
+	}
 	if q.timeout > 0 {
 		r.deadline = time.Now().Add(q.timeout)
 	}
@@ -441,11 +480,14 @@ func (u *lineup) drop(q *queued) {
 
 // forget lets go of a call's arguments, and of what they refer to.
 func (u *lineup) forget(q *queued) {
-	if q.pinned {
+	if q.more == nil {
+		return
+	}
+	if q.more.pinned {
 		u.l.line.Done(Message{Call: q.number})
 	}
-	if q.frame != nil {
-		u.l.node.buffers.Put(q.frame)
+	if q.more.frame != nil {
+		u.l.node.buffers.Put(q.more.frame)
 	}
 }
 
@@ -470,8 +512,8 @@ func (s *lineups) end() {
 		if c := u.current.Load(); c != nil { // what runs later looks at shut
 			c.end(errLinkEnded)
 		}
-		for _, q := range dropped {
-			u.drop(q)
+		for i := range dropped {
+			u.drop(&dropped[i])
 		}
 		for _, g := range gated { // whose contexts have ended
 			g.stop(u.l.node)

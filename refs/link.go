@@ -34,15 +34,15 @@ type link struct {
 	peerLimit int    // bytes of arguments or results that the peer takes
 	features  uint64 // in force
 
-	out     writer // of the lane
-	ctl     writer // of the control stream
-	waiting slots  // our calls
-	rows    rows   // our one-way calls
-	serving serving
-	lineups lineups // the peer's one-way calls
-	vows    vows    // what the peer is promised
+	out          writer // of the lane
+	ctl          writer // of the control stream
+	waiting      slots  // our calls
+	rows         rows   // our one-way calls
+	serving      serving
+	lineups      lineups      // the peer's one-way calls
+	vows         vows         // what the peer is promised
 	streamCredit atomic.Int64 // of the streams that the peer sends, as the node's of all
-	streams streams // of calls of both
+	streams      streams      // of calls of both
 
 	probes      atomic.Int64 // PROBEs in the second, since start, that probeSecond is
 	probeSecond atomic.Int64

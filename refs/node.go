@@ -39,8 +39,7 @@ type Node struct {
 	traces       traces
 	garbage      func(*export) // is collected: made once, since each export has it
 	buffers      buffers
-	outgoing     sync.Pool // *Outgoing
-	queued       sync.Pool
+	outgoing     sync.Pool   // *Outgoing
 	incoming     sync.Pool   // *Incoming
 	runtimeTable *wire.Table // for errors that belong to no interface
 	pending      *transport.Pending

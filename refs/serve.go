@@ -61,6 +61,12 @@ func (n *Node) newIncoming() *Incoming {
 
 // drop gives the call's memory back. Nothing of it is used any more.
 func (in *Incoming) drop() {
+	in.clear()
+	in.node.incoming.Put(in)
+}
+
+// clear makes the memory of a call that of none.
+func (in *Incoming) clear() {
 	n := in.node
 	if in.frame != nil && !in.Args.Kept() {
 		n.buffers.Put(in.frame)
@@ -75,7 +81,6 @@ func (in *Incoming) drop() {
 		n.buffers.Put(in.reply)
 		in.reply = make([]byte, 0, 512)
 	}
-	n.incoming.Put(in)
 }
 
 // serving is the table of calls that a link's peer waits for. mu guards running; cancellation happens outside it.
