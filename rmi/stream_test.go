@@ -442,43 +442,32 @@ func TestASlowConsumerHoldsAnEndlessStreamForAMinute(t *testing.T) {
 
 func TestAPeerWithoutStreamsIsNotCalledWithThem(t *testing.T) {
 	leak.Check(t)
-	w := tcpWorld(t)
-	server, endpoint := w.server(rmi.Options{})
-	id := [16]byte{9, 9}
-	intrudeWith(t, endpoint, wire.Hello{Process: id, Token: [16]byte{1}, Features: 0})
-	for rmi.LinksOf(server) == 0 {
-		runtime.Gosched()
-	}
-	var object rmi.Ref
-	if err := object.UnmarshalText(fmt.Appendf(nil, "rmi-ref:%x/%x?as=%s&as=%s&at=tcp://127.0.0.1:1", id, id, testobj.RemoteSource.Path, testobj.RemoteDrain.Path)); err != nil {
-		t.Fatal(err)
-	}
-	remote := resolved(t, server, testobj.RemoteSource, object)
-	for _, err := range remote.Count(ctx(t), 0, 1) {
+	_, ref, client := callee(t, 0)
+	for _, err := range resolved(t, client, testobj.RemoteSource, ref).Count(ctx(t), 0, 1) {
 		if !errors.Is(err, rmi.ErrVersion) || rmi.MayHaveRun(err) || !strings.Contains(err.Error(), "without streams") {
 			t.Errorf("a peer without streams: %v", err)
 		}
 	}
-	drain := resolved(t, server, testobj.RemoteDrain, object)
+	drain := resolved(t, client, testobj.RemoteDrain, ref)
 	if _, _, err := drain.Upload(ctx(t), "", strings.NewReader("text")); !errors.Is(err, rmi.ErrVersion) || rmi.MayHaveRun(err) {
 		t.Errorf("a peer without streams, as argument: %v", err)
 	}
 }
 
-// callee is a process whose frames a test writes, and a stub of an object there.
-func callee(t *testing.T) (i intruder, remote testobj.Source, client *rmi.Node) {
+// callee is a process whose frames a test writes, and a reference to an object there for a node that it is connected to.
+func callee(t *testing.T, features uint64) (i intruder, object rmi.Ref, client *rmi.Node) {
 	t.Helper()
 	client, endpoint := tcpWorld(t).server(rmi.Options{})
 	id := [16]byte{9, 9}
-	i, _ = intrudeWith(t, endpoint, wire.Hello{Process: id, Token: [16]byte{1}, Features: 1 << 4})
+	i, _ = intrudeWith(t, endpoint, wire.Hello{Process: id, Token: [16]byte{1}, Features: features})
 	for rmi.LinksOf(client) == 0 {
 		runtime.Gosched()
 	}
-	var object rmi.Ref
-	if err := object.UnmarshalText(fmt.Appendf(nil, "rmi-ref:%x/%x?as=%s&at=tcp://127.0.0.1:1", id, id, testobj.RemoteSource.Path)); err != nil {
+	text := fmt.Appendf(nil, "rmi-ref:%x/%x?as=%s&as=%s&at=tcp://127.0.0.1:1", id, id, testobj.RemoteSource.Path, testobj.RemoteDrain.Path)
+	if err := object.UnmarshalText(text); err != nil {
 		t.Fatal(err)
 	}
-	return i, resolved(t, client, testobj.RemoteSource, object), client
+	return i, object, client
 }
 
 func TestWhatALostConnectionLeavesOutOfAStreamIsNotItsEnd(t *testing.T) {
@@ -498,7 +487,8 @@ func TestWhatALostConnectionLeavesOutOfAStreamIsNotItsEnd(t *testing.T) {
 		{"no end", func(id wire.StreamID) [][]byte { return [][]byte{item(id, 0)} }, rmi.ErrUnreachable},
 		{"an end before what has come", func(id wire.StreamID) [][]byte { return [][]byte{item(id, 9), item(id, 0), end(id, 2)} }, rmi.ErrProtocol},
 	} {
-		i, remote, client := callee(t)
+		i, ref, client := callee(t, 1<<4)
+		remote := resolved(t, client, testobj.RemoteSource, ref)
 		go func() {
 			for {
 				kind, frame, err := testobj.ReadFrame(i.lane)
