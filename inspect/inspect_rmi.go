@@ -96,7 +96,8 @@ func (inspectorSkeleton) Dispatch(ctx context.Context, impl Inspector, call *ske
 	return call.NoSuchMethod()
 }
 
-// putObject and getObject write and read a Object as reflection would.
+// putObject and getObject write and read values of type Object, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putObject(e *stub.Encoder, v *Object) {
 	f := e.Struct()
 	f.Int("\x64Held", int64(v.Held))
@@ -113,7 +114,8 @@ func getObject(d *stub.Decoder, v *Object) {
 	f.End()
 }
 
-// putReferent and getReferent write and read a Referent as reflection would.
+// putReferent and getReferent write and read values of type Referent, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putReferent(e *stub.Encoder, v *Referent) {
 	f := e.Struct()
 	f.Value("\x63Ref", &v.Ref)
@@ -128,7 +130,8 @@ func getReferent(d *stub.Decoder, v *Referent) {
 	f.End()
 }
 
-// putCycle and getCycle write and read a Cycle as reflection would.
+// putCycle and getCycle write and read values of type Cycle, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putCycle(e *stub.Encoder, v *Cycle) {
 	f := e.Struct()
 	stub.FieldSlice(&f, "\x65Steps", v.Steps, putStep)
@@ -141,7 +144,8 @@ func getCycle(d *stub.Decoder, v *Cycle) {
 	f.End()
 }
 
-// putStep and getStep write and read a Step as reflection would.
+// putStep and getStep write and read values of type Step, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putStep(e *stub.Encoder, v *Step) {
 	f := e.Struct()
 	f.Int("\x64Held", int64(v.Held))

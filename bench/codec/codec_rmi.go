@@ -147,7 +147,8 @@ func (echoSkeleton) Dispatch(ctx context.Context, impl Echo, call *skeleton.Call
 	return call.NoSuchMethod()
 }
 
-// putGraph and getGraph write and read a Graph as reflection would.
+// putGraph and getGraph write and read values of type Graph, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putGraph(e *stub.Encoder, v *Graph) {
 	f := e.Struct()
 	stub.FieldPointers(&f, "\x68Vertices", v.Vertices, putVertex)
@@ -160,7 +161,8 @@ func getGraph(d *stub.Decoder, v *Graph) {
 	f.End()
 }
 
-// putVertex and getVertex write and read a Vertex as reflection would.
+// putVertex and getVertex write and read values of type Vertex, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putVertex(e *stub.Encoder, v *Vertex) {
 	f := e.Struct()
 	f.String("\x64Name", v.Name)
@@ -177,7 +179,8 @@ func getVertex(d *stub.Decoder, v *Vertex) {
 	f.End()
 }
 
-// putSmall and getSmall write and read a Small as reflection would.
+// putSmall and getSmall write and read values of type Small, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putSmall(e *stub.Encoder, v *Small) {
 	f := e.Struct()
 	f.Int("\x62ID", v.ID)
@@ -208,7 +211,8 @@ func getSmall(d *stub.Decoder, v *Small) {
 	f.End()
 }
 
-// putOrder and getOrder write and read a Order as reflection would.
+// putOrder and getOrder write and read values of type Order, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putOrder(e *stub.Encoder, v *Order) {
 	f := e.Struct()
 	f.Int("\x62ID", v.ID)
@@ -231,7 +235,8 @@ func getOrder(d *stub.Decoder, v *Order) {
 	f.End()
 }
 
-// putItem and getItem write and read a Item as reflection would.
+// putItem and getItem write and read values of type Item, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putItem(e *stub.Encoder, v *Item) {
 	f := e.Struct()
 	f.String("\x63SKU", v.SKU)
@@ -250,7 +255,8 @@ func getItem(d *stub.Decoder, v *Item) {
 	f.End()
 }
 
-// putTree and getTree write and read a Tree as reflection would.
+// putTree and getTree write and read values of type Tree, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putTree(e *stub.Encoder, v *Tree) {
 	f := e.Struct()
 	stub.FieldPointer(&f, "\x64Left", v.Left, putTree)

@@ -291,7 +291,8 @@ func (treesSkeleton) Dispatch(ctx context.Context, impl Trees, call *skeleton.Ca
 	return call.NoSuchMethod()
 }
 
-// putNode and getNode write and read a html.Node as reflection would.
+// putNode and getNode write and read values of type html.Node, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putNode(e *stub.Encoder, v *html.Node) {
 	f := e.Struct()
 	stub.FieldSlice(&f, "\x64Attr", v.Attr, putAttribute)
@@ -322,7 +323,8 @@ func getNode(d *stub.Decoder, v *html.Node) {
 	f.End()
 }
 
-// putAttribute and getAttribute write and read a html.Attribute as reflection would.
+// putAttribute and getAttribute write and read values of type html.Attribute, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putAttribute(e *stub.Encoder, v *html.Attribute) {
 	f := e.Struct()
 	f.String("\x63Key", v.Key)
@@ -339,7 +341,8 @@ func getAttribute(d *stub.Decoder, v *html.Attribute) {
 	f.End()
 }
 
-// putNode2 and getNode2 write and read a yaml.Node as reflection would.
+// putNode2 and getNode2 write and read values of type yaml.Node, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putNode2(e *stub.Encoder, v *yaml.Node) {
 	f := e.Struct()
 	f.String("\x63Tag", v.Tag)
@@ -374,7 +377,8 @@ func getNode2(d *stub.Decoder, v *yaml.Node) {
 	f.End()
 }
 
-// putFile and getFile write and read a ast.File as reflection would.
+// putFile and getFile write and read values of type ast.File, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putFile(e *stub.Encoder, v *ast.File) {
 	f := e.Struct()
 	stub.FieldPointer(&f, "\x63Doc", v.Doc, putCommentGroup)
@@ -407,7 +411,8 @@ func getFile(d *stub.Decoder, v *ast.File) {
 	f.End()
 }
 
-// putCommentGroup and getCommentGroup write and read a ast.CommentGroup as reflection would.
+// putCommentGroup and getCommentGroup write and read values of type ast.CommentGroup, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putCommentGroup(e *stub.Encoder, v *ast.CommentGroup) {
 	f := e.Struct()
 	stub.FieldPointers(&f, "\x64List", v.List, putComment)
@@ -420,7 +425,8 @@ func getCommentGroup(d *stub.Decoder, v *ast.CommentGroup) {
 	f.End()
 }
 
-// putComment and getComment write and read a ast.Comment as reflection would.
+// putComment and getComment write and read values of type ast.Comment, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putComment(e *stub.Encoder, v *ast.Comment) {
 	f := e.Struct()
 	f.String("\x64Text", v.Text)
@@ -435,7 +441,8 @@ func getComment(d *stub.Decoder, v *ast.Comment) {
 	f.End()
 }
 
-// putIdent and getIdent write and read a ast.Ident as reflection would.
+// putIdent and getIdent write and read values of type ast.Ident, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putIdent(e *stub.Encoder, v *ast.Ident) {
 	f := e.Struct()
 	stub.FieldPointer(&f, "\x63Obj", v.Obj, putObject)
@@ -452,7 +459,8 @@ func getIdent(d *stub.Decoder, v *ast.Ident) {
 	f.End()
 }
 
-// putObject and getObject write and read a ast.Object as reflection would.
+// putObject and getObject write and read values of type ast.Object, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putObject(e *stub.Encoder, v *ast.Object) {
 	f := e.Struct()
 	f.Value("\x64Data", &v.Data)
@@ -473,7 +481,8 @@ func getObject(d *stub.Decoder, v *ast.Object) {
 	f.End()
 }
 
-// putScope and getScope write and read a ast.Scope as reflection would.
+// putScope and getScope write and read values of type ast.Scope, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putScope(e *stub.Encoder, v *ast.Scope) {
 	f := e.Struct()
 	stub.FieldPointer(&f, "\x65Outer", v.Outer, putScope)
@@ -488,7 +497,8 @@ func getScope(d *stub.Decoder, v *ast.Scope) {
 	f.End()
 }
 
-// putImportSpec and getImportSpec write and read a ast.ImportSpec as reflection would.
+// putImportSpec and getImportSpec write and read values of type ast.ImportSpec, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putImportSpec(e *stub.Encoder, v *ast.ImportSpec) {
 	f := e.Struct()
 	stub.FieldPointer(&f, "\x63Doc", v.Doc, putCommentGroup)
@@ -509,7 +519,8 @@ func getImportSpec(d *stub.Decoder, v *ast.ImportSpec) {
 	f.End()
 }
 
-// putBasicLit and getBasicLit write and read a ast.BasicLit as reflection would.
+// putBasicLit and getBasicLit write and read values of type ast.BasicLit, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putBasicLit(e *stub.Encoder, v *ast.BasicLit) {
 	f := e.Struct()
 	f.Int("\x64Kind", int64(v.Kind))

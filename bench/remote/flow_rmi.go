@@ -104,7 +104,8 @@ func (flowSkeleton) Dispatch(ctx context.Context, impl Flow, call *skeleton.Call
 	return call.NoSuchMethod()
 }
 
-// putSmall and getSmall write and read a payload.Small as reflection would.
+// putSmall and getSmall write and read values of type payload.Small, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putSmall(e *stub.Encoder, v *payload.Small) {
 	f := e.Struct()
 	f.Int("\x62ID", v.ID)
@@ -125,7 +126,8 @@ func getSmall(d *stub.Decoder, v *payload.Small) {
 	f.End()
 }
 
-// putDetail and getDetail write and read a payload.Detail as reflection would.
+// putDetail and getDetail write and read values of type payload.Detail, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putDetail(e *stub.Encoder, v *payload.Detail) {
 	f := e.Struct()
 	f.String("\x66Region", v.Region)

@@ -307,7 +307,8 @@ func (counterSkeleton) Dispatch(ctx context.Context, impl Counter, call *skeleto
 	return call.NoSuchMethod()
 }
 
-// putOrder and getOrder write and read a payload.Order as reflection would.
+// putOrder and getOrder write and read values of type payload.Order, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putOrder(e *stub.Encoder, v *payload.Order) {
 	f := e.Struct()
 	f.Int("\x62ID", v.ID)
@@ -324,7 +325,8 @@ func getOrder(d *stub.Decoder, v *payload.Order) {
 	f.End()
 }
 
-// putItem and getItem write and read a payload.Item as reflection would.
+// putItem and getItem write and read values of type payload.Item, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putItem(e *stub.Encoder, v *payload.Item) {
 	f := e.Struct()
 	f.String("\x63SKU", v.SKU)
@@ -345,7 +347,8 @@ func getItem(d *stub.Decoder, v *payload.Item) {
 	f.End()
 }
 
-// putReceipt and getReceipt write and read a payload.Receipt as reflection would.
+// putReceipt and getReceipt write and read values of type payload.Receipt, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putReceipt(e *stub.Encoder, v *payload.Receipt) {
 	f := e.Struct()
 	f.Int("\x65Cents", v.Cents)
@@ -362,7 +365,8 @@ func getReceipt(d *stub.Decoder, v *payload.Receipt) {
 	f.End()
 }
 
-// putSmall2 and getSmall2 write and read a payload.Small as reflection would.
+// putSmall2 and getSmall2 write and read values of type payload.Small, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putSmall2(e *stub.Encoder, v *payload.Small) {
 	f := e.Struct()
 	f.Int("\x62ID", v.ID)
@@ -383,7 +387,8 @@ func getSmall2(d *stub.Decoder, v *payload.Small) {
 	f.End()
 }
 
-// putDetail2 and getDetail2 write and read a payload.Detail as reflection would.
+// putDetail2 and getDetail2 write and read values of type payload.Detail, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putDetail2(e *stub.Encoder, v *payload.Detail) {
 	f := e.Struct()
 	f.String("\x66Region", v.Region)
@@ -398,7 +403,8 @@ func getDetail2(d *stub.Decoder, v *payload.Detail) {
 	f.End()
 }
 
-// putNode and getNode write and read a payload.Node as reflection would.
+// putNode and getNode write and read values of type payload.Node, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putNode(e *stub.Encoder, v *payload.Node) {
 	f := e.Struct()
 	stub.FieldPointer(&f, "\x64Left", v.Left, putNode)

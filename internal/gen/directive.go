@@ -341,6 +341,9 @@ func parseDirective(c *ast.Comment) (directive, bool) {
 // be written. Prose that happens to begin so goes on where a directive ends.
 func disguised(c *ast.Comment) string {
 	m := regexp.MustCompile(`^(?://|/\*)\s*(?i:rmi)\s*:\s*([A-Za-z]+)(?:[ \t]+(\S+))?\s*(?:\*/)?$`).FindStringSubmatch(c.Text)
+	if text, block := strings.CutSuffix(c.Text, "*/"); block { // of which the argument would take the end
+		m = regexp.MustCompile(`^/\*\s*(?i:rmi)\s*:\s*([A-Za-z]+)(?:[ \t]+(\S+))?\s*$`).FindStringSubmatch(text)
+	}
 	if m == nil || strings.HasPrefix(c.Text, "//rmi:"+strings.ToLower(m[1])) {
 		return ""
 	}

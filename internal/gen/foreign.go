@@ -228,7 +228,11 @@ func (p *program) notAlias(obj *types.TypeName, refuse func(string, ...any) *typ
 	if !obj.IsAlias() {
 		return obj
 	}
-	if n, ok := types.Unalias(obj.Type()).(*types.Named); ok && n.Obj().Pkg() != nil {
+	n, ok := types.Unalias(obj.Type()).(*types.Named)
+	switch {
+	case ok && n.TypeArgs().Len() > 0:
+		return refuse("it is an alias of an instance of a generic interface: declare an interface of your own that embeds it, and mark that //rmi:remote")
+	case ok && n.Obj().Pkg() != nil:
 		return refuse("it is an alias: name the type that it stands for, %s", canonical(n))
 	}
 	return refuse("it is an alias of a type without a name: there is nothing by which a peer would know it")

@@ -113,6 +113,10 @@ func (s *survey) function(whole types.Type, t *types.Signature, path string) {
 			}
 		}
 	}
+	if isIterator(whole) {
+		s.fail(whole, path, "an iterator that is a type of its own cannot travel", "write iter.Seq2[T, error] itself, or an alias of it")
+		return
+	}
 	if !isFunction(t) {
 		s.fail(whole, path, "a function travels with context.Context as its first parameter and error as its last result", "write func"+corrected(t, s.from))
 		return

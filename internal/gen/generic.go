@@ -36,7 +36,7 @@ func (p *program) refuseTypeParams(s *source, obj *types.TypeName) bool {
 	refused := false
 	for _, param := range genericOf(obj).params {
 		name := param.Obj().Name()
-		if name == "_" || slices.Contains(append(reservedWords(), "args"), name) {
+		if name == "_" || slices.Contains(append(reservedWords(), "args", "r", "object", "all"), name) {
 			p.refuse(param.Obj().Pos(), "%s: its type parameter %s cannot be written in generated code: give it another name", title(s.types, obj), name)
 			refused = true
 		} else if pr, hidden := unnameable(s.types, param.Constraint()); hidden {

@@ -94,6 +94,9 @@ func (p *program) remotable(s *source, obj *types.TypeName, m *mark) *types.Inte
 
 func (p *program) newInterface(s *source, m *mark, obj *types.TypeName, typ *types.Interface) *iface {
 	i := &iface{obj: obj, home: s.types, mark: m, generic: genericOf(obj)}
+	if path := obj.Pkg().Path() + "." + obj.Name(); len(path) > longestPath {
+		p.refuse(m.pos(), "%s: its name is of %d bytes with the package's path, and may have %d: give it a shorter one", i.title(), len(path), longestPath)
+	}
 	for k := range typ.NumMethods() {
 		if fn := p.newMethod(i, typ.Method(k)); fn != nil {
 			i.methods = append(i.methods, fn)
@@ -233,8 +236,19 @@ func (c *methodCheck) refuse(format string, args ...any) {
 // shape checks what does not depend on which types travel.
 func (c *methodCheck) shape(m *method) {
 	sig := c.fn.Signature()
-	if !c.fn.Exported() {
+	foreign := c.iface.mark.of != nil
+	switch first := sig.Params(); {
+	case c.fn.Pkg() == nil && !foreign:
+		c.refuse("an interface that embeds error cannot be remote: do not embed it, and give it a method with a context that returns the text")
+		return
+	case !c.fn.Exported() && foreign:
+		c.refuse("an unexported method cannot be remote: write an interface of your own of those that are exported")
+		return
+	case !c.fn.Exported():
 		c.refuse("an unexported method cannot be remote: export it or take it out of the interface")
+		return
+	case sig.Variadic() && first.Len() == 1 && isContext(first.At(0).Type().(*types.Slice).Elem()) && !foreign:
+		c.refuse("a method has one context, its first parameter: write %s(ctx context.Context) error", c.fn.Name())
 		return
 	}
 	results := sig.Results()
@@ -249,7 +263,7 @@ func (c *methodCheck) shape(m *method) {
 	}
 	switch {
 	case c.failed:
-	case c.iface.mark.of != nil:
+	case foreign:
 		c.foreignShape(m)
 	default:
 		c.ownShape(m)

@@ -46,7 +46,32 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 	if len(all) > 0 {
 		p.refuseHiding(declared)
 	}
-	for _, i := range all {
+	taken := func(name string) bool {
+		_, a := declared[name]
+		_, b := imported[name]
+		return a || b
+	}
+	for _, constrained := range []bool{false, true} { // what is generated for every platform does not depend on where that is done
+		some := slices.DeleteFunc(slices.Clone(all), func(i *iface) bool { return (i.mark.file.constraint != "") != constrained })
+		p.nameDescriptors(some, declared, imported)
+		for _, i := range some {
+			i.choosePrefix(taken)
+			for _, name := range i.declares() {
+				declared[name] = i.mark.pos()
+			}
+		}
+		for _, f := range s.files {
+			if (f.constraint != "") == constrained {
+				p.nameShared(f, all, declared, taken)
+			}
+		}
+	}
+	return declared
+}
+
+// nameDescriptors gives interfaces their descriptors' names.
+func (p *program) nameDescriptors(some []*iface, declared, imported map[string]token.Pos) {
+	for _, i := range some {
 		if i.function != nil {
 			continue
 		}
@@ -60,28 +85,18 @@ func (p *program) nameInterfaces(s *source, all []*iface) map[string]token.Pos {
 		declared[i.descriptor] = i.mark.pos()
 		p.refuseViewNames(i, declared, imported)
 	}
-	taken := func(name string) bool {
-		_, a := declared[name]
-		_, b := imported[name]
-		return a || b
+}
+
+// nameShared names what the interfaces of a file share.
+func (p *program) nameShared(f *file, all []*iface, declared map[string]token.Pos, taken func(string) bool) {
+	if f.sharesErrors(all) {
+		f.chooseErrorsFunc(taken)
+		declared[f.errorsFunc] = f.syntax.Package
 	}
-	for _, i := range all {
-		i.choosePrefix(taken)
-		for _, name := range i.declares() {
-			declared[name] = i.mark.pos()
-		}
+	p.chooseCodes(f, all, taken)
+	for _, c := range f.codes {
+		declared[c.put], declared[c.get] = f.syntax.Package, f.syntax.Package
 	}
-	for _, f := range s.files {
-		if f.sharesErrors(all) {
-			f.chooseErrorsFunc(taken)
-			declared[f.errorsFunc] = f.syntax.Package
-		}
-		p.chooseCodes(f, all, taken)
-		for _, c := range f.codes {
-			declared[c.put], declared[c.get] = f.syntax.Package, f.syntax.Package
-		}
-	}
-	return declared
 }
 
 // refuseHiding refuses a package that declares a name of Go's own which generated code writes: there it would mean the
@@ -336,7 +351,7 @@ func reservedWords() []string {
 func methodLocals() []string { return []string{"ctx", "call", "impl", "s"} }
 
 func predeclared() []string {
-	words := []string{"nil"}
+	words := []string{"nil", "iota", "true"}
 	for _, name := range types.Universe.Names() {
 		if _, ok := types.Universe.Lookup(name).(*types.TypeName); ok {
 			words = append(words, name)

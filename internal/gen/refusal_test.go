@@ -160,6 +160,40 @@ type Account interface {
 			"9:2: Account.Each: result 1: map[string]io.WriteCloser: interface type io.WriteCloser cannot travel inside of another value: let it be a result of its own",
 			"10:2: Account.Open: parameter all: []io.Reader: interface type io.Reader cannot travel inside of another value: let it be a parameter of its own",
 		}},
+		{"WhatIsNearlyRightIsToldHowItWouldBe", `
+import ("context"; "iter")
+
+type Numbers iter.Seq2[int, error]
+
+type Failure interface{ error }
+
+//rmi:remote
+type Account interface {
+	All(ctx context.Context) Numbers
+	Each(ctx context.Context, n Numbers) error
+	Many(ctx ...context.Context) error
+}
+
+//rmi:remote
+type Broken interface {
+	error
+	M(ctx context.Context) error
+}
+
+/* rmi:remote */
+type Meant interface { M(ctx context.Context) error }
+
+//rmi:remote async
+type Store[r, object, all any] interface { M(ctx context.Context) error }`, []string{
+			"11:2: Account.All: Numbers: an iterator that is a type of its own cannot travel: write iter.Seq2[T, error] itself, or an alias of it",
+			"12:2: Account.Each: parameter n: an iterator that is a type of its own cannot travel: write iter.Seq2[T, error] itself, or an alias of it",
+			"13:2: Account.Many: a method has one context, its first parameter: write Many(ctx context.Context) error",
+			"17:6: Broken.Error: an interface that embeds error cannot be remote: do not embed it, and give it a method with a context that returns the text",
+			"22:1: a directive begins with //rmi: exactly, without blanks: write //rmi:remote",
+			"26:12: Store: its type parameter r cannot be written in generated code: give it another name",
+			"26:15: Store: its type parameter object cannot be written in generated code: give it another name",
+			"26:23: Store: its type parameter all cannot be written in generated code: give it another name",
+		}},
 		{"FunctionsHaveNoStreams", `
 import ("context"; "io"; "iter")
 

@@ -322,6 +322,14 @@ func (w *writer) method(i *iface, m *method) methodOutput {
 	for _, v := range slices.Concat(out.Params, out.Results) {
 		used = append(used, identifiers(v.Type+" "+v.descriptor+" "+v.basic+" "+v.put+" "+v.get)...)
 	}
+	if i.mark.async {
+		used = append(used, i.obj.Name(), viewName(i.obj.Name()), viewName(i.obj.Name())+"Of", viewName(i.obj.Name())+m.fn.Name())
+		for _, r := range m.results {
+			if n, ok := types.Unalias(r.Type()).(*types.Named); ok {
+				used = append(used, viewName(n.Obj().Name())+"Of")
+			}
+		}
+	}
 	w.stream(m, &out, used)
 	for k, v := range m.params {
 		if item, _ := streamed(v.Type()); item != nil {

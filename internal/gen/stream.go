@@ -19,6 +19,20 @@ func streamed(t types.Type) (item types.Type, isIter bool) {
 	return nil, true
 }
 
+// isIterator tells whether t is declared as what iterators are, outside of package iter.
+func isIterator(t types.Type) bool {
+	n, ok := types.Unalias(t).(*types.Named)
+	if !ok || n.Obj().Pkg() == nil || n.Obj().Pkg().Path() == "iter" {
+		return false
+	}
+	f, ok := n.Underlying().(*types.Signature)
+	if !ok || f.Params().Len() != 1 || f.Results().Len() != 0 {
+		return false
+	}
+	yield, ok := f.Params().At(0).Type().Underlying().(*types.Signature)
+	return ok && yield.Results().Len() == 1 && types.Identical(yield.Results().At(0).Type(), types.Typ[types.Bool])
+}
+
 func isStream(t types.Type) bool {
 	item, _ := streamed(t)
 	return item != nil
@@ -30,6 +44,8 @@ func (c *methodCheck) streamShape(m *method) {
 	for _, r := range results {
 		item, isIter := streamed(r.Type())
 		switch {
+		case isIterator(r.Type()):
+			c.refuse("%s: an iterator that is a type of its own cannot travel: write iter.Seq2[T, error] itself, or an alias of it", types.TypeString(r.Type(), shortQualifier(c.iface.home)))
 		case !isIter:
 		case item == nil:
 			c.refuseIterator(r.Type())

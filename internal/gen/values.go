@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"go/types"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,6 +49,10 @@ func (f *file) codeFor(t types.Type, pkg *types.Package, taken func(string) bool
 	}
 	name := n.Obj().Name()
 	name = string(unicode.ToUpper([]rune(name)[0])) + string([]rune(name)[1:])
+	if f.constraint != "" { // others are generated elsewhere, and may be built together with it
+		word := []rune(fileWord(filepath.Base(f.path)))
+		name += string(unicode.ToUpper(word[0])) + string(word[1:])
+	}
 	c := &structCode{typ: n, put: "put" + name, get: "get" + name, fields: fields, array: array}
 	for k := 2; taken(c.put) || taken(c.get) || f.named(c.put); k++ {
 		c.put, c.get = fmt.Sprintf("put%s%d", name, k), fmt.Sprintf("get%s%d", name, k)

@@ -232,7 +232,8 @@ func (depotSkeleton) Dispatch(ctx context.Context, impl Depot, call *skeleton.Ca
 	return call.NoSuchMethod()
 }
 
-// putTicket and getTicket write and read a Ticket as reflection would.
+// putTicket and getTicket write and read values of type Ticket, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putTicket(e *stub.Encoder, v *Ticket) {
 	f := e.Struct()
 	f.Int("\x65Since", v.Since)

@@ -133,7 +133,8 @@ func (grapherSkeleton) Dispatch(ctx context.Context, impl Grapher, call *skeleto
 	return call.NoSuchMethod()
 }
 
-// putKnot and getKnot write and read a Knot as reflection would.
+// putKnot and getKnot write and read values of type Knot, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putKnot(e *stub.Encoder, v *Knot) {
 	f := e.Struct()
 	f.Time("\x62At", v.At)
@@ -164,7 +165,8 @@ func getKnot(d *stub.Decoder, v *Knot) {
 	f.End()
 }
 
-// putURL and getURL write and read a url.URL as reflection would.
+// putURL and getURL write and read values of type url.URL, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putURL(e *stub.Encoder, v *url.URL) {
 	f := e.Struct()
 	f.String("\x64Host", v.Host)

@@ -525,7 +525,8 @@ func (kioskWrappedFuncSkeleton) Dispatch(ctx context.Context, impl func(context.
 	return call.NoSuchMethod()
 }
 
-// putAlarm and getAlarm write and read a Alarm as reflection would.
+// putAlarm and getAlarm write and read values of type Alarm, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putAlarm(e *stub.Encoder, v *Alarm) {
 	f := e.Struct()
 	f.Value("\x62By", &v.By)

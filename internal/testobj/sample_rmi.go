@@ -149,7 +149,8 @@ func (samplerSkeleton) Dispatch(ctx context.Context, impl Sampler, call *skeleto
 	return call.NoSuchMethod()
 }
 
-// putSample and getSample write and read a Sample as reflection would.
+// putSample and getSample write and read values of type Sample, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putSample(e *stub.Encoder, v *Sample) {
 	f := e.Struct()
 	f.Time("\x62At", v.At)
@@ -238,7 +239,8 @@ func getSample(d *stub.Decoder, v *Sample) {
 	f.End()
 }
 
-// putLine and getLine write and read a Line as reflection would.
+// putLine and getLine write and read values of type Line, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putLine(e *stub.Encoder, v *Line) {
 	f := e.Struct()
 	f.String("\x64Name", v.Name)
@@ -255,7 +257,8 @@ func getLine(d *stub.Decoder, v *Line) {
 	f.End()
 }
 
-// putPair and getPair write and read a Pair as reflection would.
+// putPair and getPair write and read values of type Pair, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putPair(e *stub.Encoder, v *Pair) {
 	f := e.Positional(2)
 	f.Int("", int64(v.X))

@@ -150,7 +150,8 @@ func (shaperSkeleton) Dispatch(ctx context.Context, impl Shaper, call *skeleton.
 	return call.NoSuchMethod()
 }
 
-// putBox and getBox write and read a Box[Wide] as reflection would.
+// putBox and getBox write and read values of type Box[Wide], as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putBox(e *stub.Encoder, v *Box[Wide]) {
 	f := e.Struct()
 	f.Int("\x01", int64(v.Num))
@@ -173,7 +174,8 @@ func getBox(d *stub.Decoder, v *Box[Wide]) {
 	f.End()
 }
 
-// putWide and getWide write and read a Wide as reflection would.
+// putWide and getWide write and read values of type Wide, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putWide(e *stub.Encoder, v *Wide) {
 	f := e.Struct()
 	f.Int("\x62A1", int64(v.A1))
@@ -264,7 +266,8 @@ func getWide(d *stub.Decoder, v *Wide) {
 	f.End()
 }
 
-// putBox2 and getBox2 write and read a Box[Point] as reflection would.
+// putBox2 and getBox2 write and read values of type Box[Point], as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putBox2(e *stub.Encoder, v *Box[Point]) {
 	f := e.Struct()
 	f.Int("\x01", int64(v.Num))
@@ -287,7 +290,8 @@ func getBox2(d *stub.Decoder, v *Box[Point]) {
 	f.End()
 }
 
-// putPoint and getPoint write and read a Point as reflection would.
+// putPoint and getPoint write and read values of type Point, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putPoint(e *stub.Encoder, v *Point) {
 	f := e.Positional(13)
 	f.Float32("", v.X)
@@ -324,7 +328,8 @@ func getPoint(d *stub.Decoder, v *Point) {
 	f.End()
 }
 
-// putTip and getTip write and read a Tip as reflection would.
+// putTip and getTip write and read values of type Tip, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putTip(e *stub.Encoder, v *Tip) {
 	f := e.Positional(2)
 	f.Int("", int64(v.A))
@@ -339,7 +344,8 @@ func getTip(d *stub.Decoder, v *Tip) {
 	f.End()
 }
 
-// putShapes and getShapes write and read a Shapes as reflection would.
+// putShapes and getShapes write and read values of type Shapes, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putShapes(e *stub.Encoder, v *Shapes) {
 	f := e.Struct()
 	stub.FieldPointer(&f, "\x62At", v.At, putPoint)
@@ -372,7 +378,8 @@ func getShapes(d *stub.Decoder, v *Shapes) {
 	f.End()
 }
 
-// putBox3 and getBox3 write and read a Box[int32] as reflection would.
+// putBox3 and getBox3 write and read values of type Box[int32], as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putBox3(e *stub.Encoder, v *Box[int32]) {
 	f := e.Struct()
 	f.Int("\x01", int64(v.Num))
@@ -395,7 +402,8 @@ func getBox3(d *stub.Decoder, v *Box[int32]) {
 	f.End()
 }
 
-// putOmit and getOmit write and read a Omit as reflection would.
+// putOmit and getOmit write and read values of type Omit, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putOmit(e *stub.Encoder, v *Omit) {
 	f := e.Struct()
 	if len(v.Kids) > 0 {
@@ -428,7 +436,8 @@ func getOmit(d *stub.Decoder, v *Omit) {
 	f.End()
 }
 
-// putCorner and getCorner write and read a corner as reflection would.
+// putCorner and getCorner write and read values of type corner, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putCorner(e *stub.Encoder, v *corner) {
 	f := e.Struct()
 	f.Int("\x61X", int64(v.X))

@@ -470,7 +470,8 @@ func (drawerSkeleton) Dispatch(ctx context.Context, impl Drawer, call *skeleton.
 	return call.NoSuchMethod()
 }
 
-// putItem and getItem write and read a Item as reflection would.
+// putItem and getItem write and read values of type Item, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putItem(e *stub.Encoder, v *Item) {
 	f := e.Struct()
 	f.Time("\x62At", v.At)

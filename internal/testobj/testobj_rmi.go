@@ -514,7 +514,8 @@ func (spareSkeleton) Dispatch(ctx context.Context, impl Spare, call *skeleton.Ca
 	return call.NoSuchMethod()
 }
 
-// putItem2 and getItem2 write and read a Item as reflection would.
+// putItem2 and getItem2 write and read values of type Item, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putItem2(e *stub.Encoder, v *Item) {
 	f := e.Struct()
 	f.Time("\x62At", v.At)

@@ -100,6 +100,10 @@ func (p *pass) holders() {
 func (p *pass) listing(served *gen.Remote, t types.Type) string {
 	elem, list := element(t), fmt.Sprintf("list it above %s: //rmi:types", served.Object.Name())
 	n, ok := elem.(*types.Named)
+	switch elem.Underlying().(type) {
+	case *types.Signature, *types.Chan:
+		return "send a value that travels in its place"
+	}
 	if !ok {
 		return fmt.Sprintf("list the type above %s: //rmi:types %s", served.Object.Name(), p.name(t))
 	}

@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"go/types"
 	"maps"
+	"strings"
 )
 
 // Remote calls under a lock. A function is walked in the order in which it runs, with the locks that are held for certain: where
@@ -89,6 +90,7 @@ func (w *lockWalk) stmt(s ast.Stmt, h held) held {
 		w.arguments(s.Call, h)
 	default:
 		w.scan(s, h)
+		return w.without(s, h)
 	}
 	return h
 }
@@ -270,19 +272,64 @@ func (w *lockWalk) report(call *ast.CallExpr, name string, h held) {
 		"copy what it takes, unlock, and call then", name, lock, w.p.Position(at).Line)
 }
 
-// without drops the locks that a function which is called on the spot gives back.
+// without drops the locks that a statement may give back in a way that is not followed: by a function that is called, which gets the lock or
+// its Unlock or is the package's own and unlocks one of that name, or by a literal.
 func (w *lockWalk) without(n ast.Node, h held) held {
+	if len(h) == 0 {
+		return h
+	}
+	drop := func(gone func(lock string) bool) {
+		h = maps.Clone(h)
+		maps.DeleteFunc(h, func(lock string, _ token.Pos) bool { return gone(lock) })
+	}
 	ast.Inspect(n, func(n ast.Node) bool {
-		if call, ok := n.(*ast.CallExpr); ok {
-			if lock, method := w.lock(call); method == "Unlock" || method == "RUnlock" {
-				h = maps.Clone(h)
-				delete(h, lock)
+		switch n := n.(type) {
+		case *ast.UnaryExpr:
+			if n.Op == token.AND {
+				drop(func(lock string) bool { return lock == types.ExprString(n.X) })
+			}
+		case *ast.SelectorExpr:
+			if isUnlock(n) {
+				drop(func(lock string) bool { return lock == types.ExprString(n.X) })
+			}
+		case *ast.CallExpr:
+			if unlocked := w.unlocks(n); len(unlocked) > 0 {
+				drop(func(lock string) bool { return unlocked[lastName(lock)] })
 			}
 		}
 		return true
 	})
 	return h
 }
+
+func isUnlock(sel *ast.SelectorExpr) bool {
+	return sel.Sel.Name == "Unlock" || sel.Sel.Name == "RUnlock"
+}
+
+// unlocks returns the last names of what a function of the package unlocks, if the call is of one.
+func (w *lockWalk) unlocks(call *ast.CallExpr) map[string]bool {
+	fn, ok := w.p.object(call.Fun).(*types.Func)
+	if !ok {
+		return nil
+	}
+	names := map[string]bool{}
+	for _, f := range w.p.pkg.Files {
+		for _, decl := range f.Decls {
+			if d, ok := decl.(*ast.FuncDecl); ok && d.Body != nil && w.p.pkg.Info.Defs[d.Name] == fn.Origin() {
+				ast.Inspect(d.Body, func(n ast.Node) bool {
+					if sel, ok := n.(*ast.SelectorExpr); ok && isUnlock(sel) {
+						names[lastName(types.ExprString(sel.X))] = true
+					}
+					return true
+				})
+			}
+		}
+	}
+	return names
+}
+
+// lastName is mu of s.store.mu.
+func lastName(expr string) string { return expr[strings.LastIndex(expr, ".")+1:] }
 
 // lock returns the lock that a call is about, by what it is called on, and the method; "" for any other call.
 func (w *lockWalk) lock(call *ast.CallExpr) (lock, method string) {

@@ -363,7 +363,8 @@ func (subscriptionSkeleton) Dispatch(ctx context.Context, impl Subscription, cal
 	return call.NoSuchMethod()
 }
 
-// putStatement and getStatement write and read a Statement as reflection would.
+// putStatement and getStatement write and read values of type Statement, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putStatement(e *stub.Encoder, v *Statement) {
 	f := e.Struct()
 	f.String("\x65Owner", v.Owner)
@@ -380,7 +381,8 @@ func getStatement(d *stub.Decoder, v *Statement) {
 	f.End()
 }
 
-// putEntry and getEntry write and read a Entry as reflection would.
+// putEntry and getEntry write and read values of type Entry, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putEntry(e *stub.Encoder, v *Entry) {
 	f := e.Struct()
 	f.Time("\x62At", v.At)
@@ -395,7 +397,8 @@ func getEntry(d *stub.Decoder, v *Entry) {
 	f.End()
 }
 
-// putChange and getChange write and read a Change as reflection would.
+// putChange and getChange write and read values of type Change, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putChange(e *stub.Encoder, v *Change) {
 	f := e.Struct()
 	f.Int("\x65Cents", v.Cents)

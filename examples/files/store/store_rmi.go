@@ -120,7 +120,8 @@ func (storeSkeleton) Dispatch(ctx context.Context, impl Store, call *skeleton.Ca
 	return call.NoSuchMethod()
 }
 
-// putInfo and getInfo write and read a Info as reflection would.
+// putInfo and getInfo write and read values of type Info, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putInfo(e *stub.Encoder, v *Info) {
 	f := e.Struct()
 	f.String("\x64Name", v.Name)

@@ -200,7 +200,8 @@ func (fileSkeleton) Dispatch(ctx context.Context, impl File, call *skeleton.Call
 	return call.NoSuchMethod()
 }
 
-// putInfo and getInfo write and read a Info as reflection would.
+// putInfo and getInfo write and read values of type Info, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putInfo(e *stub.Encoder, v *Info) {
 	f := e.Struct()
 	f.Uint("\x64Mode", uint64(v.Mode))

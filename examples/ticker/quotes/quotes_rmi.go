@@ -86,7 +86,8 @@ func (exchangeSkeleton) Dispatch(ctx context.Context, impl Exchange, call *skele
 	return call.NoSuchMethod()
 }
 
-// putQuote and getQuote write and read a Quote as reflection would.
+// putQuote and getQuote write and read values of type Quote, as reflection does: fields in the order of their encoded names, each name behind the byte
+// that it begins with when encoded.
 func putQuote(e *stub.Encoder, v *Quote) {
 	f := e.Struct()
 	f.Int("\x65Cents", v.Cents)
