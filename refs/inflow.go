@@ -26,13 +26,15 @@ type inflow struct {
 	failure []byte // the error item that it ended with
 	broke   *Error // why no more comes
 	closed  bool   // nobody reads any more
+	refused bool   // no more of it is taken than has been: there is too much of all
 
 	items, bytes               uint64 // that have arrived, the bytes with the headers of frames
 	largest                    uint64 // bytes of a piece, so far
 	grantedItems, grantedBytes uint64
 	readItems, readBytes       uint64
-	counted                    int64 // of the bytes that may come, and have come and are not read, in the node's streamCredit and the link's
-	reading                    int   // bytes of the piece that was taken out last, until it is done with
+	window                     uint64 // how many bytes more may come than have been read; it grows as the stream is read
+	counted                    int64  // of the bytes that may come, and have come and are not read, in the node's streamCredit and the link's
+	reading                    int    // bytes of the piece that was taken out last, until it is done with
 
 	wake bell // rings when there is something new
 }
@@ -51,7 +53,7 @@ type piece struct {
 // take puts a piece in; an error is a breach of the protocol.
 func (s *inflow) take(p piece) error {
 	s.mu.Lock()
-	if s.closed || s.broke != nil {
+	if s.closed || s.broke != nil || s.refused {
 		s.mu.Unlock()
 		s.of.link.letGo(p)
 		return nil
@@ -64,7 +66,7 @@ func (s *inflow) take(p piece) error {
 	if all := n.streamBytes.Add(int64(p.size)); all > n.cfg.Limits.PendingBytes && p.size > leastCredit { // one that is larger than its credit
 		n.streamBytes.Add(-int64(p.size))
 		s.of.link.letGo(p)
-		s.broke = tooManyStreams(n)
+		s.refused = true
 		s.wake.ring()
 		return nil
 	}
@@ -172,10 +174,19 @@ func (s *inflow) poll() (p piece, ok bool, err error) {
 		return piece{}, false, errCallOver
 	case s.ended && s.next == s.length:
 		return piece{}, false, errNoMore
+	case s.refused:
+		return piece{}, false, tooManyStreams(s.of.link.node)
 	case s.broke != nil:
 		return piece{}, false, s.broke
 	}
 	return piece{}, false, nil
+}
+
+// overloaded reports whether the stream is refused.
+func (s *inflow) overloaded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
 }
 
 // await is poll for who has nothing else to wait for.
@@ -227,18 +238,17 @@ func (s *inflow) done(p piece, kept bool) {
 	s.grant()
 }
 
-// grant tells the other side what it may send, once that is much more than it knows of.
+// grant tells the other side what it may send, once that is much more than it knows of. A stream has little to begin with, and twice as much
+// each time that it has read what it had, so that one which stands still takes little of what all may have.
 func (s *inflow) grant() {
-	n := s.of.link.node
-	items, bytes := uint64(n.cfg.Limits.StreamItems), uint64(n.cfg.Limits.StreamBytes)
+	items := uint64(s.of.link.node.cfg.Limits.StreamItems)
 	s.mu.Lock()
-	if s.account(s.readBytes + bytes); s.crowded(0) {
-		bytes = min(bytes, leastCredit)
-	}
-	due := !s.ended && !s.closed && s.broke == nil &&
+	bytes := s.room()
+	due := !s.ended && !s.closed && s.broke == nil && !s.refused &&
 		(s.readItems+items >= s.grantedItems+max(1, items/2) || s.readBytes+bytes >= s.grantedBytes+max(1, bytes/2))
 	if due {
 		s.grantedItems, s.grantedBytes = max(s.grantedItems, s.readItems+items), max(s.grantedBytes, s.readBytes+bytes)
+		s.window *= 2
 	}
 	s.account(s.grantedBytes)
 	c := wire.Credit{Stream: s.of.id(s.index), Items: s.grantedItems, Bytes: s.grantedBytes}
@@ -248,8 +258,26 @@ func (s *inflow) grant() {
 	}
 }
 
-// leastCredit is the credit in bytes of a stream where many have much.
-const leastCredit = 16 << 10
+const (
+	leastCredit = 16 << 10  // the credit in bytes of a stream where others have much
+	sureCredit  = 128 << 10 // what the streams that a peer sends may have, whatever those of others have
+)
+
+// room is the window that the stream may have now. mu is held.
+func (s *inflow) room() uint64 {
+	n := s.of.link.node
+	s.window = min(max(s.window, wire.FirstBytes), uint64(n.cfg.Limits.StreamBytes))
+	bound := n.cfg.Limits.PendingBytes / 2
+	left := min(bound-n.streamCredit.Load(), bound/2-s.of.link.streamCredit.Load()) + s.counted
+	return min(s.window, uint64(max(left, min(leastCredit, int64(s.window)))))
+}
+
+// crowded reports whether there is not even the least credit for a further stream of the peer's.
+func (s *inflow) crowded() bool {
+	l := s.of.link
+	bound, of := l.node.cfg.Limits.PendingBytes/2, l.streamCredit.Load()+leastCredit
+	return of > sureCredit && (of > bound/2 || l.node.streamCredit.Load()+leastCredit > bound)
+}
 
 // account counts what may wait of the stream where so many bytes are granted. mu is held.
 func (s *inflow) account(granted uint64) {
@@ -261,13 +289,6 @@ func (s *inflow) account(granted uint64) {
 	l.streamCredit.Add(now - s.counted)
 	l.node.streamCredit.Add(now - s.counted)
 	s.counted = now
-}
-
-// crowded reports whether so many bytes more would be too many for all streams, or for those of the peer.
-func (s *inflow) crowded(more int64) bool {
-	l := s.of.link
-	bound := l.node.cfg.Limits.PendingBytes / 2
-	return l.node.streamCredit.Load()+more > bound || l.streamCredit.Load()+more > bound/2
 }
 
 // tooManyStreams is why a stream is not taken.

@@ -3,6 +3,7 @@ package refs
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -38,9 +39,9 @@ type lineup struct {
 	gates atomic.Int32  // two-way calls that wait, or are about to
 	shut  atomic.Bool
 
-	batch []queued  // the worker's: those that it has taken
-	at    int       // the next of them
-	in    *Incoming // and what they are served by, one after another; nil: one is to be had
+	batch []queued     // the worker's: those that it has taken
+	at    atomic.Int64 // the next of them; the end of the link takes the others
+	in    *Incoming    // and what they are served by, one after another; nil: one is to be had
 
 	mu      sync.Mutex
 	taken   uint64 // up to this one the worker has them, or they have ended
@@ -252,11 +253,17 @@ func (u *lineup) serve() {
 
 // next returns the next call, nil if there is none.
 func (u *lineup) next() *queued {
-	if u.at == len(u.batch) && !u.take() {
-		return nil
+	for {
+		at := u.at.Load()
+		switch {
+		case int(min(at, math.MaxInt32)) >= len(u.batch):
+			if !u.take() {
+				return nil
+			}
+		case u.at.CompareAndSwap(at, at+1):
+			return &u.batch[at]
+		}
 	}
-	u.at++
-	return &u.batch[u.at-1]
 }
 
 // take takes all calls out that are there; false: there are none, and the worker has the lineup no more.
@@ -264,21 +271,23 @@ func (u *lineup) take() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if len(u.queue) == 0 {
-		u.queue, u.batch, u.at, u.working = nil, nil, 0, false
+		u.queue, u.batch, u.working = nil, nil, false
+		u.at.Store(0)
 		if u.in != nil {
 			u.l.node.incoming.Put(u.in)
 			u.in = nil
 		}
 		return false
 	}
-	u.batch, u.queue, u.at = u.queue, u.batch[:0], 0
+	u.batch, u.queue = u.queue, u.batch[:0]
+	u.at.Store(0)
 	u.taken += uint64(len(u.batch))
 	return true
 }
 
 // idle reports whether no further call is there.
 func (u *lineup) idle() bool {
-	if u.at < len(u.batch) {
+	if u.at.Load() < int64(len(u.batch)) {
 		return false
 	}
 	u.mu.Lock()
@@ -502,6 +511,9 @@ func (s *lineups) end() {
 		u.mu.Lock()
 		u.shut.Store(true)
 		dropped := u.queue
+		if at := u.at.Swap(math.MaxInt64); at < int64(len(u.batch)) {
+			dropped = slices.Concat(dropped, u.batch[at:])
+		}
 		for _, q := range u.ahead {
 			dropped = append(dropped, q)
 		}

@@ -146,6 +146,8 @@ func peerLimit(stated uint64) int {
 func (l *link) fail(why *Error) {
 	l.once.Do(func() {
 		n := l.node
+		n.tasks.begin() // Close of the node does not see a link that is on its way out
+		defer n.tasks.done()
 		l.retiring.Store(true)
 		l.out.close(why)
 		l.ctl.close(why)

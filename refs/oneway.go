@@ -308,6 +308,10 @@ func (r *row) void(sequence uint64) {
 func (r *row) ended(h wire.DoneHeader, item []byte) error {
 	n := r.link.node
 	r.mu.Lock()
+	if r.gone { // they are counted as lost
+		r.mu.Unlock()
+		return nil
+	}
 	if h.Sequence > r.sent || h.Sequence <= r.done {
 		r.mu.Unlock()
 		return &wire.FrameError{Kind: wire.DoneFrame, Says: "it ends what is not under way"}

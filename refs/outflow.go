@@ -70,8 +70,9 @@ func (s *outflow) stop(why *Error) {
 	if s.stopped == nil {
 		s.stopped = why
 	}
+	begun := s.start == nil
 	s.mu.Unlock()
-	if s.halt != nil {
+	if begun && s.halt != nil {
 		s.halt()
 	}
 	s.wake.ring()

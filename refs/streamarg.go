@@ -160,8 +160,11 @@ func (c *Outgoing) drains(in *inflow, sink io.Writer) func() {
 		for {
 			p, err := in.await(ctx)
 			if err != nil {
+				if bad = nil; in.overloaded() { // which the callee is told of
+					bad = err
+					return
+				}
 				s.fail(err)
-				bad = nil
 				return
 			}
 			s.begun.Store(true)
@@ -280,7 +283,7 @@ func (t *Taker) Each(item func(*wire.Decoder) bool) error {
 
 func (t *Taker) begin() *inflow {
 	in := t.flows.taking(t.index, 0, 0)
-	if in.crowded(leastCredit) {
+	if in.crowded() {
 		in.fail(tooManyStreams(t.flows.link.node))
 		return in
 	}

@@ -87,6 +87,11 @@ func (c *Outgoing) takeStream() {
 			}
 			c.outcome()
 			return
+		case err != nil && c.taken.overloaded():
+			reading = false
+			c.giveUp(answered)
+			c.give(asError(err))
+			return
 		}
 		replied := c.done
 		if answered {

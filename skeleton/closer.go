@@ -337,7 +337,7 @@ func GetReadCloser(call *stub.Call, p *io.ReadCloser) {
 	var object readable
 	if getCloser(call, remoteReadable, &object); object != nil {
 		in := &reading{borrowed: borrow(call, object), object: object}
-		in.forget = call.AtEnd(func() { in.close(nodeClosed()) })
+		in.atEnd(call, func() { in.close(nodeClosed()) })
 		r := &remoteReader{in}
 		runtime.AddCleanup(r, (*garbage).close, &garbage{in: weak.Make(in)})
 		*p = r
@@ -349,7 +349,7 @@ func GetWriteCloser(call *stub.Call, p *io.WriteCloser) {
 	var object writable
 	if getCloser(call, remoteWritable, &object); object != nil {
 		out := &writing{borrowed: borrow(call, object), object: object}
-		out.forget = call.AtEnd(func() { out.abort(nodeClosed(), nodeClosed()) })
+		out.atEnd(call, func() { out.abort(nodeClosed(), nodeClosed()) })
 		w := &remoteWriter{out}
 		runtime.AddCleanup(w, (*garbage).close, &garbage{out: weak.Make(out)})
 		*p = w
@@ -387,14 +387,14 @@ type borrowed struct {
 	ctx    context.Context // of the call
 	base   context.Context // of a Close
 	cancel context.CancelFunc
-	object any         // the stub
-	forget func() bool // has the end of the node mean nothing any more
+	object any // the stub
 	from   *io.PipeReader
 	to     *io.PipeWriter
 
 	mu     sync.Mutex
 	over   chan struct{} // closed when the call is over; nil: there is none yet
 	closed error         // why nothing more is wanted; nil: it is
+	forget func() bool   // has the end of the node mean nothing any more; nil: it is not known yet
 	once   sync.Once
 	err    error // of Close
 }
@@ -404,6 +404,13 @@ func borrow(call *stub.Call, object any) *borrowed {
 	b.ctx, b.cancel = context.WithCancel(b.base)
 	b.from, b.to = io.Pipe()
 	return b
+}
+
+// atEnd has f run when the node is closed.
+func (b *borrowed) atEnd(call *stub.Call, f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forget = call.AtEnd(f)
 }
 
 // begin reports whether the call is to be made now; the channel is to be closed when it is over.
@@ -431,7 +438,10 @@ func (b *borrowed) end(why error) (over chan struct{}) {
 // release lets go of the object.
 func (b *borrowed) release() {
 	b.cancel()
-	b.forget()
+	b.mu.Lock()
+	forget := b.forget
+	b.mu.Unlock()
+	forget()
 	if r, ok := stub.Of(b.object); ok {
 		r.Handle().Release()
 	}
@@ -596,7 +606,6 @@ func (out *writing) close() error {
 		return out.lost
 	}
 	out.once.Do(func() {
-		defer out.ended.Store(true)
 		over := out.end(fs.ErrClosed)
 		out.to.Close()
 		if over != nil {
@@ -608,6 +617,7 @@ func (out *writing) close() error {
 				out.err = err
 			}
 		}
+		out.ended.Store(true)
 		out.release()
 	})
 	return out.err
