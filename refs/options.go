@@ -119,7 +119,7 @@ type Limits struct {
 	IdleConnections   int   // connections dialled, idle, and not needed to keep references; beyond it the longest idle is closed. Zero: 1,024
 	MetadataBytes     int   // keys and values of one call's metadata, sent or received; at most 65,536. Zero: 8,192
 	StreamItems       int   // items of one stream that were sent and not taken, each side counting what it takes. Zero: 8,192
-	StreamBytes       int   // bytes of them, an item that is larger by itself excepted; 16 KiB where those of all streams would come to half of PendingBytes, or those that one peer sends to a quarter; a further stream is ErrOverloaded then. Zero: 1 MiB
+	StreamBytes       int   // bytes of them, an item that is larger by itself excepted; less while little was read of it, or where those of all streams would come to half of PendingBytes, or those that one peer sends to a quarter: where not even 16 KiB are left, a further one is ErrOverloaded. Zero: 1 MiB
 	HeldPerPeer       int   // objects of this node that one peer may hold; its references to more are ErrNoSuchObject with the reason Quota. Zero: 1,000,000
 }
 
