@@ -59,6 +59,7 @@ func (d *drain) Merge(c context.Context, how string, a, b iter.Seq2[testobj.Item
 			y, err, ok := next()
 			if ok && err != nil {
 				yield(y, fmt.Errorf("the second stream: %w", err))
+				d.ended <- context.Cause(c)
 				return
 			}
 			if !ok || !yield(testobj.Item{Name: x.Name + y.Name, Seen: x.Seen}, nil) {
