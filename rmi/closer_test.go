@@ -73,6 +73,9 @@ func (d *drawer) Open(c context.Context, how string) (io.ReadCloser, error) {
 	case "waits":
 		r, w := io.Pipe()
 		all.Reader, all.also = io.MultiReader(strings.NewReader("begin"), r), func() { w.Close() }
+	case "never":
+		<-c.Done()
+		return nil, c.Err()
 	case "late":
 		d.began <- struct{}{}
 		<-c.Done()
@@ -674,7 +677,7 @@ func TestOptionsTimeoutIsNotForStreams(t *testing.T) {
 	if _, err := io.ReadFull(r, make([]byte, 5)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := testobj.AsyncDrawerOf(remote).Open(t.Context(), "late").Wait(c); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := testobj.AsyncDrawerOf(remote).Open(t.Context(), "never").Wait(c); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a call without a deadline: %v", err) // more than the bound later
 	}
 	ended := make(chan error, 1)

@@ -78,7 +78,7 @@ func TestBroadcastYieldsAnswersAsTheyCome(t *testing.T) {
 func TestWhoLeavesABroadcastCancelsTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow, here := &asked{name: "slow", after: time.Hour}, &asked{name: "here", after: time.Hour}
-		all := group(t, slow, &asked{name: "quick"}, here)
+		all := group(t, slow, &asked{name: "quick", after: time.Millisecond}, here) // by then all have been asked
 		begun := time.Now()
 		for a := range rmi.Broadcast(t.Context(), all, hear) {
 			if a.Index != 1 {
