@@ -346,11 +346,9 @@ func (b *bulk) end() {
 	b.settle()
 }
 
-// send sends the frame and returns when it is out; it gives up before it has begun when done is closed. A failure ends the link.
-func (b *bulk) send(done <-chan struct{}, frame []byte) { b.sendTelling(done, frame, nil) }
-
-// sendTelling is send that tells how far it is.
-func (b *bulk) sendTelling(done <-chan struct{}, frame []byte, p *progress) {
+// send sends the frame and returns when it is out; it gives up before it has begun when done is closed. A failure ends the link. p is told how
+// far it is; nil: nobody is.
+func (b *bulk) send(done <-chan struct{}, frame []byte, p *progress) {
 	defer b.end()
 	stream, err := b.take(done)
 	if err != nil || stream == nil {

@@ -240,6 +240,14 @@ func (c *Outgoing) promise(l *link) bool {
 	return goes
 }
 
+// AtEnd has f called when the node is closed, on a goroutine of its own, unless forget is called before.
+func (c *Outgoing) AtEnd(f func()) (forget func() bool) {
+	return c.handle.Node().atEnd(c.handle.id.Object, f)
+}
+
+// Interface is that of the method which is called.
+func (c *Outgoing) Interface() Descriptor { return c.face.Descriptor }
+
 // newOutgoing returns a call to be filled in; drop takes it back.
 func (n *Node) newOutgoing() *Outgoing {
 	if c, ok := n.outgoing.Get().(*Outgoing); ok {
@@ -612,7 +620,7 @@ func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
 		c.args = nil
 	}
 	n.tasks.run(func() { // ends with the link at the latest
-		b.sendTelling(done, frame, p)
+		b.send(done, frame, p)
 		n.buffers.Put(frame)
 	})
 }

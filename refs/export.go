@@ -433,7 +433,7 @@ func (t *exports) disown(e *export) []*export {
 	return owned
 }
 
-// letGo keeps no object alive any more, once the node is closed: cleanups are roots, and lead to the node.
+// letGo keeps no object alive any more, once the node is closed: what a promise's cleanup has is a root, and leads to the node.
 func (t *exports) letGo() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -239,16 +239,19 @@ func (s *inflow) done(p piece, kept bool) {
 }
 
 // grant tells the other side what it may send, once that is much more than it knows of. A stream has little to begin with, and twice as much
-// each time that it has read what it had, so that one which stands still takes little of what all may have.
+// each time that half of what it had has been read, so that one which stands still takes little of what all may have.
 func (s *inflow) grant() {
 	items := uint64(s.of.link.node.cfg.Limits.StreamItems)
 	s.mu.Lock()
 	bytes := s.room()
-	due := !s.ended && !s.closed && s.broke == nil && !s.refused &&
-		(s.readItems+items >= s.grantedItems+max(1, items/2) || s.readBytes+bytes >= s.grantedBytes+max(1, bytes/2))
+	read := s.readBytes+bytes >= s.grantedBytes+max(1, bytes/2) // half of what it had, or it had nothing yet
+	due := !s.ended && !s.closed && s.broke == nil && !s.refused && (read || s.readItems+items >= s.grantedItems+max(1, items/2))
+	if due && read && s.grantedBytes > 0 {
+		s.window *= 2
+		bytes = s.room()
+	}
 	if due {
 		s.grantedItems, s.grantedBytes = max(s.grantedItems, s.readItems+items), max(s.grantedBytes, s.readBytes+bytes)
-		s.window *= 2
 	}
 	s.account(s.grantedBytes)
 	c := wire.Credit{Stream: s.of.id(s.index), Items: s.grantedItems, Bytes: s.grantedBytes}

@@ -248,6 +248,7 @@ func (u *lineup) serve() {
 	defer n.calls.done()
 	for q := u.next(); q != nil; q = u.next() {
 		u.run(q)
+		q.more = nil // the record's memory is used again only later
 	}
 }
 

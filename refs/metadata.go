@@ -115,14 +115,6 @@ func (c *Outgoing) Apart() context.Context {
 	return &scope{Context: context.WithoutCancel(ctx), scoped: scoped{pairs: c.pairs}}
 }
 
-// AtEnd has f called when the node is closed, on a goroutine of its own, unless forget is called before.
-func (c *Outgoing) AtEnd(f func()) (forget func() bool) {
-	return c.handle.Node().atEnd(c.handle.id.Object, f)
-}
-
-// Interface is that of the method which is called.
-func (c *Outgoing) Interface() Descriptor { return c.face.Descriptor }
-
 // MetadataFrom returns the metadata of ctx, a copy: inside a method what came with the call, and what was added since.
 func MetadataFrom(ctx context.Context) Metadata {
 	pairs := scopeOf(ctx).pairs

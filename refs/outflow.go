@@ -257,7 +257,7 @@ func (s *outflow) sendNext() (more bool) {
 	err := wire.FinishFrame(p.frame)
 	if err == nil {
 		if b := l.wideFrom(p.frame, wideItems); b != nil {
-			b.send(l.gone, p.frame)
+			b.send(l.gone, p.frame, nil)
 		} else {
 			err = l.out.send(l.gone, p.frame, true, false)
 		}

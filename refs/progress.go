@@ -16,8 +16,7 @@ type Progress struct {
 }
 
 // OnProgress returns a context; of calls that are made with it f is told how far their transfer is: of large messages again and again, of
-// each at its end. f runs on the goroutine that waits for the call, and holds up nothing but that. Streams are not told of: who reads or
-// writes them can count.
+// each at its end. f runs on the goroutine that waits for the call, and holds up nothing but that. One-way calls and streams are not told of.
 func OnProgress(ctx context.Context, f func(Progress)) context.Context {
 	s := scopeOf(ctx)
 	s.progress = f
@@ -87,6 +86,9 @@ func (c *Outgoing) watch() bool {
 	defer func() {
 		if waiting { // what is told has panicked
 			c.gaveUp()
+			if c.cancel != nil {
+				c.cancel()
+			}
 		}
 	}()
 	for {

@@ -402,7 +402,7 @@ func (in *Incoming) respond(frame []byte) {
 		}
 	}
 	if b := l.wide(frame); b != nil {
-		b.send(l.gone, frame)
+		b.send(l.gone, frame, nil)
 		return
 	}
 	if in.pipe != 0 && l.vows.more(in.pipe) {

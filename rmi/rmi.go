@@ -129,7 +129,7 @@ func Caller(ctx context.Context) Peer { return refs.Caller(ctx) }
 type Progress = refs.Progress
 
 // OnProgress returns a context; of calls that are made with it, and not within their methods, f is told how far their transfer is: of what is
-// large a few times for each megabyte, and of each message at its end. f runs on the goroutine that waits for the call, one call at a time
+// large up to four times a megabyte, and of each message at its end. f runs on the goroutine that waits for the call, one call at a time
 // unless the context is used for several at once, and may panic to give the call up. A first large call to a process waits up to a second for the
 // connection that what is large goes by. One-way calls and streams are not told of: who reads or writes a stream can count.
 func OnProgress(ctx context.Context, f func(Progress)) context.Context {

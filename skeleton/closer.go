@@ -387,20 +387,20 @@ type borrowed struct {
 	ctx    context.Context // of the call
 	base   context.Context // of a Close
 	cancel context.CancelFunc
-	object any // the stub
+	handle *refs.Handle
 	from   *io.PipeReader
 	to     *io.PipeWriter
 
 	mu     sync.Mutex
 	over   chan struct{} // closed when the call is over; nil: there is none yet
 	closed error         // why nothing more is wanted; nil: it is
-	forget func() bool   // has the end of the node mean nothing any more; nil: it is not known yet
+	forget func() bool   // has the end of the node mean nothing any more
 	once   sync.Once
 	err    error // of Close
 }
 
 func borrow(call *stub.Call, object any) *borrowed {
-	b := &borrowed{base: call.Apart(), object: object}
+	b := &borrowed{base: call.Apart(), handle: handleOf(object)}
 	b.ctx, b.cancel = context.WithCancel(b.base)
 	b.from, b.to = io.Pipe()
 	return b
@@ -442,8 +442,8 @@ func (b *borrowed) release() {
 	forget := b.forget
 	b.mu.Unlock()
 	forget()
-	if r, ok := stub.Of(b.object); ok {
-		r.Handle().Release()
+	if b.handle != nil { // else it is of this process
+		b.handle.Release()
 	}
 }
 
