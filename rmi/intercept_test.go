@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rmigo/rmigo/internal/leak"
@@ -196,24 +197,27 @@ func TestACallThatIsServedRunsOnce(t *testing.T) {
 
 func TestAnInterceptorSeesThatThereIsNoConnection(t *testing.T) {
 	leak.Check(t)
-	w := memoryWorld(t)
-	server, endpoint := w.server(rmi.Options{})
-	var failed, attempts int
-	client := w.node(rmi.Options{Outbound: []rmi.Interceptor{
-		func(c context.Context, call *rmi.Call, next func(context.Context) error) error {
-			err := next(c)
-			for ; err != nil && !rmi.MayHaveRun(err) && attempts < 3; err = next(c) {
-				failed, attempts = failed+1, call.Attempts
-			}
-			return err
-		},
-	}})
-	remote := pass(t, server, client, newService(server))
-	server.Close()
-	l := &listener{}
-	if _, err := remote.Tell(ctx(t), l, "hi"); !errors.Is(err, rmi.ErrUnreachable) || failed != 3 {
-		t.Errorf("nobody at %s: %v after %d attempts that failed", endpoint, err, failed)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, endpoint := w.server(rmi.Options{})
+		var failed, attempts int
+		client := w.node(rmi.Options{Outbound: []rmi.Interceptor{
+			func(c context.Context, call *rmi.Call, next func(context.Context) error) error {
+				err := next(c)
+				for ; err != nil && !rmi.MayHaveRun(err) && attempts < 3; err = next(c) {
+					failed, attempts = failed+1, call.Attempts
+				}
+				return err
+			},
+		}})
+		remote := pass(t, server, client, newService(server))
+		server.Close()
+		synctest.Wait() // the client has heard of it
+		l := &listener{}
+		if _, err := remote.Tell(t.Context(), l, "hi"); !errors.Is(err, rmi.ErrUnreachable) || failed != 3 {
+			t.Errorf("nobody at %s: %v after %d attempts that failed", endpoint, err, failed)
+		}
+	})
 }
 
 func TestMetadataGoesNoFurtherThanTheMethodUnlessAsked(t *testing.T) {
