@@ -78,6 +78,7 @@ func checks() map[string]any {
 		"reply-no-such-object": hexCheck(checkRefusal),
 		"cancel":               cancel(nil),
 		"oneway":               call(wire.CallHeader{OneWay: true, Number: 9, Slot: 2, Object: accountID(), Method: deposit}, nil),
+		"row":                  hexCheck(checkRow),
 		"done":                 hexCheck(checkDone),
 		"call-after":           metadata(wire.CallHeader{Depth: 1, Number: 10}, wire.Metadata{After: 2, Path: []uint64{7}}),
 		"probe":                hexCheck(checkProbe),
@@ -461,6 +462,29 @@ func metadata(h wire.CallHeader, want wire.Metadata) hexCheck {
 		wellformed(t, h.Extensions)
 		if got, err := wire.ReadMetadata(h.Extensions, 100); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the extensions are read as %+v, %v; want %+v", got, err, want)
+		}
+	}
+}
+
+func checkRow(t *testing.T, b []byte) {
+	want := wire.RowHeader{Place: 3, Object: accountID(), Method: deposit}
+	args := [][]byte{{0x81, 0x18, 0xfa}, {0x81, 0x18, 0xfb}}
+	frame := wire.AppendRowHeader(nil, want)
+	for _, one := range args {
+		frame = wire.AppendInRow(frame, one)
+	}
+	if err := wire.FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	same(t, frame, b)
+	got, calls, count, err := wire.ParseRow(alone(t, b, wire.RowFrame))
+	if err != nil || got != want || count != len(args) {
+		t.Fatalf("it is read as %+v, %d calls, %v; want %+v", got, count, err, want)
+	}
+	for _, one := range args {
+		var first []byte
+		if first, calls = wire.NextInRow(calls); !bytes.Equal(first, one) {
+			t.Errorf("a call is read as % x; want % x", first, one)
 		}
 	}
 }

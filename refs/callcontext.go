@@ -2,6 +2,8 @@ package refs
 
 import (
 	"context"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,20 +15,75 @@ import (
 // Most methods only pass it on, so its channel and its timer are made when somebody asks for them: inner is an ordinary context
 // that then stands behind it, with the same deadline and cause.
 type callContext struct {
-	link     *link
-	number   uint64
-	depth    uint16
-	deadline time.Time              // zero: none
-	export   atomic.Pointer[export] // the object called, once it is found
-	pairs    map[string]pair        // the metadata that came with the call
-	path     []uint64               // the tokens of what it, and the calls that it is nested in, have for themselves
+	link    *link
+	number  uint64
+	due     time.Duration          // the deadline, since the link's start; 0: none
+	export  atomic.Pointer[export] // the object called, once it is found
+	token   uint64                 // that it has for itself, as a one-way call; 0: none
+	brought *brought               // nil: nothing
+	inner   *standIn               // nil until it is wanted
+	mu      sync.Mutex             // guards inner, what it refers to, and over
+	depth   uint16
+	over    bool
+}
 
-	mu     sync.Mutex
-	inner  context.Context // nil until it is wanted
+// brought is what few calls come with. It does not change.
+type brought struct {
+	pairs map[string]pair // the metadata
+	path  []uint64        // the tokens of what the calls that this one is nested in have for themselves, and of the serial object that it has
+}
+
+// standIn is the ordinary context behind one.
+type standIn struct {
+	context.Context
 	cancel context.CancelCauseFunc
-	stop   context.CancelFunc // of inner's deadline
-	over   bool
-	cause  error // why, where it is not that the call has returned
+	stop   context.CancelFunc // of the deadline; nil: there is none
+}
+
+// until gives the call some time from now on.
+func (c *callContext) until(now time.Time, timeout time.Duration) {
+	c.due = max(1, now.Sub(c.link.start))
+	c.due += min(timeout, math.MaxInt64-c.due)
+}
+
+// bring notes what the call came with.
+func (c *callContext) bring(pairs map[string]pair, path []uint64) {
+	if pairs != nil || path != nil {
+		c.brought = &brought{pairs, path}
+	}
+}
+
+// takes adds the token of a serial object that the call has from now on to its path.
+func (c *callContext) takes(token uint64) {
+	var path []uint64
+	if c.brought != nil {
+		path = c.brought.path
+	}
+	c.bring(c.pairs(), append(slices.Clip(path), token))
+}
+
+// pairs returns the metadata that came with the call.
+func (c *callContext) pairs() map[string]pair {
+	if c.brought == nil {
+		return nil
+	}
+	return c.brought.pairs
+}
+
+// path returns the tokens of what the call, and those that it is nested in, have for themselves.
+func (c *callContext) path() (tokens []uint64) {
+	if c.brought != nil {
+		tokens = c.brought.path
+	}
+	if c.token != 0 {
+		tokens = append([]uint64{c.token}, tokens...)
+	}
+	return tokens
+}
+
+// on reports whether the token is on the path.
+func (c *callContext) on(token uint64) bool {
+	return token != 0 && c.token == token || c.brought != nil && slices.Contains(c.brought.path, token)
 }
 
 type incomingKey struct{}
@@ -36,7 +93,12 @@ func incomingFrom(ctx context.Context) *callContext {
 	return scopeOf(ctx).in
 }
 
-func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+func (c *callContext) Deadline() (deadline time.Time, ok bool) {
+	if c.due == 0 {
+		return time.Time{}, false
+	}
+	return c.link.start.Add(c.due), true
+}
 
 func (c *callContext) Done() <-chan struct{} { return c.behind().Done() }
 
@@ -48,7 +110,7 @@ func (c *callContext) Err() error {
 		return c.inner.Err()
 	case c.over:
 		return context.Canceled
-	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+	case c.due != 0 && time.Since(c.link.start) >= c.due:
 		return context.DeadlineExceeded
 	}
 	return nil
@@ -58,7 +120,7 @@ func (c *callContext) Err() error {
 func (c *callContext) ended() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.over || !c.deadline.IsZero() && !c.link.lately().Before(c.deadline)
+	return c.over || c.due != 0 && c.link.heard.Load() >= int64(c.due)
 }
 
 // Value returns c itself for incomingKey. Any other key may be the one by which package context finds the cancellation, and the
@@ -75,23 +137,29 @@ func (c *callContext) behind() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.inner == nil {
-		bounded := context.Background()
-		if !c.deadline.IsZero() {
-			bounded, c.stop = context.WithDeadline(bounded, c.deadline)
-		}
-		c.inner, c.cancel = context.WithCancelCause(bounded)
+		c.stand()
 		if c.over {
-			c.release()
+			c.release(nil)
 		}
 	}
-	return c.inner
+	return c.inner.Context
+}
+
+// stand makes inner. mu is held.
+func (c *callContext) stand() {
+	in, bounded := &standIn{}, context.Background()
+	if deadline, ok := c.Deadline(); ok {
+		bounded, in.stop = context.WithDeadline(bounded, deadline)
+	}
+	in.Context, in.cancel = context.WithCancelCause(bounded)
+	c.inner = in
 }
 
 // release ends inner. mu is held.
-func (c *callContext) release() {
-	c.cancel(c.cause)
-	if c.stop != nil {
-		c.stop()
+func (c *callContext) release(cause error) {
+	c.inner.cancel(cause)
+	if c.inner.stop != nil {
+		c.inner.stop()
 	}
 }
 
@@ -102,8 +170,11 @@ func (c *callContext) end(cause error) {
 	if c.over {
 		return
 	}
-	c.over, c.cause = true, cause
+	c.over = true
+	if cause != nil && c.inner == nil {
+		c.stand() // it keeps the cause
+	}
 	if c.inner != nil {
-		c.release()
+		c.release(cause)
 	}
 }

@@ -24,7 +24,7 @@ const (
 	oldestVersion   = 1
 	lastGeneration  = 1<<62 - 1 // none grows so far by itself
 
-	ownFeatures = featureBulk | featureOrder | featurePipes | featureStreams
+	ownFeatures = featureBulk | featureOrder | featurePipes | featureStreams | featureRows
 )
 
 // greet makes a link of a connection that this node dialled, or returns the one that exists.

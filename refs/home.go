@@ -20,7 +20,7 @@ func (n *Node) newHome() *link {
 	l := &link{
 		node: n, peer: &peer{node: n, id: n.id}, session: homeSession{}, vantage: vantage{sameHost: true}, start: time.Now(),
 		peerLimit: n.cfg.Limits.MessageBytes, line: &homeLine{kept: map[Message][]any{}},
-		gone: make(chan struct{}), ready: make(chan struct{}), features: featureOrder | featurePipes | featureStreams, dead: n.cfg.Liveness.Dead,
+		gone: make(chan struct{}), ready: make(chan struct{}), features: featureOrder | featurePipes | featureStreams | featureRows, dead: n.cfg.Liveness.Dead,
 	}
 	close(l.ready)
 	l.serving.running = map[uint64]*callContext{}

@@ -41,17 +41,24 @@ type lineup struct {
 
 	batch []queued     // the worker's: those that it has taken
 	at    atomic.Int64 // the next of them; the end of the link takes the others
+	row   *queued      // of them, a ROW that is not through; nil: none is
+	left  int          // how many of its calls are left,
+	rest  []byte       // and those, unless they are refused
+	one   queued       // the one of them that runs
+	part  queuedMore   // and what it has
 	in    *Incoming    // and what they are served by, one after another; nil: one is to be had
 
 	mu      sync.Mutex
 	taken   uint64 // up to this one the worker has them, or they have ended
 	queue   []queued
+	waiting uint64            // calls in it
 	ahead   map[uint64]queued // that overtook others
 	working bool
 	gated   []*behind
 }
 
-// queued is a one-way call that waits for those before it. There may be thousands, in a row in memory: what most have not is apart.
+// queued is a one-way call that waits for those before it, or several at successive places that have come together. There may be thousands,
+// in a row in memory: what most have not is apart.
 type queued struct {
 	number, slot, method uint64
 	timeout              time.Duration
@@ -61,6 +68,7 @@ type queued struct {
 }
 
 type queuedMore struct {
+	count   int // of the calls that came as a ROW, in body; 0: it is a ONEWAY
 	pinned  bool
 	pairs   map[string]pair
 	body    []byte // that is not in small
@@ -91,10 +99,14 @@ func (q *queued) refused() *Error {
 	return q.more.refused
 }
 
-// running is what a one-way call has that runs. User code may keep it.
-type running struct {
-	callContext
-	own [1]uint64 // its path
+func (q *queued) isRow() bool { return q.more != nil && q.more.count > 0 }
+
+// calls returns how many it stands for.
+func (q *queued) calls() uint64 {
+	if q.isRow() {
+		return uint64(q.more.count)
+	}
+	return 1
 }
 
 // behind is a two-way call that waits for one-way calls.
@@ -165,6 +177,26 @@ func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool) erro
 	return nil
 }
 
+// takeRow is takeOneWay for several calls at once.
+func (l *link) takeRow(frame []byte, lent bool) error {
+	h, calls, count, err := wire.ParseRow(frame)
+	if err != nil {
+		return err
+	}
+	l.touch()
+	u, err := l.lineup(h.Object)
+	if err != nil {
+		return err
+	}
+	q := queued{slot: h.Place, method: h.Method, timeout: h.Timeout, more: &queuedMore{count: count}}
+	q.keep(l.node, frame, calls, lent)
+	work, err := u.add(&q)
+	if err == nil && work {
+		u.hire()
+	}
+	return err
+}
+
 // keep takes the arguments over, unless too much waits already.
 func (q *queued) keep(n *Node, frame, body []byte, lent bool) {
 	switch {
@@ -179,6 +211,10 @@ func (q *queued) keep(n *Node, frame, body []byte, lent bool) {
 	case refused && lent:
 	case refused:
 		n.buffers.Put(frame)
+	case q.isRow():
+		if q.more.body = slices.Clone(body); !lent {
+			n.buffers.Put(frame)
+		}
 	case len(body) <= len(q.small):
 		if q.length = uint8(copy(q.small[:], body)); !lent {
 			n.buffers.Put(frame)
@@ -196,8 +232,11 @@ func (q *queued) keep(n *Node, frame, body []byte, lent bool) {
 
 // size is what the arguments take beside the record, of which there are so many at most.
 func (q *queued) size() int64 {
-	if q.more == nil {
+	switch {
+	case q.more == nil:
 		return 0
+	case q.isRow() && q.more.body != nil:
+		return int64(len(q.more.body) - q.more.count*wire.RowPrefixBytes)
 	}
 	return int64(max(len(q.more.body), cap(q.more.frame)))
 }
@@ -206,9 +245,9 @@ func (q *queued) size() int64 {
 func (u *lineup) add(q *queued) (work bool, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	s, next := q.slot, u.taken+uint64(len(u.queue))+1
+	s, next, last := q.slot, u.taken+u.waiting+1, q.slot+q.calls()-1
 	switch {
-	case s < next || s > u.told.Load()+wire.RowWindow || u.overtook(s):
+	case s < next || last < s || last > u.told.Load()+wire.RowWindow || u.overtook(s, last):
 		return false, &wire.FrameError{Kind: wire.OneWayFrame, Says: fmt.Sprintf("its place in the row, %d, is taken or out of bounds", s)}
 	case u.shut.Load():
 		u.drop(q)
@@ -217,22 +256,62 @@ func (u *lineup) add(q *queued) (work bool, err error) {
 		if u.ahead == nil {
 			u.ahead = map[uint64]queued{}
 		}
-		u.ahead[s] = *q
+		u.apart(q)
 		return false, nil
 	}
-	u.queue = append(u.queue, *q)
-	for s++; len(u.ahead) > 0 && u.overtook(s); s++ {
-		u.queue = append(u.queue, u.ahead[s])
-		delete(u.ahead, s)
+	u.enqueue(q)
+	for len(u.ahead) > 0 {
+		next, there := u.ahead[u.taken+u.waiting+1]
+		if !there {
+			break
+		}
+		delete(u.ahead, next.slot)
+		u.enqueue(&next)
 	}
 	work, u.working = !u.working, true
 	return work, nil
 }
 
-// overtook reports whether a call is there already that overtook others. mu is held.
-func (u *lineup) overtook(slot uint64) bool {
-	_, there := u.ahead[slot]
-	return there
+// enqueue has the next call wait for the worker. mu is held.
+func (u *lineup) enqueue(q *queued) {
+	u.queue = append(u.queue, *q)
+	u.waiting += q.calls()
+}
+
+// overtook reports whether a call at one of the places is there already that overtook others. mu is held.
+func (u *lineup) overtook(first, last uint64) bool {
+	for s := first; s <= last && len(u.ahead) > 0; s++ {
+		if _, there := u.ahead[s]; there {
+			return true
+		}
+	}
+	return false
+}
+
+// apart puts what overtook others where it is found by its place: each call of a row by its own. mu is held.
+func (u *lineup) apart(q *queued) {
+	if !q.isRow() {
+		u.ahead[q.slot] = *q
+		return
+	}
+	size, rest := -q.size(), q.more.body
+	for i := range q.calls() {
+		one := queued{slot: q.slot + i, method: q.method, timeout: q.timeout}
+		var args []byte
+		switch {
+		case q.refused() != nil:
+			one.rest().refused = q.refused()
+		default:
+			if args, rest = wire.NextInRow(rest); len(args) > len(one.small) {
+				one.rest().body = args
+			} else {
+				one.length = uint8(copy(one.small[:], args))
+			}
+		}
+		size += one.size()
+		u.ahead[one.slot] = one
+	}
+	u.l.node.pendingBytes.Add(size)
 }
 
 // hire has a worker take the lineup.
@@ -254,7 +333,7 @@ func (u *lineup) serve() {
 
 // next returns the next call, nil if there is none.
 func (u *lineup) next() *queued {
-	for {
+	for u.row == nil {
 		at := u.at.Load()
 		switch {
 		case int(min(at, math.MaxInt32)) >= len(u.batch):
@@ -262,9 +341,29 @@ func (u *lineup) next() *queued {
 				return nil
 			}
 		case u.at.CompareAndSwap(at, at+1):
-			return &u.batch[at]
+			q := &u.batch[at]
+			if !q.isRow() {
+				return q
+			}
+			u.row, u.left, u.rest = q, q.more.count, q.more.body
 		}
 	}
+	return u.nextOfRow()
+}
+
+// nextOfRow returns the next call of a ROW.
+func (u *lineup) nextOfRow() *queued {
+	r := u.row
+	u.part = queuedMore{refused: r.more.refused}
+	if u.rest != nil {
+		u.part.body, u.rest = wire.NextInRow(u.rest)
+	}
+	u.one = queued{slot: r.slot, method: r.method, timeout: r.timeout, more: &u.part}
+	r.slot++
+	if u.left--; u.left == 0 {
+		r.more, u.row, u.rest = nil, nil, nil
+	}
+	return &u.one
 }
 
 // take takes all calls out that are there; false: there are none, and the worker has the lineup no more.
@@ -282,13 +381,14 @@ func (u *lineup) take() bool {
 	}
 	u.batch, u.queue = u.queue, u.batch[:0]
 	u.at.Store(0)
-	u.taken += uint64(len(u.batch))
+	u.taken += u.waiting
+	u.waiting = 0
 	return true
 }
 
 // idle reports whether no further call is there.
 func (u *lineup) idle() bool {
-	if u.at.Load() < int64(len(u.batch)) {
+	if u.row != nil || u.at.Load() < int64(len(u.batch)) {
 		return false
 	}
 	u.mu.Lock()
@@ -314,7 +414,7 @@ func (u *lineup) run(q *queued) {
 	}
 	in := u.incoming(q)
 	n.rootCalls.Add(1)
-	u.token.Store(in.ctx.path[0])
+	u.token.Store(in.ctx.token)
 	u.current.Store(in.ctx)
 	if u.shut.Load() { // and the end of the link may not have seen it
 		in.ctx.end(errLinkEnded)
@@ -345,16 +445,14 @@ func (u *lineup) incoming(q *queued) *Incoming {
 	in.Method, in.object = q.method, u.object
 	in.arrives = courier{node: n, link: u.l, in: Message{Call: q.number}}
 	in.leaves = courier{node: n, link: u.l, in: Message{Call: q.number, Result: true, method: q.method}}
-	r := &running{}
-	r.own[0] = newToken()
-	r.link, r.number, r.path = u.l, q.number, r.own[:]
+	in.ctx = &callContext{link: u.l, number: q.number, token: newToken()}
 	if m := q.more; m != nil {
-		in.frame, in.arrives.pinned, r.pairs = m.frame, m.pinned, m.pairs
+		in.frame, in.arrives.pinned = m.frame, m.pinned
+		in.ctx.bring(m.pairs, nil)
 	}
 	if q.timeout > 0 {
-		r.deadline = time.Now().Add(q.timeout)
+		in.ctx.until(time.Now(), q.timeout)
 	}
-	in.ctx = &r.callContext
 	return in
 }
 
@@ -450,7 +548,7 @@ func (s *lineups) gate(in *Incoming, after uint64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.gates.Add(1)
-	if u.shut.Load() || after <= u.done.Load() || after > u.told.Load()+wire.RowWindow || slices.Contains(in.ctx.path, u.token.Load()) {
+	if u.shut.Load() || after <= u.done.Load() || after > u.told.Load()+wire.RowWindow || in.ctx.on(u.token.Load()) {
 		u.gates.Add(-1)
 		return false
 	}

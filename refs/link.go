@@ -539,6 +539,11 @@ func (r *lane) handleRest(kind wire.FrameKind, frame []byte, lent bool) error {
 			l.node.buffers.Put(frame)
 		}
 		return err
+	case wire.RowFrame:
+		if l.features&featureRows == 0 {
+			break
+		}
+		return l.takeRow(frame, lent)
 	case wire.CallsFrame:
 		if l.features&featurePipes == 0 {
 			break

@@ -52,7 +52,7 @@ func (s *scope) Value(key any) any {
 func scopeOf(ctx context.Context) scoped {
 	switch c := ctx.Value(incomingKey{}).(type) {
 	case *callContext:
-		return scoped{in: c, pairs: c.pairs}
+		return scoped{in: c, pairs: c.pairs()}
 	case *scope:
 		return c.scoped
 	}

@@ -20,6 +20,7 @@ import (
 
 const (
 	featureOrder = 1 << 2
+	featureRows  = 1 << 5
 
 	methodNothing uint64 = 0 // of a ONEWAY that stands for one that was never sent
 
@@ -152,7 +153,7 @@ type row struct {
 	faces  []*Face // through which calls were made
 	sent   uint64
 	done   uint64
-	sizes  []int         // of those under way
+	sizes  []uint32      // of those under way
 	bytes  int           // the sum
 	voided []uint64      // of those under way, what was never sent
 	change chan struct{} // closed at the next change, for those who wait; nil: nobody does
@@ -230,31 +231,38 @@ func (r *row) signal() {
 // may be silent without anything of the row coming to its end.
 func (r *row) reserve(c *Outgoing, size int) (sequence uint64, err error) {
 	for {
-		r.mu.Lock()
-		if r.gone {
-			r.mu.Unlock()
-			return 0, errRowGone
+		sequence, full, err := r.enter(c, size)
+		if full == nil {
+			return sequence, err
 		}
-		if r.sent-r.done < wire.RowWindow && (r.bytes == 0 || r.bytes+size <= rowBytes) {
-			defer r.mu.Unlock()
-			if r.sent == r.done && !r.link.waiting.hold() {
-				return 0, errRowGone
-			}
-			r.handle = c.handle
-			if !slices.Contains(r.faces, c.face) && len(r.faces) < mostRowFaces {
-				r.faces = append(r.faces, c.face)
-			}
-			r.sent++
-			r.sizes = append(r.sizes, size)
-			r.bytes += size
-			return r.sent, nil
-		}
-		change := r.wait()
-		r.mu.Unlock()
-		if err := r.awaitRoom(c.ctx, change); err != nil {
+		if err := r.awaitRoom(c.ctx, full); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// enter is reserve where there is room; where there is not, full is closed at the next change.
+func (r *row) enter(c *Outgoing, size int) (sequence uint64, full <-chan struct{}, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.gone:
+		return 0, nil, errRowGone
+	case r.sent-r.done == wire.RowWindow || r.bytes > 0 && r.bytes+size > rowBytes:
+		return 0, r.wait(), nil
+	case r.sent == r.done && !r.link.waiting.hold():
+		return 0, nil, errRowGone
+	}
+	if r.handle != c.handle {
+		r.handle = c.handle
+	}
+	if !slices.Contains(r.faces, c.face) && len(r.faces) < mostRowFaces {
+		r.faces = append(r.faces, c.face)
+	}
+	r.sent++
+	r.sizes = append(r.sizes, uint32(size))
+	r.bytes += size
+	return r.sent, nil, nil
 }
 
 func (r *row) awaitRoom(ctx context.Context, change <-chan struct{}) error {
@@ -318,7 +326,7 @@ func (r *row) ended(h wire.DoneHeader, item []byte) error {
 	}
 	count := h.Sequence - r.done
 	for _, size := range r.sizes[:count] {
-		r.bytes -= size
+		r.bytes -= int(size)
 	}
 	r.sizes = append(r.sizes[:0], r.sizes[count:]...)
 	r.done = h.Sequence
@@ -421,17 +429,16 @@ func (c *Outgoing) queue(l *link, frame, extensions []byte) (gaveWay bool, err e
 		}
 		return false, err
 	}
-	wire.AppendCallHeader(frame[:0], wire.CallHeader{OneWay: true, Pinned: c.courier.pinned, Number: c.number, Slot: c.slot,
-		Timeout: c.face.timeout(c.method), Object: c.handle.id.Object, Method: c.method, Extensions: extensions})
-	if err = wire.FinishFrame(frame); err == nil {
-		l.touch()
-		if b := l.wide(frame); b != nil {
-			c.sendWide(b, frame, extensions != nil)
-			return false, nil
-		}
-		err = l.out.queue(c.ctx.Done(), frame)
+	h := wire.CallHeader{OneWay: true, Pinned: c.courier.pinned, Number: c.number, Slot: c.slot,
+		Timeout: c.face.timeout(c.method), Object: c.handle.id.Object, Method: c.method, Extensions: extensions}
+	l.touch()
+	if b := l.wide(frame); b != nil {
+		wire.AppendCallHeader(frame[:0], h)
+		_ = wire.FinishFrame(frame) // the peer's limit bounds it
+		c.sendWide(b, frame, extensions != nil)
+		return false, nil
 	}
-	if err == nil {
+	if err = l.out.queueOneWay(c.ctx.Done(), frame, r, &h); err == nil {
 		return false, nil
 	}
 	r.void(c.slot)
@@ -453,7 +460,7 @@ func (c *Outgoing) after(l *link) (uint64, error) {
 		return 0, r.settle(c.ctx)
 	case r.link == l:
 		return r.pending(), nil
-	case c.in != nil && len(c.in.path) > 0: // it may belong to what runs there
+	case c.in != nil && len(c.in.path()) > 0: // it may belong to what runs there
 		return 0, nil
 	}
 	return 0, r.settle(c.ctx)
@@ -477,7 +484,7 @@ func (c *Outgoing) extensions(l *link) ([]byte, *Error) {
 			return nil, asError(err)
 		}
 		if c.in != nil {
-			m.Path = c.in.path
+			m.Path = c.in.path()
 		}
 	}
 	return wire.AppendMetadata(nil, m), nil

@@ -98,7 +98,7 @@ func (t *turns) enter(in *Incoming, ready chan struct{}) bool {
 	defer t.mu.Unlock()
 	u := t.busy[e]
 	switch {
-	case len(in.ctx.path) == wire.MostTokens:
+	case len(in.ctx.path()) == wire.MostTokens:
 		in.refused = &Error{Kind: ErrLimit, Err: errors.New("the chain of calls has too many serial objects")}
 		return true
 	case u == nil:
@@ -109,7 +109,7 @@ func (t *turns) enter(in *Incoming, ready chan struct{}) bool {
 		t.busy[e] = u
 		u.admit(in)
 		return true
-	case slices.Contains(in.ctx.path, u.token):
+	case in.ctx.on(u.token):
 		u.holds++
 		in.turn = u
 		return true
@@ -123,7 +123,7 @@ func (t *turns) enter(in *Incoming, ready chan struct{}) bool {
 // admit makes the call the one that has the object.
 func (u *turn) admit(in *Incoming) {
 	u.token, u.holds, in.turn = newToken(), 1, u
-	in.ctx.path = append(slices.Clip(in.ctx.path), u.token)
+	in.ctx.takes(u.token)
 }
 
 // release ends a call's having of its object; the next one has it then.
@@ -216,7 +216,7 @@ func (n *Node) probe(ctx *callContext, self wait) {
 	}
 	token := self.holder()
 	rank, timer := self.about()
-	path := ctx.path
+	path := ctx.path()
 	n.turns.mu.Unlock()
 	if token != 0 && len(path) > 0 {
 		n.chase(token, wire.Probe{Rank: rank, Path: path})
@@ -226,11 +226,11 @@ func (n *Node) probe(ctx *callContext, self wait) {
 
 // chase sends a probe along what the call with the token waits for: the calls that it has made, and its own turn if it is a one-way one.
 func (n *Node) chase(token uint64, p wire.Probe) {
-	n.follow(p, func(c *callContext) bool { return slices.Contains(c.path, token) })
+	n.follow(p, func(c *callContext) bool { return c.on(token) })
 	n.turns.mu.Lock()
 	var found []wait
 	for ctx, w := range n.turns.waiting {
-		if l, ok := w.(*inLine); ok && l.ready != nil && slices.Contains(ctx.path, token) {
+		if l, ok := w.(*inLine); ok && l.ready != nil && ctx.on(token) {
 			found = append(found, w)
 		}
 	}

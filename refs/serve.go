@@ -216,10 +216,11 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 			in.drop()
 			return err
 		}
-		in.ctx.pairs, in.ctx.path, after, pipe = arrived(m), m.Path, m.After, m.Pipe
+		after, pipe = m.After, m.Pipe
+		in.ctx.bring(arrived(m), m.Path)
 	}
 	if h.Timeout > 0 {
-		in.ctx.deadline = now.Add(h.Timeout)
+		in.ctx.until(now, h.Timeout)
 	}
 	count, err := l.serving.add(in.ctx, len(frame) >= largeFrame)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rmigo/rmigo/internal/wire"
 )
 
 // writer is the sending half of a stream shared by many senders: a combining writer. A sender appends its frame under the
@@ -28,6 +30,7 @@ type writer struct {
 	err  error
 
 	frames   int    // in buf
+	tail     tail   // its end
 	yielding uint64 // the turn of the sender that has set busy and lets others in first; 0: none does
 	turn     uint64 // of the last that did
 
@@ -75,7 +78,16 @@ func (w *writer) send(done <-chan struct{}, frame []byte, patient, company bool)
 
 // append queues the frame, once there is room. mu is held, but not while it waits.
 func (w *writer) append(done <-chan struct{}, frame []byte) error {
-	for w.err == nil && len(w.buf) > 0 && len(w.buf)+len(frame) > maxQueued {
+	err := w.admit(done, len(frame))
+	if err == nil {
+		w.buf = append(w.buf, frame...)
+	}
+	return err
+}
+
+// admit returns when there is room for so much. mu is held, but not while it waits.
+func (w *writer) admit(done <-chan struct{}, size int) error {
+	for w.err == nil && len(w.buf) > 0 && len(w.buf)+size > maxQueued {
 		if w.room == nil {
 			w.room = make(chan struct{})
 		}
@@ -89,9 +101,6 @@ func (w *writer) append(done <-chan struct{}, frame []byte) error {
 			return errNotQueued
 		}
 	}
-	if w.err == nil {
-		w.buf = append(w.buf, frame...)
-	}
 	return w.err
 }
 
@@ -102,6 +111,12 @@ func (w *writer) queue(done <-chan struct{}, frame []byte) error {
 		w.mu.Unlock()
 		return err
 	}
+	w.later()
+	return nil
+}
+
+// later leaves a frame that was queued to a flusher. It unlocks mu.
+func (w *writer) later() {
 	w.frames++
 	idle := !w.busy
 	w.busy = true
@@ -109,7 +124,65 @@ func (w *writer) queue(done <-chan struct{}, frame []byte) error {
 	if idle {
 		w.tasks.run(w.drain)
 	}
+}
+
+// tail is a ONEWAY at the end of what is queued, or a ROW: those that come next may join it.
+type tail struct {
+	row     *row // nil: there is none
+	method  uint64
+	timeout time.Duration
+	next    uint64 // the place after the last
+	at      int    // where the ROW begins; -1: it is a ONEWAY
+	end     int    // of what is queued; where that has grown since, nothing joins
+}
+
+const (
+	mostJoining = 1 << 10  // bytes of the arguments of a call that joins others
+	mostOfRow   = 24 << 10 // bytes of a ROW: it is not for the bulk session
+)
+
+// queueOneWay is queue for a ONEWAY, which frame has room for the header of, and arguments behind that: it joins the ROW of those before
+// it, where it may.
+func (w *writer) queueOneWay(done <-chan struct{}, frame []byte, r *row, h *wire.CallHeader) error {
+	args := frame[wire.CallHeaderBytes:]
+	alone := h.Pinned || h.Extensions != nil || len(args) > mostJoining
+	if alone {
+		wire.AppendCallHeader(frame[:0], *h)
+		_ = wire.FinishFrame(frame) // the peer's limit bounds it
+	}
+	w.mu.Lock()
+	if err := w.admit(done, len(frame)); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	if alone {
+		w.buf = append(w.buf, frame...)
+	} else {
+		w.join(args, r, h)
+	}
+	w.later()
 	return nil
+}
+
+// join queues a ONEWAY by itself, or as one of a row. mu is held.
+func (w *writer) join(args []byte, r *row, h *wire.CallHeader) {
+	t := &w.tail
+	start := len(w.buf)
+	follows := t.row == r && t.end == len(w.buf) && t.next == h.Slot && t.method == h.Method && t.timeout == h.Timeout && r.link.features&featureRows != 0
+	switch {
+	case !follows:
+		w.buf = append(wire.AppendCallHeader(w.buf, *h), args...)
+		*t = tail{row: r, method: h.Method, timeout: h.Timeout, at: -1}
+	case t.at < 0 || start-t.at > mostOfRow:
+		t.at = start
+		w.buf = wire.AppendRowHeader(w.buf, wire.RowHeader{Place: h.Slot, Timeout: h.Timeout, Object: h.Object, Method: h.Method})
+		fallthrough
+	default:
+		w.buf = wire.AppendInRow(w.buf, args)
+		start = t.at
+	}
+	_ = wire.FinishFrame(w.buf[start:]) // it is short
+	t.next, t.end = h.Slot+1, len(w.buf)
 }
 
 // claim decides whether it is for this sender to write: for the first one in, unless enough come while it lets others in; then for
@@ -180,7 +253,7 @@ func (w *writer) round(sender, patient bool) (more bool) {
 		return true
 	}
 	out := w.buf
-	w.frames = 0
+	w.frames, w.tail = 0, tail{}
 	w.buf, w.free = w.free[:0], nil
 	if w.room != nil {
 		close(w.room)

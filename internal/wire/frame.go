@@ -40,6 +40,8 @@ func (k FrameKind) String() string {
 		return "FORGET"
 	case CallsFrame:
 		return "CALLS"
+	case RowFrame:
+		return "ROW"
 	}
 	return fmt.Sprintf("frame kind %d", uint8(k))
 }

@@ -189,6 +189,11 @@ func FuzzFrames(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(append(append(call, reply...), AppendCancel(nil, CancelHeader{7})...))
+	row := AppendInRow(AppendInRow(AppendRowHeader(nil, RowHeader{Place: 2, Timeout: 3, Method: 4}), []byte{0x80}), []byte{0x81, 0x18, 0xfa})
+	if err := FinishFrame(row); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(row)
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 1})
 	f.Add([]byte{0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -242,10 +247,22 @@ func checkFrame(t *testing.T, kind FrameKind, frame []byte) {
 			return
 		}
 		again = AppendCancel(nil, h)
+	case RowFrame:
+		h, calls, count, err := ParseRow(frame)
+		if err != nil || frame[6]|frame[7] != 0 {
+			return
+		}
+		again = AppendRowHeader(nil, h)
+		for range count {
+			var args []byte
+			args, calls = NextInRow(calls)
+			again = AppendInRow(again, args)
+		}
 	case 0: // it has extensions, which nobody writes yet: it must parse or not, and no more
 		ParseCall(frame)
 		ParseReply(frame)
 		ParseCancel(frame)
+		ParseRow(frame)
 		return
 	default:
 		return

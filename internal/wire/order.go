@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"time"
 )
 
 // What keeps calls in order. A ONEWAY has the layout of a CALL.
@@ -13,10 +14,12 @@ const (
 	ProbeFrame  FrameKind = 0x32
 	ForgetFrame FrameKind = 0x33
 	CallsFrame  FrameKind = 0x34
+	RowFrame    FrameKind = 0x35
 )
 
 const (
 	DoneHeaderBytes  = 40 // length u32, kind u8, flags u8, reserved u16, sequence u64, object [16], method u64
+	RowHeaderBytes   = 48 // length u32, kind u8, flags u8, reserved u16, place u64, timeout u64, object [16], method u64
 	ProbeHeaderBytes = 24 // length u32, kind u8, flags u8, hops u16, number u64, rank u64
 
 	// RowWindow is how many ONEWAYs to one object may be under way on a connection.
@@ -42,6 +45,63 @@ type Probe struct {
 	Number uint64 // of the call, to the receiver, that the one who asks waits for
 	Rank   uint64 // of who asks: those of higher rank do not pass it on
 	Path   []uint64
+}
+
+// RowHeader is the fixed part of a ROW: several ONEWAYs to one method, with neither references nor extensions, at successive places.
+type RowHeader struct {
+	Place   uint64 // of the first
+	Timeout time.Duration
+	Object  [16]byte
+	Method  uint64
+}
+
+// RowPrefixBytes is how long the length is, a u16, that precedes the arguments of each call in a ROW.
+const RowPrefixBytes = 2
+
+// MostInRow is how many bytes the arguments of a call in a ROW may have.
+const MostInRow = math.MaxUint16
+
+// AppendRowHeader appends the header of a ROW, its length left 0 for [FinishFrame]. What AppendInRow appends comes after it.
+func AppendRowHeader(buf []byte, h RowHeader) []byte {
+	buf = append(buf, 0, 0, 0, 0, byte(RowFrame), 0, 0, 0)
+	buf = binary.BigEndian.AppendUint64(buf, h.Place)
+	buf = binary.BigEndian.AppendUint64(buf, uint64(h.Timeout))
+	buf = append(buf, h.Object[:]...)
+	return binary.BigEndian.AppendUint64(buf, h.Method)
+}
+
+// AppendInRow appends the arguments of a call, at most MostInRow bytes, to a ROW.
+func AppendInRow(buf, args []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(buf, uint16(len(args))), args...)
+}
+
+// ParseRow splits a whole ROW into its header and the calls, for NextInRow, and counts them. The calls are part of frame.
+func ParseRow(frame []byte) (h RowHeader, calls []byte, count int, err error) {
+	_, calls, err = parseFrame(frame, RowFrame, RowHeaderBytes, 0)
+	if err != nil {
+		return RowHeader{}, nil, 0, err
+	}
+	timeout := binary.BigEndian.Uint64(frame[16:])
+	if timeout > math.MaxInt64 {
+		return RowHeader{}, nil, 0, &FrameError{RowFrame, "its timeout overflows"}
+	}
+	for rest := calls; len(rest) > 0; count++ {
+		if len(rest) < RowPrefixBytes || len(rest)-RowPrefixBytes < int(binary.BigEndian.Uint16(rest)) {
+			return RowHeader{}, nil, 0, &FrameError{RowFrame, "it ends within a call"}
+		}
+		_, rest = NextInRow(rest)
+	}
+	if count == 0 {
+		return RowHeader{}, nil, 0, &FrameError{RowFrame, "there is no call in it"}
+	}
+	return RowHeader{Place: binary.BigEndian.Uint64(frame[8:]), Timeout: time.Duration(timeout), Object: [16]byte(frame[24:40]),
+		Method: binary.BigEndian.Uint64(frame[40:])}, calls, count, nil
+}
+
+// NextInRow returns the arguments of the first of some calls that ParseRow returned, and the rest of them.
+func NextInRow(calls []byte) (args, rest []byte) {
+	end := RowPrefixBytes + int(binary.BigEndian.Uint16(calls))
+	return calls[RowPrefixBytes:end:end], calls[end:]
 }
 
 // AppendNone appends results of which there are none.

@@ -1,0 +1,98 @@
+package refs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/rmigo/rmigo/internal/wire"
+)
+
+// rowOf is a ROW of calls whose arguments are their places, the first at place from.
+func rowOf(t *testing.T, from uint64, count int) []byte {
+	t.Helper()
+	frame := wire.AppendRowHeader(nil, wire.RowHeader{Place: from, Method: 1 << 20})
+	for i := range count {
+		frame = wire.AppendInRow(frame, fmt.Append(nil, from+uint64(i)))
+	}
+	if err := wire.FinishFrame(frame); err != nil {
+		t.Fatal(err)
+	}
+	return frame
+}
+
+func lineupOf(t *testing.T) (*lineup, *Node) {
+	t.Helper()
+	n := &Node{}
+	n.cfg.Limits.PendingBytes = 1000
+	l := &link{node: n}
+	u, err := l.lineup(ObjectID{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.working = true // nobody runs them
+	return u, n
+}
+
+func TestRowsRunByTheirPlacesWhicheverWayTheyCame(t *testing.T) {
+	u, n := lineupOf(t)
+	for _, frame := range [][]byte{rowOf(t, 6, 3), rowOf(t, 2, 4), rowOf(t, 9, 1), rowOf(t, 1, 1)} {
+		if err := u.l.takeRow(frame, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for q := u.next(); q != nil; q = u.next() {
+		if want := fmt.Sprint(q.slot); string(q.body()) != want {
+			t.Errorf("the call at place %s has the arguments %q", want, q.body())
+		}
+		got = append(got, string(q.body()))
+		u.drop(q)
+	}
+	if want := []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"}; !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+	if left := n.pendingBytes.Load(); left != 0 {
+		t.Errorf("%d bytes are counted as waiting", left)
+	}
+}
+
+func TestRowsAtPlacesThatAreTakenOrOutOfBoundsAreABreach(t *testing.T) {
+	for name, frames := range map[string][][]byte{
+		"there already":         {rowOf(t, 1, 3), rowOf(t, 3, 1)},
+		"among what overtook":   {rowOf(t, 5, 3), rowOf(t, 3, 3)},
+		"within what overtook":  {rowOf(t, 5, 3), rowOf(t, 6, 1)},
+		"around what overtook":  {rowOf(t, 5, 1), rowOf(t, 1, 9)},
+		"zero":                  {rowOf(t, 0, 2)},
+		"beyond the window":     {rowOf(t, wire.RowWindow, 2)},
+		"beyond all that count": {rowOf(t, ^uint64(0), 3)},
+	} {
+		u, _ := lineupOf(t)
+		var err error
+		for _, frame := range frames {
+			err = u.l.takeRow(frame, true)
+		}
+		if bad := (*wire.FrameError)(nil); !errors.As(err, &bad) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestARowThatIsTooMuchIsRefusedCallByCall(t *testing.T) {
+	u, n := lineupOf(t)
+	n.pendingBytes.Store(999)
+	if err := u.l.takeRow(rowOf(t, 1, 3), true); err != nil {
+		t.Fatal(err)
+	}
+	for place := uint64(1); place <= 3; place++ {
+		q := u.next()
+		if q == nil || q.slot != place || q.refused() == nil || q.refused().Kind != ErrOverloaded || len(q.body()) > 0 {
+			t.Fatalf("place %d: got %+v", place, q)
+		}
+		u.drop(q)
+	}
+	if left := n.pendingBytes.Load(); left != 999 || u.next() != nil {
+		t.Errorf("%d bytes are counted as waiting", left)
+	}
+}
