@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/wire"
 )
 
@@ -36,6 +37,7 @@ func lineupOf(t *testing.T) (*lineup, *Node) {
 }
 
 func TestRowsRunByTheirPlacesWhicheverWayTheyCame(t *testing.T) {
+	leak.Check(t)
 	u, n := lineupOf(t)
 	for _, frame := range [][]byte{rowOf(t, 6, 3), rowOf(t, 2, 4), rowOf(t, 9, 1), rowOf(t, 1, 1)} {
 		if err := u.l.takeRow(frame, true); err != nil {
@@ -59,6 +61,7 @@ func TestRowsRunByTheirPlacesWhicheverWayTheyCame(t *testing.T) {
 }
 
 func TestRowsAtPlacesThatAreTakenOrOutOfBoundsAreABreach(t *testing.T) {
+	leak.Check(t)
 	for name, frames := range map[string][][]byte{
 		"there already":         {rowOf(t, 1, 3), rowOf(t, 3, 1)},
 		"among what overtook":   {rowOf(t, 5, 3), rowOf(t, 3, 3)},
@@ -80,6 +83,7 @@ func TestRowsAtPlacesThatAreTakenOrOutOfBoundsAreABreach(t *testing.T) {
 }
 
 func TestARowThatIsTooMuchIsRefusedCallByCall(t *testing.T) {
+	leak.Check(t)
 	u, n := lineupOf(t)
 	n.pendingBytes.Store(999)
 	if err := u.l.takeRow(rowOf(t, 1, 3), true); err != nil {
