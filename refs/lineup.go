@@ -73,6 +73,7 @@ type queuedMore struct {
 	pairs   map[string]pair
 	body    []byte // that is not in small
 	frame   []byte // the buffer that body is part of, where it has one of its own
+	size    int64  // of that memory, counted in Node.pendingBytes
 	refused *Error
 }
 
@@ -225,20 +226,18 @@ func (q *queued) keep(n *Node, frame, body []byte, lent bool) {
 		m := q.rest()
 		m.body, m.frame = body, frame
 	}
-	if size := q.size(); size > 0 {
-		n.pendingBytes.Add(size)
+	if m := q.more; m != nil {
+		m.size = int64(max(len(m.body), cap(m.frame)))
+		n.pendingBytes.Add(m.size)
 	}
 }
 
-// size is what the arguments take beside the record, of which there are so many at most.
+// size is what the arguments take beside the record, of which there are so many at most. The last call of a ROW has that of the whole.
 func (q *queued) size() int64 {
-	switch {
-	case q.more == nil:
+	if q.more == nil {
 		return 0
-	case q.isRow() && q.more.body != nil:
-		return int64(len(q.more.body) - q.more.count*wire.RowPrefixBytes)
 	}
-	return int64(max(len(q.more.body), cap(q.more.frame)))
+	return q.more.size
 }
 
 // add takes a call in; work: a worker is wanted.
@@ -294,7 +293,7 @@ func (u *lineup) apart(q *queued) {
 		u.ahead[q.slot] = *q
 		return
 	}
-	size, rest := -q.size(), q.more.body
+	rest := q.more.body
 	for i := range q.calls() {
 		one := queued{slot: q.slot + i, method: q.method, timeout: q.timeout}
 		var args []byte
@@ -308,10 +307,11 @@ func (u *lineup) apart(q *queued) {
 				one.length = uint8(copy(one.small[:], args))
 			}
 		}
-		size += one.size()
+		if i == q.calls()-1 {
+			one.rest().size = q.size()
+		}
 		u.ahead[one.slot] = one
 	}
-	u.l.node.pendingBytes.Add(size)
 }
 
 // hire has a worker take the lineup.
@@ -361,6 +361,7 @@ func (u *lineup) nextOfRow() *queued {
 	u.one = queued{slot: r.slot, method: r.method, timeout: r.timeout, more: &u.part}
 	r.slot++
 	if u.left--; u.left == 0 {
+		u.part.size = r.size()
 		r.more, u.row, u.rest = nil, nil, nil
 	}
 	return &u.one
@@ -371,7 +372,7 @@ func (u *lineup) take() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if len(u.queue) == 0 {
-		u.queue, u.batch, u.working = nil, nil, false
+		u.queue, u.batch, u.part, u.working = nil, nil, queuedMore{}, false
 		u.at.Store(0)
 		if u.in != nil {
 			u.l.node.incoming.Put(u.in)

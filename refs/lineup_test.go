@@ -39,10 +39,15 @@ func lineupOf(t *testing.T) (*lineup, *Node) {
 func TestRowsRunByTheirPlacesWhicheverWayTheyCame(t *testing.T) {
 	leak.Check(t)
 	u, n := lineupOf(t)
+	var size int64
 	for _, frame := range [][]byte{rowOf(t, 6, 3), rowOf(t, 2, 4), rowOf(t, 9, 1), rowOf(t, 1, 1)} {
 		if err := u.l.takeRow(frame, true); err != nil {
 			t.Fatal(err)
 		}
+		size += int64(len(frame) - wire.RowHeaderBytes)
+	}
+	if waiting := n.pendingBytes.Load(); waiting != size {
+		t.Errorf("%d bytes are counted as waiting, want %d", waiting, size)
 	}
 	var got []string
 	for q := u.next(); q != nil; q = u.next() {
@@ -51,6 +56,12 @@ func TestRowsRunByTheirPlacesWhicheverWayTheyCame(t *testing.T) {
 		}
 		got = append(got, string(q.body()))
 		u.drop(q)
+		if q.slot == 4 && n.pendingBytes.Load() != size-3 {
+			t.Error("memory of a ROW that is not through is not counted")
+		}
+	}
+	if u.part.body != nil || u.rest != nil || u.row != nil {
+		t.Error("a lineup that waits for nothing keeps the memory of a ROW")
 	}
 	if want := []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"}; !slices.Equal(got, want) {
 		t.Errorf("got %v", got)

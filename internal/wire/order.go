@@ -55,11 +55,7 @@ type RowHeader struct {
 	Method  uint64
 }
 
-// RowPrefixBytes is how long the length is, a u16, that precedes the arguments of each call in a ROW.
-const RowPrefixBytes = 2
-
-// MostInRow is how many bytes the arguments of a call in a ROW may have.
-const MostInRow = math.MaxUint16
+const rowPrefixBytes = 2 // length u16 of the arguments that follow
 
 // AppendRowHeader appends the header of a ROW, its length left 0 for [FinishFrame]. What AppendInRow appends comes after it.
 func AppendRowHeader(buf []byte, h RowHeader) []byte {
@@ -70,7 +66,7 @@ func AppendRowHeader(buf []byte, h RowHeader) []byte {
 	return binary.BigEndian.AppendUint64(buf, h.Method)
 }
 
-// AppendInRow appends the arguments of a call, at most MostInRow bytes, to a ROW.
+// AppendInRow appends the arguments of a call, at most 65,535 bytes, to a ROW.
 func AppendInRow(buf, args []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(buf, uint16(len(args))), args...)
 }
@@ -86,7 +82,7 @@ func ParseRow(frame []byte) (h RowHeader, calls []byte, count int, err error) {
 		return RowHeader{}, nil, 0, &FrameError{RowFrame, "its timeout overflows"}
 	}
 	for rest := calls; len(rest) > 0; count++ {
-		if len(rest) < RowPrefixBytes || len(rest)-RowPrefixBytes < int(binary.BigEndian.Uint16(rest)) {
+		if len(rest) < rowPrefixBytes || len(rest)-rowPrefixBytes < int(binary.BigEndian.Uint16(rest)) {
 			return RowHeader{}, nil, 0, &FrameError{RowFrame, "it ends within a call"}
 		}
 		_, rest = NextInRow(rest)
@@ -100,8 +96,8 @@ func ParseRow(frame []byte) (h RowHeader, calls []byte, count int, err error) {
 
 // NextInRow returns the arguments of the first of some calls that ParseRow returned, and the rest of them.
 func NextInRow(calls []byte) (args, rest []byte) {
-	end := RowPrefixBytes + int(binary.BigEndian.Uint16(calls))
-	return calls[RowPrefixBytes:end:end], calls[end:]
+	end := rowPrefixBytes + int(binary.BigEndian.Uint16(calls))
+	return calls[rowPrefixBytes:end:end], calls[end:]
 }
 
 // AppendNone appends results of which there are none.
