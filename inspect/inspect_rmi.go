@@ -80,7 +80,7 @@ func (inspectorSkeleton) Dispatch(ctx context.Context, impl Inspector, call *ske
 			return err
 		}
 		result, err := impl.Object(ctx, id, held)
-		putObject(call.Results.BeginStruct(), &result)
+		putObject(stub.BeginStruct[Object](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case inspectorSuspectedCycles:

@@ -15,7 +15,7 @@ import (
 //	}
 //
 // Put and Get write and read an argument or result, Field and Read a field: a Struct, a Pointer to one, a Slice of them, or a slice
-// of Pointers. A Struct is written between the Encoder's BeginStruct and EndStruct. Strings are the encoded names of fields, in
+// of Pointers. A Struct is written between BeginStruct and EndStruct. Strings are the encoded names of fields, in
 // their order; a struct that travels as an array begins with Positional instead, and its fields have "".
 type (
 	Encoder     = refs.Encoder     // writes the arguments or results of a call
@@ -28,7 +28,10 @@ type (
 // interface, and a remote one is found in the table of the call's interface.
 func PutValue[T any](e *Encoder, v T) { wire.PutValue(e, v) }
 
-// EndStruct ends a struct among arguments or results that the Encoder's BeginStruct began: v is what was written.
+// BeginStruct begins a struct among arguments or results, and returns the encoder by which it is written next.
+func BeginStruct[T any](e *Encoder) *Encoder { return wire.BeginStruct[T](e) }
+
+// EndStruct ends a struct among arguments or results that BeginStruct began: v is what was written.
 func EndStruct[T any](e *Encoder, v T) { wire.EndStruct(e, v) }
 
 // PutPointer writes a pointer to a struct, which put writes unless it is nil or has been written before.

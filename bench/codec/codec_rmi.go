@@ -78,7 +78,7 @@ func (s echoStub) Order(ctx context.Context, v *Order) (result *Order, err error
 
 func (s echoStub) Small(ctx context.Context, v Small) (result Small, err error) {
 	call := s.echoRef.Call(ctx, echoSmall)
-	putSmall(call.Args.BeginStruct(), &v)
+	putSmall(stub.BeginStruct[Small](&call.Args), &v)
 	stub.EndStruct(&call.Args, v)
 	call.Invoke()
 	stub.GetStruct(&call.Results, &result, getSmall)
@@ -131,7 +131,7 @@ func (echoSkeleton) Dispatch(ctx context.Context, impl Echo, call *skeleton.Call
 			return err
 		}
 		result, err := impl.Small(ctx, v)
-		putSmall(call.Results.BeginStruct(), &result)
+		putSmall(stub.BeginStruct[Small](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case echoTree:

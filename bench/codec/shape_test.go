@@ -24,7 +24,7 @@ type shape[T any] struct {
 }
 
 func smallShape() shape[Small] {
-	return shape[Small]{"small", small(7), func(e *stub.Encoder, v Small) { putSmall(e.BeginStruct(), &v); stub.EndStruct(e, v) },
+	return shape[Small]{"small", small(7), func(e *stub.Encoder, v Small) { putSmall(stub.BeginStruct[Small](e), &v); stub.EndStruct(e, v) },
 		func(d *stub.Decoder, p *Small) { stub.GetStruct(d, p, getSmall) }}
 }
 

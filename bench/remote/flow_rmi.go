@@ -54,7 +54,7 @@ func (s flowStub) Items(ctx context.Context) iter.Seq2[payload.Small, error] {
 
 func (s flowStub) Small(ctx context.Context, arg payload.Small) (result payload.Small, err error) {
 	call := s.flowRef.Call(ctx, flowSmall)
-	putSmall(call.Args.BeginStruct(), &arg)
+	putSmall(stub.BeginStruct[payload.Small](&call.Args), &arg)
 	stub.EndStruct(&call.Args, arg)
 	call.Invoke()
 	stub.GetStruct(&call.Results, &result, getSmall)
@@ -78,7 +78,7 @@ func (flowSkeleton) Dispatch(ctx context.Context, impl Flow, call *skeleton.Call
 			return err
 		}
 		return skeleton.Stream(call, impl.Items(ctx), func(to *stub.Encoder, item payload.Small) {
-			putSmall(to.BeginStruct(), &item)
+			putSmall(stub.BeginStruct[payload.Small](to), &item)
 			stub.EndStruct(to, item)
 		})
 	case flowSmall:
@@ -88,7 +88,7 @@ func (flowSkeleton) Dispatch(ctx context.Context, impl Flow, call *skeleton.Call
 			return err
 		}
 		result, err := impl.Small(ctx, arg)
-		putSmall(call.Results.BeginStruct(), &result)
+		putSmall(stub.BeginStruct[payload.Small](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case flowUpload:
@@ -110,7 +110,7 @@ func putSmall(e *stub.Encoder, v *payload.Small) {
 	f := e.Struct()
 	f.Int("\x62ID", v.ID)
 	f.String("\x64Name", v.Name)
-	f.Value("\x64Tags", &v.Tags)
+	f.Strings("\x64Tags", v.Tags)
 	f.Float64("\x65Score", v.Score)
 	stub.FieldStruct(&f, "\x66Detail", &v.Detail, putDetail)
 	f.End()
@@ -120,7 +120,7 @@ func getSmall(d *stub.Decoder, v *payload.Small) {
 	f := d.Struct()
 	f.Int64("\x62ID", &v.ID)
 	f.String("\x64Name", &v.Name)
-	f.Value("\x64Tags", &v.Tags)
+	f.Strings("\x64Tags", &v.Tags)
 	f.Float64("\x65Score", &v.Score)
 	stub.ReadStruct(&f, "\x66Detail", &v.Detail, getDetail)
 	f.End()

@@ -100,7 +100,7 @@ func (s serviceStub) Null(ctx context.Context) error {
 
 func (s serviceStub) Order(ctx context.Context, o payload.Order) (result payload.Receipt, err error) {
 	call := s.serviceRef.Call(ctx, serviceOrder)
-	putOrder(call.Args.BeginStruct(), &o)
+	putOrder(stub.BeginStruct[payload.Order](&call.Args), &o)
 	stub.EndStruct(&call.Args, o)
 	call.Invoke()
 	stub.GetStruct(&call.Results, &result, getReceipt)
@@ -109,7 +109,7 @@ func (s serviceStub) Order(ctx context.Context, o payload.Order) (result payload
 
 func (s serviceStub) Small(ctx context.Context, arg payload.Small) (result payload.Small, err error) {
 	call := s.serviceRef.Call(ctx, serviceSmall)
-	putSmall2(call.Args.BeginStruct(), &arg)
+	putSmall2(stub.BeginStruct[payload.Small](&call.Args), &arg)
 	stub.EndStruct(&call.Args, arg)
 	call.Invoke()
 	stub.GetStruct(&call.Results, &result, getSmall2)
@@ -181,7 +181,7 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 			return err
 		}
 		result, err := impl.Order(ctx, o)
-		putReceipt(call.Results.BeginStruct(), &result)
+		putReceipt(stub.BeginStruct[payload.Receipt](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case serviceSmall:
@@ -191,7 +191,7 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 			return err
 		}
 		result, err := impl.Small(ctx, arg)
-		putSmall2(call.Results.BeginStruct(), &result)
+		putSmall2(stub.BeginStruct[payload.Small](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case serviceTree:
@@ -371,7 +371,7 @@ func putSmall2(e *stub.Encoder, v *payload.Small) {
 	f := e.Struct()
 	f.Int("\x62ID", v.ID)
 	f.String("\x64Name", v.Name)
-	f.Value("\x64Tags", &v.Tags)
+	f.Strings("\x64Tags", v.Tags)
 	f.Float64("\x65Score", v.Score)
 	stub.FieldStruct(&f, "\x66Detail", &v.Detail, putDetail2)
 	f.End()
@@ -381,7 +381,7 @@ func getSmall2(d *stub.Decoder, v *payload.Small) {
 	f := d.Struct()
 	f.Int64("\x62ID", &v.ID)
 	f.String("\x64Name", &v.Name)
-	f.Value("\x64Tags", &v.Tags)
+	f.Strings("\x64Tags", &v.Tags)
 	f.Float64("\x65Score", &v.Score)
 	stub.ReadStruct(&f, "\x66Detail", &v.Detail, getDetail2)
 	f.End()

@@ -624,7 +624,7 @@ func (v valueOutput) write(to, at, value, place string) string {
 	case v.descriptor != "":
 		return fmt.Sprintf("%s.Put(%s, %s)", v.descriptor, at, value)
 	case v.shape == "Struct":
-		return fmt.Sprintf("%s(%s.BeginStruct(), %s)\n%s(%s, %s)", v.put, to, place, v.putShape, at, value)
+		return fmt.Sprintf("%s(%s.BeginStruct[%s](%s), %s)\n%s(%s, %s)", v.put, v.stub, v.Type, at, place, v.putShape, at, value)
 	case v.shape != "":
 		return fmt.Sprintf("%s(%s, %s, %s)", v.putShape, at, value, v.put)
 	case v.held:

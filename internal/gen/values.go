@@ -148,7 +148,7 @@ func isFast(t types.Type) bool {
 	case *types.Basic:
 		return u.Info()&types.IsComplex == 0 && u.Kind() != types.UnsafePointer
 	case *types.Slice:
-		return isByteSlice(t)
+		return isByteSlice(t) || listOf(t) != ""
 	case *types.Map:
 		return isStringMap(t)
 	}
@@ -159,6 +159,23 @@ func isFast(t types.Type) bool {
 func isStringMap(t types.Type) bool {
 	text := types.Typ[types.String]
 	return types.Identical(types.Unalias(t), types.NewMap(text, text))
+}
+
+// listOf names the method for a field that is a slice of what is commonest, and has no name; "" for any other type.
+func listOf(t types.Type) string {
+	if s, ok := types.Unalias(t).(*types.Slice); ok {
+		switch types.Unalias(s.Elem()) {
+		case types.Typ[types.String]:
+			return "Strings"
+		case types.Typ[types.Int]:
+			return "Ints"
+		case types.Typ[types.Int64]:
+			return "Int64s"
+		case types.Typ[types.Float64]:
+			return "Float64s"
+		}
+	}
+	return ""
 }
 
 // isByteSlice tells whether a type is []byte and has no name.
@@ -252,6 +269,8 @@ func (w *writer) codeField(f *file, field Field) (write, read string) {
 		return plain("Bytes")
 	case isStringMap(t):
 		return plain("StringMap")
+	case listOf(t) != "":
+		return plain(listOf(t))
 	}
 	if u, ok := t.Underlying().(*types.Basic); ok && isFast(t) {
 		return basicField(u, t, key, name)

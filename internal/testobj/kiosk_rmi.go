@@ -75,7 +75,7 @@ func (s kioskStub) Adder(ctx context.Context, start int) (result func(ctx contex
 
 func (s kioskStub) Alarm(ctx context.Context, a Alarm) (result Alarm, err error) {
 	call := s.kioskRef.Call(ctx, kioskAlarm)
-	putAlarm(call.Args.BeginStruct(), &a)
+	putAlarm(stub.BeginStruct[Alarm](&call.Args), &a)
 	stub.EndStruct(&call.Args, a)
 	call.Invoke()
 	stub.GetStruct(&call.Results, &result, getAlarm)
@@ -240,7 +240,7 @@ func (kioskSkeleton) Dispatch(ctx context.Context, impl Kiosk, call *skeleton.Ca
 			return err
 		}
 		result, err := impl.Alarm(ctx, a)
-		putAlarm(call.Results.BeginStruct(), &result)
+		putAlarm(stub.BeginStruct[Alarm](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case kioskEach:

@@ -60,7 +60,7 @@ func (s samplerStub) Answer(ctx context.Context, l Listener, cause error) (r0 Li
 
 func (s samplerStub) Sample(ctx context.Context, v Sample) (result Sample, err error) {
 	call := s.samplerRef.Call(ctx, samplerSample)
-	putSample(call.Args.BeginStruct(), &v)
+	putSample(stub.BeginStruct[Sample](&call.Args), &v)
 	stub.EndStruct(&call.Args, v)
 	call.Invoke()
 	stub.GetStruct(&call.Results, &result, getSample)
@@ -131,7 +131,7 @@ func (samplerSkeleton) Dispatch(ctx context.Context, impl Sampler, call *skeleto
 			return err
 		}
 		result, err := impl.Sample(ctx, v)
-		putSample(call.Results.BeginStruct(), &result)
+		putSample(stub.BeginStruct[Sample](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case samplerScale:
@@ -170,7 +170,7 @@ func putSample(e *stub.Encoder, v *Sample) {
 	f.Value("\x64C128", &v.C128)
 	f.Int("\x64Int8", int64(v.Int8))
 	stub.FieldStruct(&f, "\x64Line", &v.Line, putLine)
-	f.Value("\x64List", &v.List)
+	f.Strings("\x64List", v.List)
 	stub.FieldPointer(&f, "\x64Next", v.Next, putSample)
 	f.Value("\x64Pair", &v.Pair)
 	f.Value("\x64Real", &v.Real)
@@ -214,7 +214,7 @@ func getSample(d *stub.Decoder, v *Sample) {
 	f.Value("\x64C128", &v.C128)
 	f.Int8("\x64Int8", &v.Int8)
 	stub.ReadStruct(&f, "\x64Line", &v.Line, getLine)
-	f.Value("\x64List", &v.List)
+	f.Strings("\x64List", &v.List)
 	stub.ReadPointer(&f, "\x64Next", &v.Next, getSample)
 	f.Value("\x64Pair", &v.Pair)
 	f.Value("\x64Real", &v.Real)

@@ -48,7 +48,7 @@ type (
 
 func (s shaperStub) Boxes(ctx context.Context, b Box[Wide]) (result *Box[Point], err error) {
 	call := s.shaperRef.Call(ctx, shaperBoxes)
-	putBox(call.Args.BeginStruct(), &b)
+	putBox(stub.BeginStruct[Box[Wide]](&call.Args), &b)
 	stub.EndStruct(&call.Args, b)
 	call.Invoke()
 	stub.GetPointer(&call.Results, &result, getBox2)
@@ -58,7 +58,7 @@ func (s shaperStub) Boxes(ctx context.Context, b Box[Wide]) (result *Box[Point],
 func (s shaperStub) Points(ctx context.Context, list []Point, p Point) (result []*Point, err error) {
 	call := s.shaperRef.Call(ctx, shaperPoints)
 	stub.PutSlice(&call.Args, list, putPoint)
-	putPoint(call.Args.BeginStruct(), &p)
+	putPoint(stub.BeginStruct[Point](&call.Args), &p)
 	stub.EndStruct(&call.Args, p)
 	call.Invoke()
 	stub.GetPointers(&call.Results, &result, getPoint)
@@ -297,7 +297,7 @@ func putPoint(e *stub.Encoder, v *Point) {
 	f.Float32("", v.X)
 	f.Float32("", v.Y)
 	f.String("", v.Name)
-	f.Value("", &v.Tags)
+	f.Strings("", v.Tags)
 	stub.FieldStruct(&f, "", &v.Tip, putTip)
 	stub.FieldPointer(&f, "", v.Back, putPoint)
 	f.Time("", v.Seen)
@@ -315,7 +315,7 @@ func getPoint(d *stub.Decoder, v *Point) {
 	f.Float32("", &v.X)
 	f.Float32("", &v.Y)
 	f.String("", &v.Name)
-	f.Value("", &v.Tags)
+	f.Strings("", &v.Tags)
 	stub.ReadStruct(&f, "", &v.Tip, getTip)
 	stub.ReadPointer(&f, "", &v.Back, getPoint)
 	f.Time("", &v.Seen)

@@ -127,9 +127,9 @@ func TestGeneratedCodeWritesEveryFormOfStructAsReflectionDoes(t *testing.T) {
 			func(d *wire.Decoder, p **Shapes) { wire.GetPointer(d, p, getShapes) })
 		agree(t, codec, all.Points, func(e *wire.Encoder, v []Point) { wire.PutSlice(e, v, putPoint) },
 			func(d *wire.Decoder, p *[]Point) { wire.GetSlice(d, p, getPoint) })
-		agree(t, codec, all.Point, func(e *wire.Encoder, v Point) { putPoint(e.BeginStruct(), &v); wire.EndStruct(e, v) },
+		agree(t, codec, all.Point, func(e *wire.Encoder, v Point) { putPoint(wire.BeginStruct[Point](e), &v); wire.EndStruct(e, v) },
 			func(d *wire.Decoder, p *Point) { wire.GetStruct(d, p, getPoint) })
-		agree(t, codec, all.Box, func(e *wire.Encoder, v Box[Wide]) { putBox(e.BeginStruct(), &v); wire.EndStruct(e, v) },
+		agree(t, codec, all.Box, func(e *wire.Encoder, v Box[Wide]) { putBox(wire.BeginStruct[Box[Wide]](e), &v); wire.EndStruct(e, v) },
 			func(d *wire.Decoder, p *Box[Wide]) { wire.GetStruct(d, p, getBox) })
 		agree(t, codec, all.Back, func(e *wire.Encoder, v *Box[Point]) { wire.PutPointer(e, v, putBox2) },
 			func(d *wire.Decoder, p **Box[Point]) { wire.GetPointer(d, p, getBox2) })

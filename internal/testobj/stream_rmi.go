@@ -131,7 +131,7 @@ func (sourceSkeleton) Dispatch(ctx context.Context, impl Source, call *skeleton.
 			return err
 		}
 		return skeleton.Stream(call, impl.Items(ctx, how, items...), func(to *stub.Encoder, item Item) {
-			putItem(to.BeginStruct(), &item)
+			putItem(stub.BeginStruct[Item](to), &item)
 			stub.EndStruct(to, item)
 		})
 	case sourceListeners:
@@ -206,11 +206,11 @@ func (s drainStub) Merge(ctx context.Context, how string, a, b iter.Seq2[Item, e
 	return stub.Stream(s.drainRef, ctx, drainMerge, func(call *stub.Call) {
 		call.Args.String(how)
 		stub.PutStream(call, a, func(to *stub.Encoder, item Item) {
-			putItem(to.BeginStruct(), &item)
+			putItem(stub.BeginStruct[Item](to), &item)
 			stub.EndStruct(to, item)
 		})
 		stub.PutStream(call, b, func(to *stub.Encoder, item Item) {
-			putItem(to.BeginStruct(), &item)
+			putItem(stub.BeginStruct[Item](to), &item)
 			stub.EndStruct(to, item)
 		})
 	}, func(from *stub.Decoder, place *Item) { stub.GetStruct(from, place, getItem) })
@@ -291,7 +291,7 @@ func (drainSkeleton) Dispatch(ctx context.Context, impl Drain, call *skeleton.Ca
 			return err
 		}
 		return skeleton.Stream(call, impl.Merge(ctx, how, a, b), func(to *stub.Encoder, item Item) {
-			putItem(to.BeginStruct(), &item)
+			putItem(stub.BeginStruct[Item](to), &item)
 			stub.EndStruct(to, item)
 		})
 	case drainPing:
@@ -478,7 +478,7 @@ func putItem(e *stub.Encoder, v *Item) {
 	f.String("\x64Name", v.Name)
 	stub.FieldPointer(&f, "\x64Next", v.Next, putItem)
 	f.Value("\x64Seen", &v.Seen)
-	f.Value("\x64Tags", &v.Tags)
+	f.Strings("\x64Tags", v.Tags)
 	f.Value("\x65Price", &v.Price)
 	f.End()
 }
@@ -489,7 +489,7 @@ func getItem(d *stub.Decoder, v *Item) {
 	f.String("\x64Name", &v.Name)
 	stub.ReadPointer(&f, "\x64Next", &v.Next, getItem)
 	f.Value("\x64Seen", &v.Seen)
-	f.Value("\x64Tags", &v.Tags)
+	f.Strings("\x64Tags", &v.Tags)
 	f.Value("\x65Price", &v.Price)
 	f.End()
 }

@@ -104,7 +104,7 @@ func (s serviceStub) Bytes(ctx context.Context, b []byte) (result []byte, err er
 
 func (s serviceStub) Echo(ctx context.Context, item Item) (result Item, err error) {
 	call := s.serviceRef.Call(ctx, serviceEcho)
-	putItem2(call.Args.BeginStruct(), &item)
+	putItem2(stub.BeginStruct[Item](&call.Args), &item)
 	stub.EndStruct(&call.Args, item)
 	call.Invoke()
 	stub.GetStruct(&call.Results, &result, getItem2)
@@ -236,7 +236,7 @@ func (serviceSkeleton) Dispatch(ctx context.Context, impl Service, call *skeleto
 			return err
 		}
 		result, err := impl.Echo(ctx, item)
-		putItem2(call.Results.BeginStruct(), &result)
+		putItem2(stub.BeginStruct[Item](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case serviceFail:
@@ -522,7 +522,7 @@ func putItem2(e *stub.Encoder, v *Item) {
 	f.String("\x64Name", v.Name)
 	stub.FieldPointer(&f, "\x64Next", v.Next, putItem2)
 	f.Value("\x64Seen", &v.Seen)
-	f.Value("\x64Tags", &v.Tags)
+	f.Strings("\x64Tags", v.Tags)
 	f.Value("\x65Price", &v.Price)
 	f.End()
 }
@@ -533,7 +533,7 @@ func getItem2(d *stub.Decoder, v *Item) {
 	f.String("\x64Name", &v.Name)
 	stub.ReadPointer(&f, "\x64Next", &v.Next, getItem2)
 	f.Value("\x64Seen", &v.Seen)
-	f.Value("\x64Tags", &v.Tags)
+	f.Strings("\x64Tags", &v.Tags)
 	f.Value("\x65Price", &v.Price)
 	f.End()
 }

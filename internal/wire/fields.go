@@ -136,6 +136,17 @@ func (f *FieldWriter) Bytes(key string, v []byte) {
 	e.bytes(v)
 }
 
+// Strings writes a slice of strings; Ints, Int64s and Float64s write slices of numbers.
+func (f *FieldWriter) Strings(key string, v []string)   { FieldSlice(f, key, v, putString) }
+func (f *FieldWriter) Ints(key string, v []int)         { FieldSlice(f, key, v, putInt) }
+func (f *FieldWriter) Int64s(key string, v []int64)     { FieldSlice(f, key, v, putInt64) }
+func (f *FieldWriter) Float64s(key string, v []float64) { FieldSlice(f, key, v, putFloat64) }
+
+func putString(e *Encoder, v *string)   { e.string(*v) }
+func putInt(e *Encoder, v *int)         { e.int(int64(*v)) }
+func putInt64(e *Encoder, v *int64)     { e.int(*v) }
+func putFloat64(e *Encoder, v *float64) { e.float64(*v) }
+
 func (f *FieldWriter) Time(key string, v time.Time) {
 	if v != (time.Time{}) || key == "" {
 		f.key(key).time(v)
@@ -327,6 +338,16 @@ func (f *FieldReader) Bytes(key string, p *[]byte) {
 	}
 	*p = f.d.bytes()
 }
+
+func (f *FieldReader) Strings(key string, p *[]string)   { ReadSlice(f, key, p, getString) }
+func (f *FieldReader) Ints(key string, p *[]int)         { ReadSlice(f, key, p, getInt) }
+func (f *FieldReader) Int64s(key string, p *[]int64)     { ReadSlice(f, key, p, getInt64) }
+func (f *FieldReader) Float64s(key string, p *[]float64) { ReadSlice(f, key, p, getFloat64) }
+
+func getString(d *Decoder, p *string)   { *p = d.string() }
+func getInt(d *Decoder, p *int)         { *p = int(d.int(math.MinInt, math.MaxInt)) }
+func getInt64(d *Decoder, p *int64)     { *p = d.int(math.MinInt64, math.MaxInt64) }
+func getFloat64(d *Decoder, p *float64) { *p = d.float64() }
 
 func (f *FieldReader) Time(key string, p *time.Time) {
 	if f.at(key) {

@@ -21,16 +21,14 @@ type before struct {
 	buf, met, visits, bodies, level int
 }
 
-// openItem begins an item of a type, by which is found whether references in it can be the same, once there is one; of any type, they
-// may be. It reports whether the item is to be written.
+// openItem begins an item of a type, by which is found whether references in it can be the same, once there is one. It reports
+// whether the item is to be written.
 func (e *Encoder) openItem(t reflect.Type) bool {
 	b := &e.before
 	if b.ok = e.begin(); !b.ok {
 		return false
 	}
-	if e.item = t; t == nil {
-		e.unaliased = false
-	}
+	e.item = t
 	b.buf, b.met, b.level, b.visits, b.bodies = len(e.buf), e.met, e.level, 0, 0
 	if e.g != nil {
 		b.visits, b.bodies = len(e.g.visits), len(e.g.bodies)
@@ -59,12 +57,12 @@ func (e *Encoder) again(v reflect.Value) {
 	e.end(rootName(v.Type()))
 }
 
-// BeginStruct begins an item that is a struct, which generated code writes next, and returns the encoder; EndStruct[T] ends it, given
+// BeginStruct begins an item that is a struct, which generated code writes next, and returns the encoder; EndStruct ends it, given
 // the same value. The two do for structs what one function does for the others, since a struct that is passed to a function
 // by way of a variable must be moved to the heap. So generated code writes the struct also where the encoder has failed, or never had a
 // message: then it is given another one, of which nothing becomes.
-func (e *Encoder) BeginStruct() *Encoder {
-	if e.openItem(nil) {
+func BeginStruct[T any](e *Encoder) *Encoder {
+	if e.openItem(reflect.TypeFor[T]()) {
 		return e
 	}
 	idle := &Encoder{Err: e.Err, codec: e.codec}

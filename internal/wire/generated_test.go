@@ -18,14 +18,18 @@ type ticket struct {
 	By    map[string]*ticket
 	F32   float32
 	F64   float64
+	F64s  []float64
+	I64s  []int64
 	I8    int8
 	Int   int
+	Ints  []int
 	Kids  []*ticket
 	List  []ticket
 	Next  *ticket
 	Raw   []byte
 	Sub   inner
 	Text  string
+	Texts []string
 	U64   uint64
 	Words map[string]string
 }
@@ -48,10 +52,14 @@ func putCoded(e *Encoder, v *ticket) {
 	FieldStruct(&f, "\x63Sub", &v.Sub, putInner)
 	f.Uint("\x63U64", v.U64)
 	f.Bool("\x64Bool", v.Bool)
+	f.Float64s("\x64F64s", v.F64s)
+	f.Int64s("\x64I64s", v.I64s)
+	f.Ints("\x64Ints", v.Ints)
 	FieldPointers(&f, "\x64Kids", v.Kids, putCoded)
 	FieldSlice(&f, "\x64List", v.List, putCoded)
 	FieldPointer(&f, "\x64Next", v.Next, putCoded)
 	f.String("\x64Text", v.Text)
+	f.Strings("\x65Texts", v.Texts)
 	f.StringMap("\x65Words", v.Words)
 	f.End()
 }
@@ -68,10 +76,14 @@ func getCoded(d *Decoder, v *ticket) {
 	ReadStruct(&f, "\x63Sub", &v.Sub, getInner)
 	f.Uint64("\x63U64", &v.U64)
 	f.Bool("\x64Bool", &v.Bool)
+	f.Float64s("\x64F64s", &v.F64s)
+	f.Int64s("\x64I64s", &v.I64s)
+	f.Ints("\x64Ints", &v.Ints)
 	ReadPointers(&f, "\x64Kids", &v.Kids, getCoded)
 	ReadSlice(&f, "\x64List", &v.List, getCoded)
 	ReadPointer(&f, "\x64Next", &v.Next, getCoded)
 	f.String("\x64Text", &v.Text)
+	f.Strings("\x65Texts", &v.Texts)
 	f.StringMap("\x65Words", &v.Words)
 	f.End()
 }
@@ -96,9 +108,13 @@ func codedValues() map[string]*ticket {
 		At: time.Unix(5, 6).UTC(), Bool: true, F32: float32(math.Copysign(0, -1)), F64: math.NaN(), I8: -128, Int: math.MinInt, Raw: []byte{},
 		Sub: inner{A: -1, hidden: 3}, Text: "\xff", U64: math.MaxUint64, Words: map[string]string{"": "x", "\xff": "", "b": "c", "aa": "d"},
 		List: []ticket{{}, {Int: 1}}, Kids: []*ticket{nil, {}},
+		F64s: []float64{}, I64s: []int64{math.MinInt64, math.MaxInt64, -1}, Ints: []int{-25, 23, 1 << 40}, Texts: []string{"", "\xff", "€", strings.Repeat("y", 70)},
 	}
-	shared := &ticket{Int: 7, Raw: []byte("raw"), Words: map[string]string{"a": "b"}}
-	diamond := &ticket{Next: shared, Kids: []*ticket{shared, {Raw: shared.Raw, Words: shared.Words}}, By: map[string]*ticket{"z": shared, "a": {Next: shared}}, Sub: inner{B: shared}}
+	shared := &ticket{
+		Int: 7, Raw: []byte("raw"), Words: map[string]string{"a": "b"},
+		F64s: []float64{1, math.Inf(-1)}, I64s: []int64{1}, Ints: []int{2, 3}, Texts: []string{"a", "b"},
+	}
+	diamond := &ticket{Next: shared, Kids: []*ticket{shared, {Raw: shared.Raw, Words: shared.Words, F64s: shared.F64s, I64s: shared.I64s, Ints: shared.Ints, Texts: shared.Texts}}, By: map[string]*ticket{"z": shared, "a": {Next: shared}}, Sub: inner{B: shared}}
 	ring := &ticket{Text: "ring"}
 	ring.Next = &ticket{Next: ring, Kids: []*ticket{ring}}
 	ring.Kids = ring.Next.Kids
@@ -151,7 +167,7 @@ func TestGeneratedCodeWritesAndReadsAsReflectionDoes(t *testing.T) {
 				return
 			}
 			byValue, err := b.encode(func(e *Encoder) {
-				putCoded(e.BeginStruct(), v)
+				putCoded(BeginStruct[ticket](e), v)
 				EndStruct(e, *v)
 				PutSlice(e, v.List, putCoded)
 			})
@@ -216,7 +232,7 @@ func TestGeneratedCodeFailsAsReflectionDoes(t *testing.T) {
 	}
 	bad := ticket{Kids: []*ticket{{By: map[string]*ticket{}}}}
 	_, err := b.encode(func(e *Encoder) {
-		putCoded(e.BeginStruct(), &bad)
+		putCoded(BeginStruct[ticket](e), &bad)
 		e.fail(errTwice)
 		EndStruct(e, bad)
 	})
@@ -231,7 +247,7 @@ func TestGeneratedCodeWritesNothingWhereTheEncoderHasFailed(t *testing.T) {
 			continue
 		}
 		e := &Encoder{Err: errTwice}
-		putCoded(e.BeginStruct(), v)
+		putCoded(BeginStruct[ticket](e), v)
 		EndStruct(e, *v)
 		PutPointer(e, v, putCoded)
 		if e.Err != errTwice || len(e.buf) != 0 || e.level != 0 {

@@ -120,13 +120,13 @@ func (b *planner) slice(p *plan) {
 	p.enc, p.dec, p.body = list.encodeSlice, list.decodeSlice, list.encodeArray
 	switch p.typ {
 	case reflect.TypeFor[[]string]():
-		planElements(list, (*Encoder).string, (*Decoder).string)
+		planElements(list, putString, getString)
 	case reflect.TypeFor[[]int]():
-		planElements(list, func(e *Encoder, v int) { e.int(int64(v)) }, func(d *Decoder) int { return int(d.int(math.MinInt, math.MaxInt)) })
+		planElements(list, putInt, getInt)
 	case reflect.TypeFor[[]int64]():
-		planElements(list, (*Encoder).int, func(d *Decoder) int64 { return d.int(math.MinInt64, math.MaxInt64) })
+		planElements(list, putInt64, getInt64)
 	case reflect.TypeFor[[]float64]():
-		planElements(list, (*Encoder).float64, (*Decoder).float64)
+		planElements(list, putFloat64, getFloat64)
 	default:
 		elem := b.plan(p.typ.Elem())
 		list.enc = func(e *Encoder, v reflect.Value) { elem.encodeEach(e, v, v.Len()) }
@@ -135,7 +135,7 @@ func (b *planner) slice(p *plan) {
 }
 
 // planElements plans the slices that are commonest without a reflection of each element.
-func planElements[E any](list *listPlan, enc func(*Encoder, E), dec func(*Decoder) E) {
+func planElements[E any](list *listPlan, enc Put[E], dec Get[E]) {
 	elements := func(v reflect.Value) []E {
 		if v.CanAddr() {
 			return *v.Addr().Interface().(*[]E)
@@ -146,17 +146,17 @@ func planElements[E any](list *listPlan, enc func(*Encoder, E), dec func(*Decode
 	list.dec = func(d *Decoder, v reflect.Value) { decodeElements(d, elements(v), dec) }
 }
 
-func encodeElements[E any](e *Encoder, list []E, enc func(*Encoder, E)) {
+func encodeElements[E any](e *Encoder, list []E, enc Put[E]) {
 	for i := 0; i < len(list) && e.Err == nil; i++ {
-		if enc(e, list[i]); !e.within() {
+		if enc(e, &list[i]); !e.within() {
 			e.at(index(i))
 		}
 	}
 }
 
-func decodeElements[E any](d *Decoder, list []E, dec func(*Decoder) E) {
+func decodeElements[E any](d *Decoder, list []E, dec Get[E]) {
 	for i := 0; i < len(list) && d.Err == nil; i++ {
-		if list[i] = dec(d); d.Err != nil {
+		if dec(d, &list[i]); d.Err != nil {
 			d.at(index(i))
 		}
 	}

@@ -202,7 +202,7 @@ func (accountSkeleton) Dispatch(ctx context.Context, impl Account, call *skeleto
 			return err
 		}
 		result, err := impl.Audit(ctx)
-		putStatement(call.Results.BeginStruct(), &result)
+		putStatement(stub.BeginStruct[Statement](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case accountBalance:
@@ -272,7 +272,7 @@ type (
 // An error ends the subscription.
 func (s listenerStub) Changed(ctx context.Context, c Change) error {
 	call := s.listenerRef.Call(ctx, listenerChanged)
-	putChange(call.Args.BeginStruct(), &c)
+	putChange(stub.BeginStruct[Change](&call.Args), &c)
 	stub.EndStruct(&call.Args, c)
 	call.Invoke()
 	return call.Finish()

@@ -91,7 +91,7 @@ func (storeSkeleton) Dispatch(ctx context.Context, impl Store, call *skeleton.Ca
 			return err
 		}
 		result, err := impl.Get(ctx, name, w)
-		putInfo(call.Results.BeginStruct(), &result)
+		putInfo(stub.BeginStruct[Info](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case storePut:
@@ -103,7 +103,7 @@ func (storeSkeleton) Dispatch(ctx context.Context, impl Store, call *skeleton.Ca
 			return err
 		}
 		result, err := impl.Put(ctx, name, r)
-		putInfo(call.Results.BeginStruct(), &result)
+		putInfo(stub.BeginStruct[Info](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	case storeStat:
@@ -113,7 +113,7 @@ func (storeSkeleton) Dispatch(ctx context.Context, impl Store, call *skeleton.Ca
 			return err
 		}
 		result, err := impl.Stat(ctx, name)
-		putInfo(call.Results.BeginStruct(), &result)
+		putInfo(stub.BeginStruct[Info](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	}

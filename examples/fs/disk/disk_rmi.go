@@ -98,7 +98,7 @@ func (diskSkeleton) Dispatch(ctx context.Context, impl Disk, call *skeleton.Call
 			return err
 		}
 		r0, r1, err := impl.Open(ctx, name)
-		putInfo(call.Results.BeginStruct(), &r0)
+		putInfo(stub.BeginStruct[Info](&call.Results), &r0)
 		stub.EndStruct(&call.Results, r0)
 		RemoteFile.Put(&call.Results, r1)
 		return err
@@ -127,7 +127,7 @@ func (diskSkeleton) Dispatch(ctx context.Context, impl Disk, call *skeleton.Call
 			return err
 		}
 		result, err := impl.Stat(ctx, name)
-		putInfo(call.Results.BeginStruct(), &result)
+		putInfo(stub.BeginStruct[Info](&call.Results), &result)
 		stub.EndStruct(&call.Results, result)
 		return err
 	}

@@ -79,7 +79,7 @@ func (exchangeSkeleton) Dispatch(ctx context.Context, impl Exchange, call *skele
 			return err
 		}
 		return skeleton.Stream(call, impl.Quotes(ctx, symbol), func(to *stub.Encoder, item Quote) {
-			putQuote(to.BeginStruct(), &item)
+			putQuote(stub.BeginStruct[Quote](to), &item)
 			stub.EndStruct(to, item)
 		})
 	}
@@ -93,7 +93,7 @@ func putQuote(e *stub.Encoder, v *Quote) {
 	f.Int("\x65Cents", v.Cents)
 	f.Int("\x66Number", v.Number)
 	f.String("\x66Symbol", v.Symbol)
-	f.Value("\x67History", &v.History)
+	f.Int64s("\x67History", v.History)
 	f.End()
 }
 
@@ -102,6 +102,6 @@ func getQuote(d *stub.Decoder, v *Quote) {
 	f.Int64("\x65Cents", &v.Cents)
 	f.Int64("\x66Number", &v.Number)
 	f.String("\x66Symbol", &v.Symbol)
-	f.Value("\x67History", &v.History)
+	f.Int64s("\x67History", &v.History)
 	f.End()
 }
