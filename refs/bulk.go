@@ -251,6 +251,7 @@ func (l *link) startBulk(session transport.Session, control transport.Stream) {
 		return
 	}
 	l.bulks[b] = struct{}{}
+	l.node.reserve.take()
 	l.bulk.Store(b)
 	l.bulkSettled()
 	l.node.tasks.run(b.accept) // ends when the session does
@@ -302,6 +303,7 @@ func (l *link) closeBulks() {
 // close ends the session. bulkMu is held.
 func (b *bulk) close() {
 	delete(b.l.bulks, b)
+	b.l.node.reserve.drop()
 	b.l.node.tasks.run(func() { b.session.Close() }) // returns when its goroutines have ended, in half a second at most
 }
 

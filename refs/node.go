@@ -39,6 +39,7 @@ type Node struct {
 	traces       traces
 	garbage      func(*export) // is collected: made once, since each export has it
 	buffers      buffers
+	reserve      reserve
 	outgoing     sync.Pool   // *Outgoing
 	incoming     sync.Pool   // *Incoming
 	runtimeTable *wire.Table // for errors that belong to no interface
