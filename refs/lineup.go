@@ -46,6 +46,7 @@ type lineup struct {
 	rest  []byte       // and those, unless they are refused
 	one   queued       // the one of them that runs
 	part  queuedMore   // and what it has
+	spare *callContext // that the next one may have; nil: it takes one of its own
 	in    *Incoming    // and what they are served by, one after another; nil: one is to be had
 
 	mu      sync.Mutex
@@ -346,6 +347,7 @@ func (u *lineup) next() *queued {
 				return q
 			}
 			u.row, u.left, u.rest = q, q.more.count, q.more.body
+			u.one, u.part = queued{slot: q.slot - 1, method: q.method, timeout: q.timeout}, queuedMore{refused: q.refused()}
 		}
 	}
 	return u.nextOfRow()
@@ -353,16 +355,14 @@ func (u *lineup) next() *queued {
 
 // nextOfRow returns the next call of a ROW.
 func (u *lineup) nextOfRow() *queued {
-	r := u.row
-	u.part = queuedMore{refused: r.more.refused}
 	if u.rest != nil {
 		u.part.body, u.rest = wire.NextInRow(u.rest)
 	}
-	u.one = queued{slot: r.slot, method: r.method, timeout: r.timeout, more: &u.part}
-	r.slot++
+	u.one.slot++
+	u.one.more = &u.part
 	if u.left--; u.left == 0 {
-		u.part.size = r.size()
-		r.more, u.row, u.rest = nil, nil, nil
+		u.part.size = u.row.size()
+		u.row.more, u.row, u.rest = nil, nil, nil
 	}
 	return &u.one
 }
@@ -377,6 +377,10 @@ func (u *lineup) take() bool {
 		if u.in != nil {
 			u.l.node.incoming.Put(u.in)
 			u.in = nil
+		}
+		if u.spare != nil {
+			u.spare.end(nil)
+			u.spare = nil
 		}
 		return false
 	}
@@ -440,13 +444,15 @@ func (u *lineup) incoming(q *queued) *Incoming {
 	n := u.l.node
 	if u.in == nil {
 		u.in = n.newIncoming()
+		u.in.object = u.object
+		u.in.arrives = courier{node: n, link: u.l}
+		u.in.leaves = courier{node: n, link: u.l, in: Message{Result: true}}
 	}
 	in := u.in
-	in.body, in.size = q.body(), q.size()
-	in.Method, in.object = q.method, u.object
-	in.arrives = courier{node: n, link: u.l, in: Message{Call: q.number}}
-	in.leaves = courier{node: n, link: u.l, in: Message{Call: q.number, Result: true, method: q.method}}
-	in.ctx = &callContext{link: u.l, number: q.number, token: newToken()}
+	in.Method, in.body, in.size = q.method, q.body(), q.size()
+	in.arrives.in.Call, in.leaves.in.Call = q.number, q.number
+	in.leaves.in.method, in.leaves.references = q.method, 0
+	in.ctx = u.context(q)
 	if m := q.more; m != nil {
 		in.frame, in.arrives.pinned = m.frame, m.pinned
 		in.ctx.bring(m.pairs, nil)
@@ -455,6 +461,25 @@ func (u *lineup) incoming(q *queued) *Incoming {
 		in.ctx.until(time.Now(), q.timeout)
 	}
 	return in
+}
+
+// context returns a context for a call: where nobody has asked that of the last one anything, and the two calls have come with nothing
+// by which they could be told apart, it is the same.
+func (u *lineup) context(q *queued) *callContext {
+	if c := u.spare; c != nil && q.number == 0 && q.timeout == 0 {
+		u.spare = nil
+		return c
+	}
+	return &callContext{link: u.l, number: q.number, token: newToken()}
+}
+
+// leave ends the context of a call that has ended, unless it may serve another one.
+func (u *lineup) leave(c *callContext) {
+	if u.spare == nil && c.number == 0 && c.due == 0 && c.unasked() {
+		u.spare = c
+		return
+	}
+	c.end(nil)
 }
 
 // finish ends a call that was run; runtime: the error, if there is one, is not the method's.
@@ -481,7 +506,7 @@ func (u *lineup) finish(in *Incoming, q *queued, err error, runtime bool) {
 		flags, item = wire.ReplyError, wire.AppendError(in.node.codec, in.table(), nil, nil, err)
 	}
 	in.received()
-	in.ctx.end(nil)
+	u.leave(in.ctx)
 	in.settle()
 	u.ended(q, flags, item)
 }

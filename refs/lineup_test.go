@@ -111,3 +111,49 @@ func TestARowThatIsTooMuchIsRefusedCallByCall(t *testing.T) {
 		t.Errorf("%d bytes are counted as waiting", left)
 	}
 }
+
+func TestACallHasAContextOfItsOwnOnceItAsksItAnything(t *testing.T) {
+	leak.Check(t)
+	u, _ := lineupOf(t)
+	inRow, alone := &queued{slot: 1}, &queued{slot: 2, number: 7}
+	ask := map[string]func(*callContext){
+		"Err":      func(c *callContext) { _ = c.Err() },
+		"Done":     func(c *callContext) { c.Done() },
+		"Deadline": func(c *callContext) { c.Deadline() },
+		"Value":    func(c *callContext) { c.Value(incomingKey{}) },
+	}
+	for what, ask := range ask {
+		first := u.context(inRow)
+		if u.leave(first); first.over {
+			t.Errorf("%s: a context that nobody asked has ended", what)
+		}
+		second := u.context(inRow)
+		if second != first {
+			t.Errorf("%s: the next call has another context", what)
+		}
+		ask(second)
+		if u.leave(second); !second.over || u.context(inRow) == second {
+			t.Errorf("%s: a context that was asked has not ended, or serves another call", what)
+		}
+	}
+	first := u.context(inRow)
+	u.leave(first)
+	other := u.context(alone)
+	if other == first || u.context(&queued{slot: 3, timeout: 1}) == first {
+		t.Error("a call of another kind has the context of those in rows")
+	}
+	if u.leave(other); !other.over {
+		t.Error("the context of a call that is not in a row has not ended with it")
+	}
+	if ended := u.context(inRow); ended != first {
+		t.Error("the context that was left is lost")
+	} else if ended.end(nil); ended.over {
+		if u.leave(ended); u.context(inRow) == ended {
+			t.Error("a context that has ended serves another call")
+		}
+	}
+	last := u.context(inRow)
+	if u.leave(last); u.next() != nil || !last.over {
+		t.Error("when no call is left, the last context has not ended")
+	}
+}

@@ -335,3 +335,61 @@ func TestManyGoroutinesMakeOneWayCalls(t *testing.T) {
 		}
 	})
 }
+
+// hoarder keeps the contexts of its calls, and asks those of every other one.
+type hoarder struct {
+	diary
+	client rmi.ProcessID
+	kept   []context.Context
+}
+
+func (h *hoarder) Count(ctx context.Context, n int64) error {
+	if n > 0 && n%2 == 0 {
+		if last := h.kept[n-1]; last == ctx || last.Err() == nil {
+			h.wrong = fmt.Sprintf("the context that call %d has asked is good beyond it", n-1)
+		}
+	}
+	h.kept = append(h.kept, ctx)
+	if n%2 == 1 {
+		caller := rmi.Caller(ctx)
+		if ctx.Err() != nil || caller.Process != h.client {
+			h.wrong = fmt.Sprintf("call %d: %v, the caller is %v", n, ctx.Err(), caller)
+		}
+	}
+	return h.diary.Count(ctx, n)
+}
+
+func TestContextsOfOneWayCallsEndAlsoWhereNobodyAskedThemInTime(t *testing.T) {
+	leak.Check(t)
+	w := tcpWorld(t)
+	server, _ := w.server(rmi.Options{})
+	client := w.node(rmi.Options{})
+	impl := &hoarder{client: client.ID()}
+	ref, err := rmi.Export(server, testobj.RemoteDiary.Of(impl))
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote := resolved(t, client, testobj.RemoteDiary, ref)
+	const calls = 10_000
+	for n := range int64(calls) {
+		if err := remote.Count(ctx(t), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rmi.Flush(ctx(t), remote); err != nil {
+		t.Fatal(err)
+	}
+	if impl.wrong != "" || impl.counted != calls {
+		t.Errorf("%d of %d calls ran; %s", impl.counted, calls, impl.wrong)
+	}
+	for n, c := range impl.kept {
+		select {
+		case <-c.Done():
+		case <-ctx(t).Done():
+			t.Fatalf("the context of call %d has not ended", n)
+		}
+		if c.Err() != context.Canceled {
+			t.Fatalf("the context of call %d says %v", n, c.Err())
+		}
+	}
+}

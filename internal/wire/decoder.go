@@ -69,8 +69,11 @@ func (d *Decoder) reset(c *Codec, t *Table, o Objects, what string, data []byte)
 	d.data, d.pos, d.items, d.count, d.level = data, 0, 0, 0, 1
 	d.objects, d.alloc, d.unseen = c.limits.Objects, c.limits.Alloc, unseenLevels
 	d.Err, d.fault, d.g, d.bodies, d.targets = nil, nil, nil, 0, nil
-	d.filters, d.generated, d.lent, d.kept = [2]Filter{}, false, false, false
-	d.failures, d.zoneMade, d.zoneOffset = errorReader{}, nil, 0
+	d.filters[0], d.filters[1], d.generated, d.lent, d.kept = nil, nil, false, false, false
+	d.zoneMade, d.zoneOffset = nil, 0
+	if f := &d.failures; f.passed != nil || f.level|f.height|f.spoken != 0 {
+		*f = errorReader{}
+	}
 }
 
 // Lend tells, after Reset, that the data is not used for anything else: a byte string that makes up most of it may keep it instead
