@@ -272,7 +272,8 @@ func (l *link) tickBulks() (silent, stalled time.Duration) {
 	bulks := slices.Collect(maps.Keys(l.bulks))
 	l.bulkMu.Unlock()
 	for _, b := range bulks {
-		quiet := time.Since(l.start) - time.Duration(max(b.heard.Load(), b.moved.Load())) // a peer that takes much in may be slow to speak
+		heard := max(time.Duration(b.heard.Load()), time.Duration(b.moved.Load()), l.granted(b.session)) // a peer that takes much in may be slow to speak
+		quiet := time.Since(l.start) - heard
 		if quiet >= l.probe {
 			b.say(wire.Ping{Nonce: uint64(time.Since(l.start))})
 		}

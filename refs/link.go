@@ -272,7 +272,7 @@ func (l *link) Carry(b wire.Batch) { l.say(b) }
 func (l *link) Ping() { l.say(wire.Ping{Nonce: uint64(time.Since(l.start))}) }
 
 // Heard implements Carrier.
-func (l *link) Heard() time.Time { return l.lately() }
+func (l *link) Heard() time.Time { return l.start.Add(l.silentSince()) }
 
 // Fail implements Carrier.
 func (l *link) Fail(why *Error) { l.fail(why) }
@@ -303,7 +303,7 @@ func (l *link) tick() {
 		return
 	}
 	l.node.settleForgotten()
-	silent := now - time.Duration(l.heard.Load())
+	silent := now - l.silentSince()
 	silentBulk, stalled := l.tickBulks()
 	stalled = max(stalled, l.out.stalled(), l.ctl.stalled())
 	switch {
@@ -329,6 +329,14 @@ func (l *link) tick() {
 	}
 	l.next(now, next)
 }
+
+// silentSince is when the peer last gave a sign of life on the lane's session, since the link's start.
+func (l *link) silentSince() time.Duration {
+	return max(time.Duration(l.heard.Load()), l.granted(l.session))
+}
+
+// granted is the time, since the link's start, at which the peer last told by a session that it had taken bytes.
+func (l *link) granted(s transport.Session) time.Duration { return s.Granted().Sub(l.start) }
 
 // next has tick run again after a while.
 func (l *link) next(now, after time.Duration) {

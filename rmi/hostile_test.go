@@ -121,7 +121,12 @@ func intrude(t *testing.T, endpoint string, id, token [16]byte) (intruder, wire.
 
 func intrudeWith(t *testing.T, endpoint string, h wire.Hello) (intruder, wire.Welcome) {
 	t.Helper()
-	conn, err := transport.NewSessions(transport.Sockets{}).Dial(ctx(t), endpoint, transport.Greeting{Process: h.Process})
+	return intrudeBy(t, transport.NewSessions(transport.Sockets{}), endpoint, h)
+}
+
+func intrudeBy(t *testing.T, by transport.Transport, endpoint string, h wire.Hello) (intruder, wire.Welcome) {
+	t.Helper()
+	conn, err := by.Dial(ctx(t), endpoint, transport.Greeting{Process: h.Process})
 	if err != nil {
 		t.Fatal(err)
 	}

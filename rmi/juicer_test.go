@@ -2,8 +2,10 @@ package rmi_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -79,7 +81,9 @@ func TestTheJuicer(t *testing.T) {
 			depth := all[0].pick(12)
 			calls++
 			round.Go(func() {
-				got, err := members[g%3].Recurse(ctx(t), all[g%3], depth)
+				c, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				got, err := members[g%3].Recurse(c, all[g%3], depth)
 				if err != nil || got != depth {
 					t.Errorf("to depth %d: %d, %v", depth, got, err)
 				}
@@ -91,4 +95,13 @@ func TestTheJuicer(t *testing.T) {
 		}
 	}
 	t.Logf("%d programs of calls", calls)
+	for _, n := range nodes { // nothing is left but what each has passed to the others, who keep it
+		kept := func() bool {
+			runtime.GC()
+			s := n.Stats()
+			return s.Exports == 1 && s.Held == 1 && s.Holding == 2 && s.Pins+s.Owed+s.Queued == 0
+		}
+		eventually(t, time.Minute, kept, func() string { return fmt.Sprintf("%+v", n.Stats()) })
+	}
+	runtime.KeepAlive(all)
 }

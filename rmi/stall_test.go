@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rmigo/rmigo/internal/leak"
@@ -295,4 +296,37 @@ func talkOnly(t *testing.T, l transport.Listener, id [16]byte) {
 			return
 		}
 	}
+}
+
+func TestAPeerThatTakesBytesIsAliveThoughItHasNothingElseToSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		server, endpoint := w.server(rmi.Options{})
+		ref, err := rmi.Export(server, testobj.RemoteService.Of(newService(server)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, _ := intrudeBy(t, w.network.(*transport.Memory).Sessions(), endpoint, wire.Hello{Process: [16]byte{9}, Token: [16]byte{1}})
+		call := wire.AppendCallHeader(nil, wire.CallHeader{Number: 1, Object: ref.ID().Object, Method: methodID(t, "Bytes")})
+		call = append(call, 0x81, 0x5a, 0, 0x20, 0, 0) // an array of one byte string, of 2 MiB
+		call = append(call, make([]byte, 2<<20)...)
+		wire.FinishFrame(call)
+		if _, err := i.lane.Write(call); err != nil {
+			t.Fatal(err)
+		}
+		sip := make([]byte, 16<<10)
+		start := time.Now()
+		for range 100 { // of a reply that takes 128 s at this pace, and without an answer to what is asked meanwhile
+			if _, err := io.ReadFull(i.lane, sip); err != nil {
+				t.Fatalf("after %v: %v, %v", time.Since(start), err, i.session.Err())
+			}
+			time.Sleep(time.Second)
+		}
+		stopped := time.Now()
+		<-i.session.Done()
+		if after := time.Since(stopped); after < 14*time.Second || after > 20*time.Second {
+			t.Errorf("a peer that has stopped is given up after %v, want the 15 s that liveness allows", after)
+		}
+		server.Close()
+	})
 }

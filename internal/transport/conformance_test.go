@@ -714,3 +714,24 @@ func TestBothEndsAgreeOnTheirAddresses(t *testing.T) {
 		}
 	})
 }
+
+func TestAWriterLearnsThatTheOtherSideTakesBytes(t *testing.T) {
+	everywhere(t, func(t *testing.T, at place) {
+		from, to := at.sessions(t)
+		opened, accepted := open(t, from, to)
+		if !from.Granted().IsZero() || !to.Granted().IsZero() {
+			t.Error("bytes have been taken before any were sent")
+		}
+		start := time.Now()
+		accepted.Attach(newSink())
+		if _, err := opened.Write(make([]byte, 2*transport.Window)); err != nil { // which waits for credit
+			t.Fatal(err)
+		}
+		if taken := from.Granted(); taken.Before(start) || taken.After(time.Now()) {
+			t.Errorf("bytes were taken at %v, between %v and now", taken, start)
+		}
+		if !to.Granted().IsZero() {
+			t.Error("the other side believes that its bytes were taken")
+		}
+	})
+}

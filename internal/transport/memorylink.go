@@ -94,6 +94,7 @@ type memoryEnd struct {
 	done          chan struct{}  // closed when err is set
 	reading       sync.WaitGroup // for receivers
 
+	granted  time.Time // when the other end last took bytes
 	started  bool
 	said     *Greeting       // to the other end
 	heard    *Greeting       // from it
@@ -222,6 +223,12 @@ func (e *memoryEnd) Err() error {
 	e.link.mu.Lock()
 	defer e.link.mu.Unlock()
 	return e.err
+}
+
+func (e *memoryEnd) Granted() time.Time {
+	e.link.mu.Lock()
+	defer e.link.mu.Unlock()
+	return e.granted
 }
 
 func (e *memoryEnd) LocalAddr() net.Addr  { return e.local }

@@ -48,8 +48,9 @@ func (p *memoryPair) settle() {
 		return
 	}
 	for i := range p.pipes {
+		p.grant(i)
 		pipe := &p.pipes[i]
-		pipe.arrived, pipe.used, pipe.ended = pipe.buf.Len(), pipe.buf.Len(), pipe.closed
+		pipe.arrived, pipe.ended = pipe.buf.Len(), pipe.closed
 	}
 	p.changed.Broadcast()
 }
@@ -59,8 +60,8 @@ func (p *memoryPair) settleLater() {
 	var came [2]int
 	var ended [2]bool
 	for i := range p.pipes {
+		p.grant(i)
 		pipe := &p.pipes[i]
-		pipe.used = pipe.buf.Len()
 		came[i], ended[i] = pipe.read+pipe.buf.Len(), pipe.closed
 	}
 	p.changed.Broadcast()
@@ -74,6 +75,15 @@ func (p *memoryPair) settleLater() {
 		}
 		p.changed.Broadcast()
 	})
+}
+
+// grant gives the writer of a pipe the room that its reader has made.
+func (p *memoryPair) grant(pipe int) {
+	left := p.pipes[pipe].buf.Len()
+	if left < p.pipes[pipe].used {
+		p.link.ends[pipe].granted = time.Now()
+	}
+	p.pipes[pipe].used = left
 }
 
 // finish drops the pair from its link. The link's mutex is held.
@@ -115,7 +125,7 @@ func (s *memoryStream) Read(b []byte) (int, error) {
 			pipe.arrived -= n
 			pipe.read += n
 			if s.pair.link.delay > 0 { // there is room
-				pipe.used = pipe.buf.Len()
+				s.pair.grant(1 - s.side)
 				s.pair.changed.Broadcast()
 				return n, nil
 			}

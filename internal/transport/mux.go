@@ -33,6 +33,9 @@ type muxSession struct {
 	mux   *yamux.Session
 	conn  *muxConn
 	cause atomic.Pointer[error]
+	start time.Time
+
+	granted atomic.Int64 // when credit last came, in nanoseconds since start; 0: never
 
 	mu      sync.Mutex
 	over    bool                  // nothing more is received
@@ -40,7 +43,7 @@ type muxSession struct {
 }
 
 func newMuxSession(conn net.Conn, dialled bool, buffers *buffers) *muxSession {
-	s := &muxSession{streams: map[uint32]*muxStream{}}
+	s := &muxSession{start: time.Now(), streams: map[uint32]*muxStream{}}
 	s.conn = &muxConn{Conn: conn, session: s, buffers: buffers, ready: make(chan struct{})}
 	start := yamux.Server
 	if dialled {
@@ -184,6 +187,13 @@ func (s *muxSession) verdict() (err error) {
 		}
 	}
 	return err
+}
+
+func (s *muxSession) Granted() time.Time {
+	if at := s.granted.Load(); at > 0 {
+		return s.start.Add(time.Duration(at))
+	}
+	return time.Time{}
 }
 
 func (s *muxSession) LocalAddr() net.Addr  { return s.conn.LocalAddr() }

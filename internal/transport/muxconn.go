@@ -200,6 +200,9 @@ func (c *muxConn) begin(h *muxHeader) error {
 	}
 	switch {
 	case h.kind() == frameCredit && c.stream != nil:
+		if length > 0 {
+			c.session.granted.Store(int64(max(1, time.Since(c.session.start))))
+		}
 		c.stream.grant(length)
 	case h.kind() == frameData:
 		c.body = length

@@ -39,8 +39,13 @@ type muxStream struct {
 	told     bool // the receiver knows of the end
 }
 
-// wideWindow is the window of a stream whose bytes are taken as they arrive, once they are many.
-const wideWindow = 4 << 20
+const (
+	// wideWindow is the window of a stream whose bytes are taken as they arrive, once they are many.
+	wideWindow = 4 << 20
+
+	// wideDue is for how many bytes credit is given then: not so many that it takes long for them to arrive, since credit is a sign of life.
+	wideDue = 512 << 10
+)
 
 func newMuxStream(s *muxSession, id uint32) *muxStream {
 	return &muxStream{
@@ -155,8 +160,8 @@ func (s *muxStream) consumed(n int) {
 		due = 0
 	}
 	s.taken -= due
-	if due > 0 && s.receiver != nil && s.due < wideWindow/2 {
-		s.due = wideWindow / 2
+	if due > 0 && s.receiver != nil && s.due < wideDue {
+		s.due = wideDue
 		due += wideWindow - Window
 	}
 	s.expected += due

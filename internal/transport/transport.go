@@ -120,6 +120,10 @@ type Session interface {
 	// side closed it, else what broke it.
 	Err() error
 
+	// Granted is when the other side last told that it had taken bytes of a stream, as it does while it takes many; the zero time if it
+	// never has. A side that takes bytes slowly may have nothing else to say for long.
+	Granted() time.Time
+
 	LocalAddr() net.Addr
 	RemoteAddr() net.Addr
 }
