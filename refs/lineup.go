@@ -143,7 +143,7 @@ func (l *link) lineup(object ObjectID) (*lineup, error) {
 }
 
 // takeOneWay puts a one-way call where it belongs. It runs where bytes are received: it never waits.
-func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool) error {
+func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool, unfit *Error) error {
 	n := l.node
 	u, err := l.lineup(h.Object)
 	if err != nil {
@@ -155,6 +155,9 @@ func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool) erro
 	q := queued{number: h.Number, slot: h.Slot, method: h.Method, timeout: h.Timeout}
 	if h.Pinned {
 		q.rest().pinned = true
+	}
+	if unfit != nil {
+		q.rest().refused = unfit
 	}
 	if h.Extensions != nil {
 		m, err := wire.ReadMetadata(h.Extensions, n.cfg.Limits.MetadataBytes)
@@ -205,8 +208,7 @@ func (q *queued) keep(n *Node, frame, body []byte, lent bool) {
 	case n.draining.Load():
 		q.rest().refused = &Error{Kind: ErrNodeClosed, Err: errors.New("the process is shutting down")}
 	case n.pendingBytes.Load()+int64(len(body)) > n.cfg.Limits.PendingBytes && n.pendingBytes.Load() > 0:
-		q.rest().refused = &Error{Kind: ErrOverloaded, Err: fmt.Errorf(
-			"the arguments of running calls take more than %d bytes (Limits.PendingBytes)", n.cfg.Limits.PendingBytes)}
+		q.rest().refused = tooMuchPending(n.cfg.Limits.PendingBytes)
 	}
 	refused := q.refused() != nil
 	switch {

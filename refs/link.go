@@ -403,11 +403,13 @@ type lane struct {
 	l *link
 	b *bulk // nil: the lane
 	*wire.Frames
+	grant grant
 }
 
 func (l *link) newLane(b *bulk) *lane {
 	r := &lane{l: l, b: b}
 	r.Frames = wire.NewFrames(l.node.cfg.Limits.codec(), &l.node.buffers, r.handle)
+	r.Frames.Bound(r)
 	return r
 }
 
@@ -458,6 +460,7 @@ func (r *lane) checked(err error) error {
 
 // End implements transport.Receiver. The end of a bulk session is told by who accepts its streams.
 func (r *lane) End() {
+	r.release(true)
 	switch {
 	case r.b == nil:
 		r.l.fail(r.l.broken(r.l.session, io.EOF))
@@ -497,7 +500,7 @@ func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 		}
 		return l.takeStream(kind, frame, lent)
 	case wire.CallFrame, wire.OneWayFrame:
-		return l.takeCall(frame, lent, r.now())
+		return l.takeCall(frame, lent, r.now(), nil)
 	case wire.ReplyFrame:
 		h, body, err := wire.ParseReply(frame)
 		if err != nil {

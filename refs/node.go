@@ -61,6 +61,7 @@ type Node struct {
 	redials      atomic.Int64  // peers that are being dialled because they are wanted
 	rootCalls    atomic.Int64  // calls being served that began a chain
 	pendingBytes atomic.Int64  // arguments of the calls being served
+	receiving    atomic.Int64  // memory of frames that have not arrived whole
 	streamBytes  atomic.Int64  // of streams, that have come and were not read
 	streamCredit atomic.Int64  // and that may come, those included
 	draining     atomic.Bool
@@ -365,6 +366,9 @@ func (n *Node) Streams() (calls int, pending int64) {
 	}
 	return calls, n.pendingBytes.Load() + n.streamBytes.Load()
 }
+
+// Receiving returns how much memory messages take that have not arrived whole, beyond what each gets.
+func (n *Node) Receiving() int64 { return n.receiving.Load() }
 
 // Bulks returns how many of the connections have another one beside them for what is large.
 func (n *Node) Bulks() (count int) {

@@ -187,16 +187,20 @@ func (n *Node) cancelCalls(e *export, why error) {
 
 var errGivenUp = fmt.Errorf("%w: the caller gave the call up", context.Canceled)
 
-// takeCall admits a call and starts serving it, or refuses it. It runs where the lane's bytes are received: it never waits.
-func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
+// takeCall admits a call and starts serving it, or refuses it, as it does where unfit is not nil: then the frame may lack its end. It runs where the
+// lane's bytes are received: it never waits.
+func (l *link) takeCall(frame []byte, lent bool, now time.Time, unfit *Error) error {
 	n := l.node
 	h, body, err := wire.ParseCall(frame)
 	if err != nil {
 		return err
 	}
 	l.touch()
+	if unfit != nil {
+		body = nil
+	}
 	if h.OneWay {
-		return l.takeOneWay(h, frame, body, lent)
+		return l.takeOneWay(h, frame, body, lent, unfit)
 	}
 	in := n.newIncoming()
 	in.keep(frame, body, lent)
@@ -209,10 +213,12 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 	}
 	in.ctx = &callContext{link: l, number: h.Number, depth: h.Depth}
 	in.arrives.serving = in.ctx
-	tooMuch, after, pipe := false, uint64(0), uint64(0)
+	after, pipe := uint64(0), uint64(0)
 	if h.Extensions != nil {
 		m, err := wire.ReadMetadata(h.Extensions, n.cfg.Limits.MetadataBytes)
-		if tooMuch = errors.Is(err, wire.ErrMetadata); err != nil && !tooMuch {
+		if errors.Is(err, wire.ErrMetadata) {
+			unfit = &Error{Kind: ErrLimit, Err: tooMuchMetadata(n.cfg.Limits.MetadataBytes)}
+		} else if err != nil {
 			in.drop()
 			return err
 		}
@@ -228,21 +234,21 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time) error {
 		in.ctx.end(nil)
 		return err
 	}
-	in.enter(h, count, tooMuch, after, pipe)
+	in.enter(h, count, unfit, after, pipe)
 	return nil
 }
 
-// enter has a call served that was read, when those that it comes after have been, or refuses it: the peer runs count calls, it has too
-// much metadata, it comes after one-way calls, it belongs to a pipe. It never waits.
-func (in *Incoming) enter(h wire.CallHeader, count int, tooMuch bool, after, pipe uint64) {
+// enter has a call served that was read, when those that it comes after have been, or refuses it: the peer runs count calls, unfit is why it is
+// to be refused at any rate or nil, it comes after one-way calls, it belongs to a pipe. It never waits.
+func (in *Incoming) enter(h wire.CallHeader, count int, unfit *Error, after, pipe uint64) {
 	n, l := in.node, in.ctx.link
 	if h.Depth == 0 {
 		n.rootCalls.Add(1)
 	}
 	n.pendingBytes.Add(in.size)
 	refusal := in.admit(count)
-	if refusal == nil && tooMuch {
-		refusal = &Error{Kind: ErrLimit, Err: tooMuchMetadata(n.cfg.Limits.MetadataBytes)}
+	if refusal == nil {
+		refusal = unfit
 	}
 	if h.Promised && refusal == nil {
 		refusal = in.promiseFor(h.Number)
@@ -305,7 +311,7 @@ func (in *Incoming) admit(ofPeer int) *Error {
 	case ofPeer > n.cfg.Limits.CallsPerPeer:
 		return overloaded("%d calls of this peer are running (Limits.CallsPerPeer)", n.cfg.Limits.CallsPerPeer)
 	case n.pendingBytes.Load() > n.cfg.Limits.PendingBytes && n.pendingBytes.Load() > in.size:
-		return overloaded("the arguments of running calls take more than %d bytes (Limits.PendingBytes)", n.cfg.Limits.PendingBytes)
+		return tooMuchPending(n.cfg.Limits.PendingBytes)
 	}
 	return nil
 }

@@ -70,6 +70,14 @@ func (s *slots) receiving(number uint64, have, need int) {
 	}
 }
 
+// expects reports whether a call in the slot waits for its reply.
+func (s *slots) expects(number uint64) bool {
+	i, gen := uint32(number), uint32(number>>32)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(i) < len(s.table) && s.table[i].gen == gen && s.table[i].call != nil
+}
+
 // drained returns the function to call now that the table is empty, if it is and one waits for that.
 func (s *slots) drained() func() {
 	if s.active > 0 {

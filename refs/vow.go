@@ -189,7 +189,7 @@ func (r *lane) takeCalls(frame []byte, lent bool) error {
 		if one, calls, err = wire.NextCall(calls); err != nil {
 			return err
 		}
-		if err = r.l.takeCall(one, true, r.now()); err != nil {
+		if err = r.l.takeCall(one, true, r.now(), nil); err != nil {
 			return err
 		}
 	}

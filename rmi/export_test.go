@@ -16,3 +16,6 @@ func PromisesOf(n *Node) int { return n.refs.Promises() }
 
 // WhenGarbage has f called when nothing leads to the node any more.
 func WhenGarbage(n *Node, f func()) { runtime.AddCleanup(n.refs, func(f func()) { f() }, f) }
+
+// ReceivingOf returns how much memory a node has for messages that have not arrived whole.
+func ReceivingOf(n *Node) int64 { return n.refs.Receiving() }

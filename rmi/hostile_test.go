@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -290,4 +291,66 @@ func TestAListOfAMillionGoesThroughACall(t *testing.T) {
 	if n != length {
 		t.Errorf("%d came, want %d", n, length)
 	}
+}
+
+func TestMessagesThatAreBegunAndNotEndedAreBoundedTogether(t *testing.T) {
+	leak.Check(t)
+	w := tcpWorld(t)
+	const bound = 4 << 20
+	server, endpoint := w.server(rmi.Options{Limits: rmi.Limits{PendingBytes: bound}})
+	client := w.node(rmi.Options{})
+	impl := newService(server)
+	remote := pass(t, server, client, impl)
+	ref, err := rmi.Export(server, testobj.RemoteService.Of(impl))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := ref.ID().Object
+	begun := func(peer byte, frame []byte) intruder {
+		i, _ := intrude(t, endpoint, [16]byte{7, peer}, [16]byte{1})
+		if _, err := i.lane.Write(frame); err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	call := wire.AppendCallHeader(nil, wire.CallHeader{Number: 1, Object: id, Method: methodID(t, "Bytes")})
+	call = append(call, 0x81, 0x5a, 0, 0x80, 0, 0) // one byte string, of 8 MiB
+	call = append(call, make([]byte, 8<<20)...)
+	wire.FinishFrame(call)
+	var intruders []intruder
+	for peer := range byte(20) {
+		intruders = append(intruders, begun(peer, call[:3<<20]))
+	}
+	eventually(t, 10*time.Second, func() bool { return rmi.ReceivingOf(server) > bound/2 }, func() string { return fmt.Sprint(rmi.ReceivingOf(server)) })
+	if got := rmi.ReceivingOf(server); got > bound {
+		t.Errorf("%d bytes are taken for messages that are not whole, want no more than %d", got, bound)
+	}
+	_, err = remote.Bytes(ctx(t), make([]byte, 2<<20))
+	if !errors.Is(err, rmi.ErrOverloaded) || rmi.MayHaveRun(err) || !strings.Contains(err.Error(), "Limits.PendingBytes") {
+		t.Errorf("a large call meanwhile: %v; want it refused, and that it has not run", err)
+	}
+	if sum, err := remote.Add(ctx(t), 1, 2); err != nil || sum != 3 {
+		t.Errorf("a small call by the same connection: %d, %v", sum, err)
+	}
+	for _, i := range intruders {
+		i.session.Close()
+	}
+	eventually(t, 10*time.Second, func() bool { return rmi.ReceivingOf(server) == 0 }, func() string { return fmt.Sprint(rmi.ReceivingOf(server)) })
+	if got, err := remote.Bytes(ctx(t), make([]byte, 2<<20)); err != nil || len(got) != 2<<20 {
+		t.Errorf("a large call when they are gone: %d bytes, %v", len(got), err)
+	}
+	// What can be told to nobody ends its connection, once others have begun as much.
+	first := begun(100, call[:4<<20])
+	eventually(t, 10*time.Second, func() bool { return rmi.ReceivingOf(server) > bound/4 }, func() string { return fmt.Sprint(rmi.ReceivingOf(server)) })
+	reply := wire.AppendReplyHeader(nil, wire.ReplyHeader{Slot: 5, Flags: wire.ReplyPinned})
+	reply = append(reply, make([]byte, 8<<20)...)
+	wire.FinishFrame(reply)
+	second, _ := intrude(t, endpoint, [16]byte{8}, [16]byte{1})
+	go second.lane.Write(reply)
+	select {
+	case <-second.session.Done():
+	case <-ctx(t).Done():
+		t.Error("replies that nobody asked for take memory without bound")
+	}
+	first.session.Close()
 }

@@ -235,6 +235,11 @@ func ParseReply(frame []byte) (h ReplyHeader, body []byte, err error) {
 	return h, rest, nil
 }
 
+// IsPinnedReply reports whether a frame that begins like that is a REPLY whose references are kept alive until it is acknowledged.
+func IsPinnedReply(front []byte) bool {
+	return len(front) > lengthBytes+1 && FrameKind(front[lengthBytes]) == ReplyFrame && ReplyFlags(front[lengthBytes+1])&ReplyPinned != 0
+}
+
 // ParseCancel reads a whole CANCEL.
 func ParseCancel(frame []byte) (CancelHeader, error) {
 	_, rest, err := parseFrame(frame, CancelFrame, CancelHeaderBytes, 0)
@@ -283,12 +288,25 @@ type Buffers interface {
 // is the handler's, from the Buffers. An error ends the reading of frames.
 type FrameHandler func(kind FrameKind, frame []byte, lent bool) error
 
+// A FrameBound bounds the memory of frames that are incomplete.
+type FrameBound interface {
+	// Grant reports whether a frame may take n bytes more than front, which is what has arrived of it. If not, the rest of it is passed
+	// over as it arrives, and Cut takes its beginning then. An error ends the reading of frames.
+	Grant(front []byte, n int) (bool, error)
+	// Release says that the frame that takes more is complete.
+	Release()
+	// Cut takes the beginning of a frame of which the rest was passed over, 34 KiB at least, as if it were the whole. It is valid until
+	// Cut returns.
+	Cut(kind FrameKind, frame []byte) error
+}
+
 // Frames puts the frames of a lane together from the bytes that arrive. It is used by one goroutine. However long a frame claims
 // to be, memory is taken only as its bytes arrive; one that arrives in one piece takes none. After an error it must not be used
 // again; a length out of bounds is a *FrameSizeError.
 type Frames struct {
 	handle  FrameHandler
 	buffers Buffers
+	bound   FrameBound // nil: none
 	most    int
 
 	length [lengthBytes]byte
@@ -296,6 +314,9 @@ type Frames struct {
 	frame  []byte // the memory granted to a frame that is incomplete; nil between frames
 	have   int    // bytes of it that have arrived
 	need   int    // bytes of the whole
+	larger bool   // it has been granted more than at first
+	cut    int    // how much of its beginning is kept, where the rest is passed over; 0: all of it
+	fault  error  // why no further frame is taken
 }
 
 // firstGrant is the memory granted to a frame before any of it has arrived.
@@ -305,6 +326,9 @@ const firstGrant = 68 << 10
 func NewFrames(limits Limits, buffers Buffers, handle FrameHandler) *Frames {
 	return &Frames{handle: handle, buffers: buffers, most: limits.WithDefaults().MessageBytes + frameRoom}
 }
+
+// Bound has b bound the memory of frames that are larger than 68 KiB and incomplete.
+func (f *Frames) Bound(b FrameBound) { f.bound = b }
 
 // Receive takes the next bytes, and hands on the frames that are complete with them.
 func (f *Frames) Receive(p []byte) error {
@@ -318,7 +342,7 @@ func (f *Frames) Receive(p []byte) error {
 			continue
 		}
 		if f.known == 0 && len(p) >= lengthBytes { // as a rule
-			n, err := f.bound(p)
+			n, err := f.size(p)
 			if err != nil {
 				return err
 			}
@@ -342,8 +366,8 @@ func (f *Frames) Receive(p []byte) error {
 	return nil
 }
 
-// bound returns the length of the frame that starts with length, its length field included.
-func (f *Frames) bound(length []byte) (int, error) {
+// size returns the length of the frame that starts with length, its length field included.
+func (f *Frames) size(length []byte) (int, error) {
 	n := binary.BigEndian.Uint32(length)
 	if n == 0 || uint64(n) > uint64(f.most) {
 		return 0, &FrameSizeError{Length: uint64(n), Least: 1, Most: uint64(f.most)}
@@ -353,7 +377,7 @@ func (f *Frames) bound(length []byte) (int, error) {
 
 // begin makes room for the frame whose length has arrived.
 func (f *Frames) begin() (err error) {
-	if f.need, err = f.bound(f.length[:]); err != nil {
+	if f.need, err = f.size(f.length[:]); err != nil {
 		return err
 	}
 	f.frame = f.buffers.Get(min(f.need, firstGrant))
@@ -372,6 +396,13 @@ func (f *Frames) Room() []byte {
 
 // room returns the memory for what comes next, four times as much where it is full: memory that is there already is not granted.
 func (f *Frames) room() []byte {
+	if f.cut == 0 && f.have == len(f.frame) && !f.grant() {
+		f.cut = f.have / 2
+	}
+	if f.cut > 0 {
+		rest := f.frame[f.cut:]
+		return rest[:min(len(rest), f.need-f.have)]
+	}
 	if f.have == len(f.frame) {
 		if n := min(f.need, cap(f.frame)); n > f.have {
 			f.frame = f.frame[:n]
@@ -385,14 +416,34 @@ func (f *Frames) room() []byte {
 	return f.frame[f.have:]
 }
 
+// grant reports whether the frame may take the memory that room is about to give it.
+func (f *Frames) grant() (ok bool) {
+	if f.bound == nil {
+		return true
+	}
+	ok, f.fault = f.bound.Grant(f.frame, min(f.need, max(cap(f.frame), 4*f.have))-f.have)
+	f.larger = f.larger || ok
+	return ok
+}
+
 // Filled takes n bytes that were put into Room.
 func (f *Frames) Filled(n int) error {
-	if f.have += n; f.have < f.need {
-		return nil
+	if f.have += n; f.fault != nil || f.have < f.need {
+		return f.fault
 	}
-	frame := f.frame
-	f.frame = nil
-	return f.handle(FrameKind(frame[lengthBytes]), frame, false)
+	frame, cut, larger := f.frame, f.cut, f.larger
+	f.frame, f.cut, f.larger = nil, 0, false
+	if larger {
+		f.bound.Release()
+	}
+	kind := FrameKind(frame[lengthBytes])
+	if cut == 0 {
+		return f.handle(kind, frame, false)
+	}
+	binary.BigEndian.PutUint32(frame, uint32(cut-lengthBytes))
+	err := f.bound.Cut(kind, frame[:cut])
+	f.buffers.Put(frame)
+	return err
 }
 
 // Reply tells how much has arrived of the frame that is incomplete, and of how many bytes, if it is a REPLY to the call in the slot.

@@ -307,3 +307,74 @@ func TestAnExtensionMapHasAtMost16Levels(t *testing.T) {
 		}
 	}
 }
+
+// stingy grants what it has, and no more.
+type stingy struct {
+	has, granted int
+	fault        error
+	cut          [][]byte
+}
+
+func (s *stingy) Grant(_ []byte, n int) (bool, error) {
+	if s.granted+n > s.has {
+		return false, s.fault
+	}
+	s.granted += n
+	return true, nil
+}
+
+func (s *stingy) Release() { s.granted = 0 }
+
+func (s *stingy) Cut(_ FrameKind, frame []byte) error {
+	s.cut = append(s.cut, bytes.Clone(frame))
+	return nil
+}
+
+func TestOfAFrameThatIsNotGrantedMemoryTheBeginningArrives(t *testing.T) {
+	leak.Check(t)
+	large, small := sampleCall(t, strings.Repeat("x", 3_000_000)), sampleCall(t, "small")
+	stream := slices.Concat(large, small, large)
+	for _, has := range []int{0, 100_000, 1_000_000, 3_000_000} {
+		for _, size := range []int{1000, 70_000, len(stream)} {
+			bound, buffers, got := &stingy{has: has}, &countedBuffers{}, &received{}
+			f := NewFrames(Limits{}, buffers, got.handler(buffers))
+			f.Bound(bound)
+			for rest := stream; len(rest) > 0; {
+				n := min(size, len(rest))
+				var err error
+				if room := f.Room(); room != nil && size > 1000 {
+					n = copy(room, rest[:n])
+					err = f.Filled(n)
+				} else {
+					err = f.Receive(rest[:n])
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				rest = rest[n:]
+			}
+			whole := 3
+			if has < len(large)-firstGrant {
+				whole = 1
+			}
+			if size < len(stream) && (len(got.frames) != whole || len(bound.cut) != 3-whole) {
+				t.Errorf("%d bytes in portions of %d: %d frames arrived whole and %d cut, want %d and %d", has, size, len(got.frames), len(bound.cut), whole, 3-whole)
+			}
+			for _, frame := range bound.cut {
+				h, _, err := ParseCall(frame)
+				if want, _, _ := ParseCall(large); err != nil || len(frame) < firstGrant/2 || h.Number != want.Number || h.Object != want.Object {
+					t.Errorf("%d bytes in portions of %d: a frame was cut to %d bytes, and reads %+v, %v", has, size, len(frame), h, err)
+				}
+			}
+			if buffers.out != 0 || bound.granted != 0 || buffers.largest > max(4*firstGrant, 4*has) {
+				t.Errorf("%d bytes in portions of %d: %d buffers are out, %d bytes granted, the largest buffer had %d", has, size, buffers.out, bound.granted, buffers.largest)
+			}
+		}
+	}
+	fatal := errors.New("no more")
+	f := NewFrames(Limits{}, &countedBuffers{}, nil)
+	f.Bound(&stingy{fault: fatal})
+	if err := f.Receive(large[:200_000]); err != fatal {
+		t.Errorf("got %v, want the error of the bound", err)
+	}
+}
