@@ -100,7 +100,13 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 		}
 		h, c.handle = settled, settled
 	}
-	if c.launch = l; l != nil || h.promise != nil {
+	if h.rare.Load() != nil && f.hasStreams(method) { // which is in no pipe
+		if err := h.awaitTold(ctx); err != nil {
+			c.drop()
+			return brokenCall(Broken(err))
+		}
+	}
+	if c.launch = l; l != nil || h.promise != nil || h.rare.Load() != nil {
 		c.on = h.promise
 		c.enter()
 	}
@@ -109,7 +115,7 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 	}
 	c.bound(via)
 	c.courier = courier{node: n, in: Message{face: f, method: method}, call: c}
-	if c.pipe != nil {
+	if c.pipe != nil || c.launch != nil {
 		c.courier.later = true
 	}
 	if len(c.chain) > 0 {
@@ -190,8 +196,11 @@ func (h *Handle) onlyHere() bool {
 	})
 }
 
-// Broken returns a handle calls on which end in an error, without having run.
+// Broken returns a handle calls on which end in an error, without having run: because of err, or because there is no object where that is nil.
 func Broken(err error) *Handle {
+	if err == nil {
+		err = errPromisedNothing
+	}
 	h := &Handle{}
 	h.end.Store(&Error{Kind: ErrBroken, NotRun: true, Err: err})
 	return h
@@ -234,7 +243,7 @@ func (c *Outgoing) promise(l *link) bool {
 		l.node.forgets.knows(p.pipe.id, l)
 	}
 	if goes {
-		p.number = c.number
+		p.number, p.last.number = c.number, c.number
 		l.node.forgets.knows(c.number, l)
 	}
 	return goes
@@ -362,11 +371,9 @@ func (c *Outgoing) Invoke() {
 	case unfit != nil:
 		c.give(unfit)
 	default:
-		if c.pipe != nil {
-			if e := c.hold(); e != nil {
-				c.give(e)
-				return
-			}
+		if e := c.hold(); e != nil {
+			c.give(e)
+			return
 		}
 		c.exchange(frame)
 	}
@@ -529,7 +536,7 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		return false, &Error{Err: contextError(c.ctx)}
 	}
 	var extensions []byte
-	if c.pairs != nil || c.in != nil || c.ahead || c.handle.row.Load() != nil {
+	if c.pairs != nil || c.in != nil || c.ticket != nil || c.handle.row.Load() != nil {
 		var e *Error
 		if extensions, e = c.extensions(l); e != nil {
 			return false, e

@@ -84,6 +84,14 @@ func (c *callContext) path() (tokens []uint64) {
 	return tokens
 }
 
+// lastToken returns the last token that the call came with; 0: it came with none.
+func (c *callContext) lastToken() uint64 {
+	if b := c.brought.Load(); b != nil && len(b.path) > 0 {
+		return b.path[len(b.path)-1]
+	}
+	return 0
+}
+
 // on reports whether the token is on the path.
 func (c *callContext) on(token uint64) bool {
 	b := c.brought.Load()

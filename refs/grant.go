@@ -2,6 +2,7 @@ package refs
 
 import (
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/rmigo/rmigo/internal/wire"
@@ -17,9 +18,16 @@ type grant struct {
 	over  bool
 }
 
+// otherFrames is how many times as much frames may take in all that could only be refused by ending their connection.
+const otherFrames = 4
+
 // Grant implements wire.FrameBound. The reply that a call waits for always gets its memory: this process has asked for it.
-func (r *lane) Grant(_ []byte, n int) (bool, error) {
+func (r *lane) Grant(front []byte, n int) (bool, error) {
 	node := r.l.node
+	bound := node.cfg.Limits.PendingBytes
+	if kind := wire.KindOf(front); kind != wire.CallFrame && kind != wire.OneWayFrame {
+		bound = min(bound, math.MaxInt64/otherFrames) * otherFrames
+	}
 	if slot, _, _, ok := r.Frames.Reply(); ok && r.l.waiting.expects(slot) {
 		return true, nil
 	}
@@ -29,7 +37,7 @@ func (r *lane) Grant(_ []byte, n int) (bool, error) {
 	for {
 		taken := node.receiving.Load()
 		others := taken - r.grant.taken + node.pendingBytes.Load()
-		if r.grant.over || others > 0 && others+r.grant.taken+size > node.cfg.Limits.PendingBytes {
+		if r.grant.over || others > 0 && others+r.grant.taken+size > bound {
 			return false, nil
 		}
 		if node.receiving.CompareAndSwap(taken, taken+size) {
@@ -50,12 +58,12 @@ func (r *lane) release(over bool) {
 }
 
 // Cut implements wire.FrameBound: a call is refused, a reply that nobody waits for is forgotten. Anything else, which nobody could be told of, ends
-// the connection.
+// the connection. Grant has been more generous to that.
 func (r *lane) Cut(kind wire.FrameKind, frame []byte) error {
 	bound := r.l.node.cfg.Limits.PendingBytes
 	switch {
 	case kind == wire.CallFrame || kind == wire.OneWayFrame && r.l.features&featureOrder != 0:
-		if r.l.takeCall(frame, true, r.now(), tooMuchPending(bound)) == nil { // its header is whole
+		if r.l.takeCall(frame, arrival{now: r.now(), lent: true, late: true, unfit: tooMuchPending(bound)}) == nil { // its header is whole
 			return nil
 		}
 	case kind == wire.ReplyFrame && !wire.IsPinnedReply(frame):

@@ -41,7 +41,22 @@ type Handle struct {
 	mu         sync.Mutex
 	interfaces unique.Handle[string] // joined by spaces; one string for all handles
 	views      *View
-	watches    map[*watch]struct{} // told once end is set
+	rare       atomic.Pointer[rarities]
+}
+
+// rarities are what few handles have.
+type rarities struct {
+	watches map[*watch]struct{}  // told once end is set. Guarded by Handle.mu
+	piped   atomic.Pointer[pipe] // by which one-way calls on the object may be under way; nil: none are
+}
+
+// rarely returns what few handles have.
+func (h *Handle) rarely() *rarities {
+	if r := h.rare.Load(); r != nil {
+		return r
+	}
+	h.rare.CompareAndSwap(nil, &rarities{})
+	return h.rare.Load()
 }
 
 // View is a remote object through an interface: what a stub is a pointer to. It does not change.
@@ -128,12 +143,14 @@ func (h *Handle) finish(why *Error) bool {
 	if !h.end.CompareAndSwap(nil, why) {
 		return false
 	}
-	h.mu.Lock()
-	watches := h.watches
-	h.watches = nil
-	h.mu.Unlock()
-	for w := range watches {
-		w.tell(why)
+	if r := h.rare.Load(); r != nil {
+		h.mu.Lock()
+		watches := r.watches
+		r.watches = nil
+		h.mu.Unlock()
+		for w := range watches {
+			w.tell(why)
+		}
 	}
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+	"weak"
 )
 
 // Asynchronous calls.
@@ -59,7 +60,7 @@ func (v *View) Promise(ctx context.Context, d Descriptor, call func(context.Cont
 	if h.peer == nil {
 		return d.NewStub(h)
 	}
-	p := &promise{done: make(chan struct{})}
+	p := &promise{done: make(chan struct{}), last: &forgotten{node: weak.Make(h.Node())}}
 	if h.promise != nil {
 		p.pipe = h.promise.pipe
 	}
@@ -74,9 +75,15 @@ func (v *View) Promise(ctx context.Context, d Descriptor, call func(context.Cont
 				p.handle = p.handle.settled()
 			}
 		}
+		if p.handle != nil && p.pipe.telling() != nil { // by this promise, as a rule
+			p.handle.pipedBy(p.pipe)
+		}
 		close(p.done)
+		if p.handle != nil && p.pipe.telling() != nil { // and has not seen that there is a handle
+			p.handle.pipedBy(p.pipe)
+		}
 	})
-	runtime.AddCleanup(made, (*promise).forget, p)
+	runtime.AddCleanup(made, (*forgotten).add, p.last)
 	return stub, nil
 }
 

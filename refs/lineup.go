@@ -16,6 +16,7 @@ import (
 // lineups are the one-way calls that a link's peer has sent, by object. mu is held for map work only.
 type lineups struct {
 	last     atomic.Pointer[lineup] // that a call was for: the next one is for the same object as a rule
+	size     atomic.Int64           // that they are counted as
 	mu       sync.Mutex
 	byObject map[ObjectID]*lineup
 	shut     bool
@@ -52,11 +53,15 @@ type lineup struct {
 	mu      sync.Mutex
 	taken   uint64 // up to this one the worker has them, or they have ended
 	queue   []queued
-	waiting uint64            // calls in it
-	ahead   map[uint64]queued // that overtook others
+	waiting uint64                       // calls in it
+	ahead   map[uint64]queued            // that overtook others, by their first places; nil: none did
+	places  *[wire.RowWindow / 64]uint64 // a bit for each place of those, by the place's remainder
 	working bool
 	gated   []*behind
 }
+
+// recordSize is what a call that waits is counted as, beside the memory of its arguments, and what it is counted as again if it has what most have not.
+const recordSize = 128
 
 // queued is a one-way call that waits for those before it, or several at successive places that have come together. There may be thousands,
 // in a row in memory: what most have not is apart.
@@ -172,14 +177,23 @@ func (l *link) takeOneWay(h wire.CallHeader, frame, body []byte, lent bool, unfi
 		}
 	}
 	q.keep(n, frame, body, lent)
-	work, err := u.add(&q)
-	if err != nil {
+	return u.queueUp(&q)
+}
+
+// queueUp has a call wait for its turn.
+func (u *lineup) queueUp(q *queued) error {
+	if err := u.l.count(q); err != nil {
+		u.drop(q)
 		return err
 	}
-	if work {
+	work, err := u.add(q)
+	switch {
+	case err != nil:
+		u.drop(q)
+	case work:
 		u.hire()
 	}
-	return nil
+	return err
 }
 
 // takeRow is takeOneWay for several calls at once.
@@ -195,11 +209,7 @@ func (l *link) takeRow(frame []byte, lent bool) error {
 	}
 	q := queued{slot: h.Place, method: h.Method, timeout: h.Timeout, more: &queuedMore{count: count}}
 	q.keep(l.node, frame, calls, lent)
-	work, err := u.add(&q)
-	if err == nil && work {
-		u.hire()
-	}
-	return err
+	return u.queueUp(&q)
 }
 
 // keep takes the arguments over, unless too much waits already.
@@ -230,17 +240,29 @@ func (q *queued) keep(n *Node, frame, body []byte, lent bool) {
 		m.body, m.frame = body, frame
 	}
 	if m := q.more; m != nil {
-		m.size = int64(max(len(m.body), cap(m.frame)))
-		n.pendingBytes.Add(m.size)
+		m.size = 2*recordSize + int64(max(len(m.body), cap(m.frame)))
 	}
 }
 
-// size is what the arguments take beside the record, of which there are so many at most. The last call of a ROW has that of the whole.
+// size is what the call is counted as in Node.pendingBytes. The last call of a ROW has that of the whole.
 func (q *queued) size() int64 {
 	if q.more == nil {
-		return 0
+		return recordSize
 	}
 	return q.more.size
+}
+
+// count counts a call that is to wait. Those that are refused for what the others take wait as well, until it is their turn to be told of; a peer
+// that makes many of these loses its connection.
+func (l *link) count(q *queued) error {
+	n := l.node
+	n.pendingBytes.Add(q.size())
+	mine, bound := l.lineups.size.Add(q.size()), n.cfg.Limits.PendingBytes
+	if q.refused() != nil && mine > bound/4 && n.pendingBytes.Load() > bound {
+		l.fail(&Error{Kind: ErrOverloaded, Err: fmt.Errorf("the one-way calls of this peer that wait take more than a quarter of %d bytes (Limits.PendingBytes)", bound)})
+		return errLinkEnded
+	}
+	return nil
 }
 
 // add takes a call in; work: a worker is wanted.
@@ -256,9 +278,10 @@ func (u *lineup) add(q *queued) (work bool, err error) {
 		return false, nil
 	case s > next:
 		if u.ahead == nil {
-			u.ahead = map[uint64]queued{}
+			u.ahead, u.places = map[uint64]queued{}, new([wire.RowWindow / 64]uint64)
 		}
-		u.apart(q)
+		u.ahead[s] = *q
+		u.mark(q)
 		return false, nil
 	}
 	u.enqueue(q)
@@ -268,7 +291,11 @@ func (u *lineup) add(q *queued) (work bool, err error) {
 			break
 		}
 		delete(u.ahead, next.slot)
+		u.mark(&next)
 		u.enqueue(&next)
+	}
+	if len(u.ahead) == 0 {
+		u.ahead, u.places = nil, nil
 	}
 	work, u.working = !u.working, true
 	return work, nil
@@ -282,38 +309,18 @@ func (u *lineup) enqueue(q *queued) {
 
 // overtook reports whether a call at one of the places is there already that overtook others. mu is held.
 func (u *lineup) overtook(first, last uint64) bool {
-	for s := first; s <= last && len(u.ahead) > 0; s++ {
-		if _, there := u.ahead[s]; there {
+	for s := first; s <= last && u.ahead != nil; s++ {
+		if u.places[s%wire.RowWindow/64]&(1<<(s%64)) != 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// apart puts what overtook others where it is found by its place: each call of a row by its own. mu is held.
-func (u *lineup) apart(q *queued) {
-	if !q.isRow() {
-		u.ahead[q.slot] = *q
-		return
-	}
-	rest := q.more.body
-	for i := range q.calls() {
-		one := queued{slot: q.slot + i, method: q.method, timeout: q.timeout}
-		var args []byte
-		switch {
-		case q.refused() != nil:
-			one.rest().refused = q.refused()
-		default:
-			if args, rest = wire.NextInRow(rest); len(args) > len(one.small) {
-				one.rest().body = args
-			} else {
-				one.length = uint8(copy(one.small[:], args))
-			}
-		}
-		if i == q.calls()-1 {
-			one.rest().size = q.size()
-		}
-		u.ahead[one.slot] = one
+// mark notes of each place of what overtook others that it is taken, or, the second time, that it is not. mu is held.
+func (u *lineup) mark(q *queued) {
+	for s := q.slot; s < q.slot+q.calls(); s++ {
+		u.places[s%wire.RowWindow/64] ^= 1 << (s % 64)
 	}
 }
 
@@ -470,6 +477,7 @@ func (u *lineup) incoming(q *queued) *Incoming {
 func (u *lineup) context(q *queued) *callContext {
 	if c := u.spare; c != nil && q.number == 0 && q.timeout == 0 {
 		u.spare = nil
+		c.export.Store(nil) // it may be withdrawn by now
 		return c
 	}
 	return &callContext{link: u.l, number: q.number, token: newToken()}
@@ -510,6 +518,7 @@ func (u *lineup) finish(in *Incoming, q *queued, err error, runtime bool) {
 	in.received()
 	u.leave(in.ctx)
 	in.settle()
+	u.l.lineups.size.Add(-in.size)
 	u.ended(q, flags, item)
 }
 
@@ -611,6 +620,7 @@ func (g *behind) refuse(why *Error) bool {
 // drop gives up a call that will not be run. mu may be held.
 func (u *lineup) drop(q *queued) {
 	u.l.node.pendingBytes.Add(-q.size())
+	u.l.lineups.size.Add(-q.size())
 	u.forget(q)
 }
 

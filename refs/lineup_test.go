@@ -26,7 +26,7 @@ func rowOf(t *testing.T, from uint64, count int) []byte {
 func lineupOf(t *testing.T) (*lineup, *Node) {
 	t.Helper()
 	n := &Node{}
-	n.cfg.Limits.PendingBytes = 1000
+	n.cfg.Limits.PendingBytes = 4000
 	l := &link{node: n}
 	u, err := l.lineup(ObjectID{})
 	if err != nil {
@@ -44,7 +44,7 @@ func TestRowsRunByTheirPlacesWhicheverWayTheyCame(t *testing.T) {
 		if err := u.l.takeRow(frame, true); err != nil {
 			t.Fatal(err)
 		}
-		size += int64(len(frame) - wire.RowHeaderBytes)
+		size += int64(len(frame)-wire.RowHeaderBytes) + 2*recordSize
 	}
 	if waiting := n.pendingBytes.Load(); waiting != size {
 		t.Errorf("%d bytes are counted as waiting, want %d", waiting, size)
@@ -56,7 +56,7 @@ func TestRowsRunByTheirPlacesWhicheverWayTheyCame(t *testing.T) {
 		}
 		got = append(got, string(q.body()))
 		u.drop(q)
-		if q.slot == 4 && n.pendingBytes.Load() != size-3 {
+		if q.slot == 4 && n.pendingBytes.Load() != size-3-2*recordSize {
 			t.Error("memory of a ROW that is not through is not counted")
 		}
 	}
@@ -96,7 +96,7 @@ func TestRowsAtPlacesThatAreTakenOrOutOfBoundsAreABreach(t *testing.T) {
 func TestARowThatIsTooMuchIsRefusedCallByCall(t *testing.T) {
 	leak.Check(t)
 	u, n := lineupOf(t)
-	n.pendingBytes.Store(999)
+	n.pendingBytes.Store(3999)
 	if err := u.l.takeRow(rowOf(t, 1, 3), true); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestARowThatIsTooMuchIsRefusedCallByCall(t *testing.T) {
 		}
 		u.drop(q)
 	}
-	if left := n.pendingBytes.Load(); left != 999 || u.next() != nil {
+	if left := n.pendingBytes.Load(); left != 3999 || u.next() != nil {
 		t.Errorf("%d bytes are counted as waiting", left)
 	}
 }

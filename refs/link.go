@@ -500,7 +500,7 @@ func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 		}
 		return l.takeStream(kind, frame, lent)
 	case wire.CallFrame, wire.OneWayFrame:
-		return l.takeCall(frame, lent, r.now(), nil)
+		return l.takeCall(frame, arrival{now: r.now(), lent: lent})
 	case wire.ReplyFrame:
 		h, body, err := wire.ParseReply(frame)
 		if err != nil {

@@ -452,7 +452,7 @@ func (c *Outgoing) queue(l *link, frame, extensions []byte) (gaveWay bool, err e
 
 // after returns the place of the one-way call that this two-way one has to come after; 0: it need not wait.
 func (c *Outgoing) after(l *link) (uint64, error) {
-	r := c.handle.row.Load()
+	r := c.handle.settled().row.Load()
 	switch {
 	case r == nil:
 		return 0, nil
@@ -486,6 +486,9 @@ func (c *Outgoing) extensions(l *link) ([]byte, *Error) {
 		if c.in != nil {
 			m.Path = c.in.path()
 		}
+		if c.ticket != nil && len(m.Path) < wire.MostTokens {
+			m.Path = append(slices.Clip(m.Path), c.ticket.token)
+		}
 	}
 	return wire.AppendMetadata(nil, m), nil
 }
@@ -496,6 +499,10 @@ const methodFlush uint64 = 3
 // Flush returns when the one-way calls that this process has made on the object have ended, and what has failed since it was last asked:
 // a *OneWayError, or why it could not wait.
 func (h *Handle) Flush(ctx context.Context) error {
+	if err := h.awaitTold(ctx); err != nil {
+		return err
+	}
+	h = h.settled()
 	r := h.row.Load()
 	if r == nil {
 		return nil

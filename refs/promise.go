@@ -31,6 +31,7 @@ const featurePipes = 1 << 3
 type promise struct {
 	pipe   *pipe
 	number uint64        // of the call, as it was sent; 0: it was not. Written before it is said to be sent
+	last   *forgotten    // what the callee is to be told when nobody has the promise any more
 	done   chan struct{} // closed when the rest is there
 	value  any
 	handle *Handle // of value, where it is remote
@@ -45,10 +46,12 @@ type pipe struct {
 	mu   sync.Mutex
 	link *link   // by which its calls go ahead; nil: it goes on from here, or has not begun
 	tail *ticket // of the last call that was made
+	told *ticket // of the last one-way call that was; nil: none was
 }
 
 // ticket is a call's place in its pipe.
 type ticket struct {
+	token  uint64        // which the calls made on its behalf carry along
 	done   chan struct{} // closed when it has ended; those before it may be under way
 	before *ticket       // nil: those have ended. Guarded by pipe.mu
 }
@@ -93,12 +96,12 @@ func (n *Node) newPipe() *pipe {
 // As what a cleanup needs is a root, it does not keep the node.
 type forgotten struct {
 	node   weak.Pointer[Node]
-	number uint64
+	number uint64 // 0: no callee knows it
 }
 
 func (f *forgotten) add() {
 	n := f.node.Value()
-	if n == nil {
+	if n == nil || f.number == 0 {
 		return
 	}
 	n.forgets.mu.Lock()
@@ -111,12 +114,6 @@ type forgets struct {
 	mu      sync.Mutex
 	numbers []uint64
 	links   map[uint64]*link // where promises and pipes are known, by number
-}
-
-func (p *promise) forget() {
-	if p.number != 0 {
-		(&forgotten{weak.Make(p.pipe.node), p.number}).add()
-	}
 }
 
 // knows notes that the callee at the other end keeps what the number stands for.
@@ -172,7 +169,10 @@ func (h *Handle) Settled() *Handle { return h.settled() }
 func (h *Handle) Await(ctx context.Context) (v any, promised bool, err error) {
 	p := h.promise
 	if h.peer == nil {
-		return nil, true, h.end.Load().Err
+		if err = h.end.Load().Err; err == errPromisedNothing {
+			err = nil
+		}
+		return nil, true, err
 	}
 	if p == nil {
 		return nil, false, nil
@@ -214,15 +214,86 @@ func (c *Outgoing) enter() {
 		c.pipe = c.on.pipe
 	case c.launch != nil && c.launch.batch != nil:
 		c.pipe = c.launch.pipe
+	default:
+		c.pipe = c.handle.tells()
 	}
-	if c.pipe == nil {
-		return
+	if c.pipe != nil {
+		c.queueUp()
 	}
-	c.oneWay = false
-	c.pipe.mu.Lock()
-	c.ticket = &ticket{make(chan struct{}), c.pipe.tail}
-	c.pipe.tail = c.ticket
-	c.pipe.mu.Unlock()
+}
+
+// queueUp gives a call the next place in its pipe. A one-way call goes there as any other; while it is under way, calls on its object by other handles come after it.
+func (c *Outgoing) queueUp() {
+	p := c.pipe
+	p.mu.Lock()
+	c.ticket = &ticket{newToken(), make(chan struct{}), p.tail}
+	p.tail = c.ticket
+	if c.oneWay {
+		p.told = c.ticket
+	}
+	p.mu.Unlock()
+	if c.oneWay {
+		c.oneWay = false
+		if h := c.handle.settled(); h.promise == nil {
+			h.pipedBy(p)
+		}
+	}
+}
+
+// telling returns the ticket of the last one-way call of the pipe that is under way, nil if none is.
+func (p *pipe) telling() *ticket {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.told != nil {
+		select {
+		case <-p.told.done:
+			p.told = nil
+		default:
+		}
+	}
+	return p.told
+}
+
+// tells returns the pipe by which one-way calls on the object are under way, nil if there is none.
+func (h *Handle) tells() *pipe {
+	r := h.rare.Load()
+	if r == nil {
+		return nil
+	}
+	p := r.piped.Load()
+	if p != nil && p.telling() == nil {
+		r.piped.CompareAndSwap(p, nil)
+		return nil
+	}
+	return p
+}
+
+// pipedBy notes that one-way calls on the object are under way by a pipe.
+func (h *Handle) pipedBy(p *pipe) { h.rarely().piped.Store(p) }
+
+// awaitTold returns when the one-way calls on the object that went by pipes have ended, but for those that ctx belongs to.
+func (h *Handle) awaitTold(ctx context.Context) error {
+	in := scopeOf(ctx).in
+	pipes := []*pipe{h.settled().tells()}
+	if h.promise != nil {
+		pipes = append(pipes, h.promise.pipe)
+	}
+	for _, p := range pipes {
+		if p == nil {
+			continue
+		}
+		t := p.telling()
+		if t == nil || in != nil && in.on(t.token) {
+			continue
+		}
+		FlushBundle(ctx)
+		select {
+		case <-t.done:
+		case <-ctx.Done():
+			return contextError(ctx)
+		}
+	}
+	return nil
 }
 
 // leave ends the call's place in its pipe, and whatever else it kept others waiting by.
@@ -245,7 +316,7 @@ func (c *Outgoing) aim() *Error {
 	l := p.link
 	p.mu.Unlock()
 	switch {
-	case c.on == nil && l == nil: // the first of a batch
+	case l == nil && c.launch != nil && c.launch.pipe == p: // the first of a batch
 		l, err := c.handle.connect(c.ctx)
 		if err != nil {
 			return asError(err)
@@ -258,11 +329,19 @@ func (c *Outgoing) aim() *Error {
 			p.node.forgets.knows(p.id, l)
 		}
 		return nil
-	case l != nil && !l.ended() && (c.on == nil || c.on.number != 0) && !c.on.failed():
+	case l != nil && !l.ended() && c.goesBy(l) && !c.on.failed():
 		c.link, c.ahead = l, true
 		return nil
 	}
 	return c.fallBack()
+}
+
+// goesBy reports whether what is called is at the other end of the link of the call's pipe.
+func (c *Outgoing) goesBy(l *link) bool {
+	if c.on != nil {
+		return c.on.number != 0
+	}
+	return c.launch != nil && c.launch.pipe == c.pipe || c.handle.peer == l.peer
 }
 
 // failed reports whether it is known already that there will be no object.
@@ -285,6 +364,9 @@ func (c *Outgoing) fallBack() *Error {
 	c.pipe.mu.Unlock()
 	c.ahead = false
 	for before := c.pipe.previous(c.ticket); before != nil; before = c.pipe.previous(c.ticket) {
+		if c.in != nil && c.in.on(before.token) { // it waits for this one
+			break
+		}
 		FlushBundle(c.ctx)
 		select {
 		case <-before.done:
@@ -314,8 +396,10 @@ func (c *Outgoing) fallBack() *Error {
 	return nil
 }
 
+var errPromisedNothing = errors.New("the call that was to return the object has returned nil")
+
 func errPromisedNil() *Error {
-	return &Error{Kind: ErrBroken, NotRun: true, Err: errors.New("the call that was to return the object has returned nil")}
+	return &Error{Kind: ErrBroken, NotRun: true, Err: errPromisedNothing}
 }
 
 // handleOf returns the handle by which a value is called: its own, or one of the way home.
@@ -357,6 +441,9 @@ func (c *Outgoing) goOn(frame []byte) ([]byte, *Error) {
 // promised writes a promise among the arguments, if it can go ahead with the call; else it waits for it.
 func (c *courier) promised(t wire.Type, h *Handle) (wire.Record, error) {
 	p := h.promise
+	if c.call != nil {
+		c.call.follow(p)
+	}
 	if c.call != nil && c.call.ahead && p.number != 0 && !p.failed() {
 		if c.node.forgets.at(p.number) == c.link {
 			c.call.vows = append(c.call.vows, vow{h, t})
@@ -377,6 +464,25 @@ func (c *courier) promised(t wire.Type, h *Handle) (wire.Record, error) {
 		return wire.Record{}, errPromisedNil()
 	}
 	return c.Export(t, v)
+}
+
+// follow has an asynchronous call that belongs to no pipe go ahead in that of a promise among its arguments, if it goes by the same link: it
+// cannot run before what is in there, and nobody should wait for that meanwhile.
+func (c *Outgoing) follow(p *promise) {
+	if c.pipe != nil || c.launch == nil || c.launch.sent != nil || c.launch.away != nil || p.number == 0 || p.failed() {
+		return
+	}
+	p.pipe.mu.Lock()
+	same := p.pipe.link == c.link
+	p.pipe.mu.Unlock()
+	if !same || c.link.ended() {
+		return
+	}
+	c.pipe, c.ahead = p.pipe, true
+	if made := c.launch.promise; made != nil { // nobody has it yet
+		made.pipe = p.pipe
+	}
+	c.queueUp()
 }
 
 func (f *forgets) at(number uint64) *link {
@@ -491,7 +597,7 @@ func (b *Bundle) gather(l *link, frame []byte, slot uint64) bool {
 }
 
 // Flush sends what has been gathered, one frame for each process as far as that takes as much.
-func (b *Bundle) Flush(done <-chan struct{}) {
+func (b *Bundle) Flush(ctx context.Context) {
 	b.mu.Lock()
 	waits := b.waits
 	b.waits = map[*link][]gathered{}
@@ -499,17 +605,22 @@ func (b *Bundle) Flush(done <-chan struct{}) {
 	for l, calls := range waits {
 		for len(calls) > 0 {
 			size, frames := 0, [][]byte(nil)
-			for len(calls) > 0 && (size == 0 || size+len(calls[0].frame) <= l.peerLimit) {
-				size += len(calls[0].frame)
-				frames = append(frames, calls[0].frame)
-				calls = calls[1:]
+			for len(frames) < len(calls) && (size == 0 || size+len(calls[len(frames)].frame) <= l.peerLimit) {
+				one := calls[len(frames)].frame
+				size += len(one)
+				frames = append(frames, one)
 			}
+			these := calls[:len(frames)]
+			calls = calls[len(frames):]
 			frame := wire.AppendCalls(make([]byte, 0, size+wire.CancelHeaderBytes), frames)
 			if err := wire.FinishFrame(frame); err != nil {
 				l.fail(&Error{Kind: ErrLimit, Err: fmt.Errorf("a batch: %w", err)})
 				continue
 			}
-			if err := l.out.send(done, frame, false, false); err != nil {
+			switch err := l.out.send(ctx.Done(), frame, false, false); {
+			case errors.Is(err, errNotQueued):
+				l.giveUp(these, fmt.Errorf("%w: %w", errNotQueued, contextError(ctx)))
+			case err != nil:
 				l.fail(l.broken(l.session, err))
 			}
 		}
@@ -523,10 +634,15 @@ func (b *Bundle) Drop(why error) {
 	b.waits, b.over = nil, true
 	b.mu.Unlock()
 	for l, calls := range waits {
-		for _, one := range calls {
-			if c := l.waiting.take(one.slot); c != nil {
-				c.lost(&Error{Op: opBatch, NotRun: true, Err: fmt.Errorf("the batch was not sent: %w", why)})
-			}
+		l.giveUp(calls, why)
+	}
+}
+
+// giveUp ends calls of a batch that are not sent.
+func (l *link) giveUp(calls []gathered, why error) {
+	for _, one := range calls {
+		if c := l.waiting.take(one.slot); c != nil {
+			c.lost(&Error{Op: opBatch, NotRun: true, Err: fmt.Errorf("the batch was not sent: %w", why)})
 		}
 	}
 }
@@ -543,6 +659,6 @@ func (b *Bundle) End() {
 // FlushBundle sends what the bundle of ctx has gathered, if there is one, for who is about to wait for some of it.
 func FlushBundle(ctx context.Context) {
 	if b := batchOf(ctx); b != nil {
-		b.Flush(ctx.Done())
+		b.Flush(ctx)
 	}
 }

@@ -94,7 +94,7 @@ type serving struct {
 }
 
 // earlyCancels remembers the latest cancellations of calls that were not running: that of a large call may overtake it, since the
-// two take different connections.
+// two take different connections, and that of a call of a batch is not gathered as the call is.
 type earlyCancels struct {
 	numbers []uint64
 	next    int
@@ -114,7 +114,7 @@ func (e *earlyCancels) add(number uint64) {
 func (e *earlyCancels) has(number uint64) bool { return slices.Contains(e.numbers, number) }
 
 // add takes the call in and returns how many are running; an error ends the link. A large one may have been cancelled already.
-func (s *serving) add(c *callContext, large bool) (count int, err error) {
+func (s *serving) add(c *callContext, late bool) (count int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -125,7 +125,7 @@ func (s *serving) add(c *callContext, large bool) (count int, err error) {
 	}
 	s.running[c.number] = c
 	s.count.Store(int64(len(s.running)))
-	if large && s.early.has(c.number) {
+	if late && s.early.has(c.number) {
 		c.end(errGivenUp)
 	}
 	return len(s.running), nil
@@ -187,9 +187,17 @@ func (n *Node) cancelCalls(e *export, why error) {
 
 var errGivenUp = fmt.Errorf("%w: the caller gave the call up", context.Canceled)
 
-// takeCall admits a call and starts serving it, or refuses it, as it does where unfit is not nil: then the frame may lack its end. It runs where the
-// lane's bytes are received: it never waits.
-func (l *link) takeCall(frame []byte, lent bool, now time.Time, unfit *Error) error {
+// arrival is how a call came.
+type arrival struct {
+	now   time.Time
+	lent  bool   // its frame is
+	late  bool   // what was sent after it may have overtaken it
+	unfit *Error // why it is to be refused, where its frame lacks its end; nil: it is whole
+}
+
+// takeCall admits a call and starts serving it, or refuses it. It runs where the lane's bytes are received: it never waits.
+func (l *link) takeCall(frame []byte, how arrival) error {
+	lent, unfit := how.lent, how.unfit
 	n := l.node
 	h, body, err := wire.ParseCall(frame)
 	if err != nil {
@@ -226,9 +234,9 @@ func (l *link) takeCall(frame []byte, lent bool, now time.Time, unfit *Error) er
 		in.ctx.bring(arrived(m), m.Path)
 	}
 	if h.Timeout > 0 {
-		in.ctx.until(now, h.Timeout)
+		in.ctx.until(how.now, h.Timeout)
 	}
-	count, err := l.serving.add(in.ctx, len(frame) >= largeFrame)
+	count, err := l.serving.add(in.ctx, how.late || len(frame) >= largeFrame)
 	if err != nil {
 		in.received()
 		in.ctx.end(nil)
@@ -261,10 +269,13 @@ func (in *Incoming) enter(h wire.CallHeader, count int, unfit *Error, after, pip
 	}
 	n.calls.begin()
 	if pipe != 0 {
-		if l.vows.join(in, pipe) {
+		switch l.vows.join(in, pipe) {
+		case starts:
 			n.workers.do(in)
+			return
+		case waits:
+			return
 		}
-		return
 	}
 	if after > 0 && l.lineups.gate(in, after) {
 		return

@@ -1,6 +1,7 @@
 package refs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -24,8 +25,10 @@ type vowed struct {
 	moved  bool // it is in another process
 }
 
-// inPipe is a pipeline: its calls run one at a time, in the order in which they came. One that cannot go ahead stops it.
+// inPipe is a pipeline: its calls run one at a time, in the order in which they came, but for those that the running one waits for. One
+// that cannot go ahead stops it.
 type inPipe struct {
+	token   uint64 // that the calls made on behalf of the running one carry along
 	queue   []*Incoming
 	running bool
 	stopped bool
@@ -48,12 +51,24 @@ func (s *vows) vow(number uint64, limit int) (*vowed, bool) {
 	return v, true
 }
 
-// join puts a call into its pipe; true: it may start.
-func (s *vows) join(in *Incoming, pipe uint64) bool {
+// What becomes of a call that comes in a pipe.
+type entry int
+
+const (
+	starts entry = iota
+	waits        // for those before it
+	within       // the one that runs: it is served as any other call
+)
+
+// join puts a call into its pipe.
+func (s *vows) join(in *Incoming, pipe uint64) entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	in.pipe = pipe
 	p := s.pipes[pipe]
+	if p != nil && p.running && in.ctx.on(p.token) {
+		return within
+	}
+	in.pipe = pipe
 	if p == nil {
 		if s.pipes == nil {
 			s.pipes = map[uint64]*inPipe{}
@@ -63,10 +78,10 @@ func (s *vows) join(in *Incoming, pipe uint64) bool {
 	}
 	if p.running {
 		p.queue = append(p.queue, in)
-		return false
+		return waits
 	}
-	p.running = true
-	return true
+	p.running, p.token = true, in.ctx.lastToken()
+	return starts
 }
 
 // leave returns the next call of the pipe, which is to start.
@@ -86,6 +101,7 @@ func (s *vows) leave(pipe uint64) *Incoming {
 	next := p.queue[0]
 	p.queue[0] = nil
 	p.queue = p.queue[1:]
+	p.token = next.ctx.lastToken()
 	return next
 }
 
@@ -163,8 +179,25 @@ func (in *Incoming) aim() *Error {
 		}
 		in.object = object
 	}
+	if in.node.turns.any.Load() {
+		in.redeemAll()
+	}
 	in.node.turns.await(in)
 	return in.refused
+}
+
+// redeemAll waits for what is promised among the arguments, since what returns that may need the object that the call is about to have for
+// itself. It looks for the ids of promises wherever they may be: the decoder says what is wrong with them.
+func (in *Incoming) redeemAll() {
+	for rest := in.body; ; {
+		i := bytes.Index(rest, []byte(vowPrefix))
+		if i < 0 || len(rest)-i < len(ObjectID{}) {
+			return
+		}
+		number, _ := ObjectID(rest[i:][:len(ObjectID{})]).vowed()
+		_, _ = in.ctx.redeem(number)
+		rest = rest[i+len(vowPrefix):]
+	}
 }
 
 // keepVow makes the object that the call has returned the one that was promised.
@@ -189,7 +222,7 @@ func (r *lane) takeCalls(frame []byte, lent bool) error {
 		if one, calls, err = wire.NextCall(calls); err != nil {
 			return err
 		}
-		if err = r.l.takeCall(one, true, r.now(), nil); err != nil {
+		if err = r.l.takeCall(one, arrival{now: r.now(), lent: true, late: true}); err != nil {
 			return err
 		}
 	}

@@ -21,11 +21,12 @@ func (w *watch) tell(why error) { w.once.Do(func() { w.f(why) }) }
 // then. The handle must be reachable for as long as that matters.
 func (h *Handle) Watch(f func(why error)) (stop func()) {
 	w := &watch{f: f}
+	r := h.rarely()
 	h.mu.Lock()
-	if h.watches == nil {
-		h.watches = map[*watch]struct{}{}
+	if r.watches == nil {
+		r.watches = map[*watch]struct{}{}
 	}
-	h.watches[w] = struct{}{}
+	r.watches[w] = struct{}{}
 	h.mu.Unlock()
 	why := h.peer.watch(w)
 	if end := h.end.Load(); end != nil {
@@ -40,7 +41,7 @@ func (h *Handle) Watch(f func(why error)) (stop func()) {
 	}
 	return func() {
 		h.mu.Lock()
-		delete(h.watches, w)
+		delete(r.watches, w)
 		h.mu.Unlock()
 		h.peer.unwatch(w)
 	}

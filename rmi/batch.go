@@ -2,6 +2,7 @@ package rmi
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rmigo/rmigo/refs"
 	"github.com/rmigo/rmigo/stub"
@@ -14,6 +15,9 @@ type Future[R any] = stub.Future[R]
 // process, else its stub. Anything else is returned as it is. The error is why there is no object, or ctx's where that ends first.
 func Await[T any](ctx context.Context, promise T) (T, error) { return stub.Await(ctx, promise) }
 
+// errNotReturned is why a batch is not sent whose function panics, or ends its goroutine.
+var errNotReturned = errors.New("the function that makes its calls has not returned")
+
 // Batch gathers the calls that calls makes through asynchronous views with the context that it gets, and sends them together when it returns:
 // one frame for each process, as far as Limits.MessageBytes of that allow. There they run one at a time, in the order in which they were
 // made, whichever objects and methods they are of; each has its own result and error, in its future. Calls on promises are part of the
@@ -21,11 +25,16 @@ func Await[T any](ctx context.Context, promise T) (T, error) { return stub.Await
 // it, not run. Waiting for one of the calls before that sends what has been gathered so far.
 func Batch(ctx context.Context, calls func(context.Context) error) error {
 	b, gathering := refs.NewBundle(ctx)
-	if err := calls(gathering); err != nil {
-		b.Drop(err)
+	err := errNotReturned
+	defer func() {
+		if err != nil {
+			b.Drop(err)
+		}
+	}()
+	if err = calls(gathering); err != nil {
 		return err
 	}
-	b.Flush(ctx.Done())
+	b.Flush(ctx)
 	b.End()
 	return context.Cause(ctx)
 }

@@ -2,11 +2,15 @@ package rmi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
 	"sync"
 )
+
+// errNotAnswered is what a member comes to whose ask ends its goroutine.
+var errNotAnswered = errors.New("the function that asks the member ended its goroutine, and has not returned")
 
 // Answer is what one member of a group said.
 type Answer[T, R any] struct {
@@ -29,8 +33,10 @@ func Broadcast[T, R any](ctx context.Context, members []T, ask func(ctx context.
 		answers := make(chan Answer[T, R], len(members))
 		for i, m := range members {
 			asked.Go(func() {
+				answer := Answer[T, R]{Index: i, Member: m, Err: errNotAnswered}
+				defer func() { answers <- answer }()
 				r, err := ask(ctx, m)
-				answers <- Answer[T, R]{i, m, r, err}
+				answer.Result, answer.Err = r, err
 			})
 		}
 		for range members {

@@ -339,18 +339,28 @@ func TestMessagesThatAreBegunAndNotEndedAreBoundedTogether(t *testing.T) {
 	if got, err := remote.Bytes(ctx(t), make([]byte, 2<<20)); err != nil || len(got) != 2<<20 {
 		t.Errorf("a large call when they are gone: %d bytes, %v", len(got), err)
 	}
-	// What can be told to nobody ends its connection, once others have begun as much.
-	first := begun(100, call[:4<<20])
-	eventually(t, 10*time.Second, func() bool { return rmi.ReceivingOf(server) > bound/4 }, func() string { return fmt.Sprint(rmi.ReceivingOf(server)) })
+}
+
+func TestWhatIsBegunAndCanBeToldToNobodyEndsItsConnection(t *testing.T) {
+	leak.Check(t)
+	const bound = 2 << 20
+	server, endpoint := tcpWorld(t).server(rmi.Options{Limits: rmi.Limits{PendingBytes: bound}})
 	reply := wire.AppendReplyHeader(nil, wire.ReplyHeader{Slot: 5, Flags: wire.ReplyPinned})
 	reply = append(reply, make([]byte, 8<<20)...)
 	wire.FinishFrame(reply)
-	second, _ := intrude(t, endpoint, [16]byte{8}, [16]byte{1})
-	go second.lane.Write(reply)
+	for peer := range byte(4) { // each less than all may have, together more
+		i, _ := intrude(t, endpoint, [16]byte{8, peer}, [16]byte{1})
+		go i.lane.Write(reply[:6<<20])
+		defer i.session.Close()
+		if peer == 0 {
+			eventually(t, 10*time.Second, func() bool { return rmi.ReceivingOf(server) > bound }, func() string { return "nothing came" })
+		}
+	}
+	last, _ := intrude(t, endpoint, [16]byte{9}, [16]byte{1})
+	go last.lane.Write(reply) // all of it: that it is too much is known at its end
 	select {
-	case <-second.session.Done():
+	case <-last.session.Done():
 	case <-ctx(t).Done():
 		t.Error("replies that nobody asked for take memory without bound")
 	}
-	first.session.Close()
 }

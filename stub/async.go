@@ -2,6 +2,7 @@ package stub
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rmigo/rmigo/refs"
 )
@@ -69,11 +70,15 @@ func Go[T, R any](ctx context.Context, object T, call func(context.Context, T) (
 		return f
 	}
 	go func() { // ends when the method does
+		f.err = errExited
+		defer ended()
 		run(f.ctx)
-		ended()
 	}()
 	return f
 }
+
+// errExited is what a call comes to whose method called runtime.Goexit.
+var errExited = errors.New("the method ended its goroutine, and has not returned")
 
 // Do is Go for a method without results.
 func Do[T any](ctx context.Context, object T, call func(context.Context, T) error) *Future[None] {
@@ -90,7 +95,7 @@ func Then[T, R any](ctx context.Context, object T, d refs.Descriptor, call func(
 		v, err = r.v.Promise(ctx, r.v.Face.Known(d), func(ctx context.Context) (any, error) { return call(ctx, object) })
 	} else {
 		var made R
-		if made, err = call(ctx, object); err == nil {
+		if made, err = call(ctx, object); err == nil && any(made) != nil {
 			return made
 		}
 		v, err = d.NewStub(refs.Broken(err))

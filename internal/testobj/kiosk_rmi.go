@@ -396,46 +396,6 @@ func (kioskAlarmFuncSkeleton) Dispatch(ctx context.Context, impl func(context.Co
 	return call.NoSuchMethod()
 }
 
-// visitorFunc describes functions of this type, which is in signatures: one travels as an object that has it for its only method.
-var visitorFunc = &skeleton.Function[func(context.Context, int) error]{
-	Path: "func(int)error",
-	Methods: []skeleton.Method{
-		{ID: visitorFuncCall, Signature: "func(int) error"},
-	},
-	Servant: visitorFuncSkeleton{},
-}
-
-const visitorFuncCall uint64 = 0x7d06648a480a7be2
-
-// visitorFuncSkeleton serves a function in this process, and makes one that calls it in another process.
-type visitorFuncSkeleton struct{}
-
-func (visitorFuncSkeleton) Stub(s stub.Ref) func(context.Context, int) error {
-	return func(ctx context.Context, n int) error {
-		call := s.Call(ctx, visitorFuncCall)
-		call.Args.Int(n)
-		call.Invoke()
-		return call.Finish()
-	}
-}
-
-func (visitorFuncSkeleton) Types() []skeleton.Type {
-	return kioskErrors()
-}
-
-func (visitorFuncSkeleton) Dispatch(ctx context.Context, impl func(context.Context, int) error, call *skeleton.Call) error {
-	switch call.Method {
-	case visitorFuncCall:
-		var n int
-		call.Args.Int(&n)
-		if err := call.Begin(); err != nil {
-			return err
-		}
-		return impl(ctx, n)
-	}
-	return call.NoSuchMethod()
-}
-
 // kioskThroughFunc describes functions of this type, which is in signatures: one travels as an object that has it for its only method.
 var kioskThroughFunc = &skeleton.Function[func(context.Context, Kiosk, error) (Kiosk, error)]{
 	Path: "func(github.com/rmigo/rmigo/internal/testobj.Kiosk,error)(github.com/rmigo/rmigo/internal/testobj.Kiosk,error)",

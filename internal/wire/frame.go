@@ -235,6 +235,9 @@ func ParseReply(frame []byte) (h ReplyHeader, body []byte, err error) {
 	return h, rest, nil
 }
 
+// KindOf returns the kind of the frame that begins like that, in five bytes at least.
+func KindOf(front []byte) FrameKind { return FrameKind(front[lengthBytes]) }
+
 // IsPinnedReply reports whether a frame that begins like that is a REPLY whose references are kept alive until it is acknowledged.
 func IsPinnedReply(front []byte) bool {
 	return len(front) > lengthBytes+1 && FrameKind(front[lengthBytes]) == ReplyFrame && ReplyFlags(front[lengthBytes+1])&ReplyPinned != 0
