@@ -70,7 +70,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.peers, "peers", "", "compare with these, separated by commas; rmigo is always there")
 	f.BoolVar(&o.pinned, "pinned", true, "measure one caller also on one core, where the system lets processes be pinned")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds (5; 3 if quick)")
-	f.IntVar(&o.few, "few", 0, "rounds of idle, burst, growth and holding, which take long (what -rounds says; 3, and 1 if quick, if it says nothing)")
+	f.IntVar(&o.few, "few", 0, "rounds of idle, burst, growth and holding, which take long (what -rounds says; 2, and 1 if quick, if it says nothing)")
 	f.Float64Var(&o.seconds, "seconds", 0, "seconds of each measurement (0.5; 0.3 if quick)")
 	f.Float64Var(&o.warm, "warm", 0, "seconds of warming up before each measurement (0.15; 0.1 if quick)")
 	f.Float64Var(&o.javaWarm, "javawarm", 0, "seconds of warming Java up before the first measurement of each workload (2; 0.7 if quick)")
@@ -94,7 +94,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 
 // complete fills in what depends on whether the run is quick.
 func (o *options) complete() {
-	rounds, few, sessions, seconds, warm, javaWarm, budget := 5, 3, 5000, 0.5, 0.15, 2.0, 19*time.Minute
+	rounds, few, sessions, seconds, warm, javaWarm, budget := 5, 2, 5000, 0.5, 0.15, 2.0, 19*time.Minute
 	if o.quick {
 		rounds, few, sessions, seconds, warm, javaWarm, budget = 3, 1, 500, 0.3, 0.1, 0.7, 210*time.Second
 	}
