@@ -22,14 +22,14 @@ type grant struct {
 const otherFrames = 4
 
 // Grant implements wire.FrameBound. The reply that a call waits for always gets its memory: this process has asked for it.
-func (r *lane) Grant(front []byte, n int) (bool, error) {
+func (r *lane) Grant(front []byte, n int) bool {
 	node := r.l.node
 	bound := node.cfg.Limits.PendingBytes
 	if kind := wire.KindOf(front); kind != wire.CallFrame && kind != wire.OneWayFrame {
 		bound = min(bound, math.MaxInt64/otherFrames) * otherFrames
 	}
 	if slot, _, _, ok := r.Frames.Reply(); ok && r.l.waiting.expects(slot) {
-		return true, nil
+		return true
 	}
 	r.grant.mu.Lock()
 	defer r.grant.mu.Unlock()
@@ -38,11 +38,11 @@ func (r *lane) Grant(front []byte, n int) (bool, error) {
 		taken := node.receiving.Load()
 		others := taken - r.grant.taken + node.pendingBytes.Load()
 		if r.grant.over || others > 0 && others+r.grant.taken+size > bound {
-			return false, nil
+			return false
 		}
 		if node.receiving.CompareAndSwap(taken, taken+size) {
 			r.grant.taken += size
-			return true, nil
+			return true
 		}
 	}
 }

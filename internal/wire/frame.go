@@ -240,7 +240,7 @@ func KindOf(front []byte) FrameKind { return FrameKind(front[lengthBytes]) }
 
 // IsPinnedReply reports whether a frame that begins like that is a REPLY whose references are kept alive until it is acknowledged.
 func IsPinnedReply(front []byte) bool {
-	return len(front) > lengthBytes+1 && FrameKind(front[lengthBytes]) == ReplyFrame && ReplyFlags(front[lengthBytes+1])&ReplyPinned != 0
+	return len(front) > lengthBytes+1 && KindOf(front) == ReplyFrame && ReplyFlags(front[lengthBytes+1])&ReplyPinned != 0
 }
 
 // ParseCancel reads a whole CANCEL.
@@ -294,12 +294,12 @@ type FrameHandler func(kind FrameKind, frame []byte, lent bool) error
 // A FrameBound bounds the memory of frames that are incomplete.
 type FrameBound interface {
 	// Grant reports whether a frame may take n bytes more than front, which is what has arrived of it. If not, the rest of it is passed
-	// over as it arrives, and Cut takes its beginning then. An error ends the reading of frames.
-	Grant(front []byte, n int) (bool, error)
+	// over as it arrives, and Cut takes its beginning then.
+	Grant(front []byte, n int) bool
 	// Release says that the frame that takes more is complete.
 	Release()
 	// Cut takes the beginning of a frame of which the rest was passed over, 34 KiB at least, as if it were the whole. It is valid until
-	// Cut returns.
+	// Cut returns. An error ends the reading of frames.
 	Cut(kind FrameKind, frame []byte) error
 }
 
@@ -319,7 +319,6 @@ type Frames struct {
 	need   int    // bytes of the whole
 	larger bool   // it has been granted more than at first
 	cut    int    // how much of its beginning is kept, where the rest is passed over; 0: all of it
-	fault  error  // why no further frame is taken
 }
 
 // firstGrant is the memory granted to a frame before any of it has arrived.
@@ -424,22 +423,22 @@ func (f *Frames) grant() (ok bool) {
 	if f.bound == nil {
 		return true
 	}
-	ok, f.fault = f.bound.Grant(f.frame, min(f.need, max(cap(f.frame), 4*f.have))-f.have)
+	ok = f.bound.Grant(f.frame, min(f.need, max(cap(f.frame), 4*f.have))-f.have)
 	f.larger = f.larger || ok
 	return ok
 }
 
 // Filled takes n bytes that were put into Room.
 func (f *Frames) Filled(n int) error {
-	if f.have += n; f.fault != nil || f.have < f.need {
-		return f.fault
+	if f.have += n; f.have < f.need {
+		return nil
 	}
 	frame, cut, larger := f.frame, f.cut, f.larger
 	f.frame, f.cut, f.larger = nil, 0, false
 	if larger {
 		f.bound.Release()
 	}
-	kind := FrameKind(frame[lengthBytes])
+	kind := KindOf(frame)
 	if cut == 0 {
 		return f.handle(kind, frame, false)
 	}
