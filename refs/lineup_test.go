@@ -157,3 +157,21 @@ func TestACallHasAContextOfItsOwnOnceItAsksItAnything(t *testing.T) {
 		t.Error("when no call is left, the last context has not ended")
 	}
 }
+
+func TestWhatIsAheadOfItsTurnIsCountedAndTakesNoMoreThanItCameIn(t *testing.T) {
+	leak.Check(t)
+	u, n := lineupOf(t)
+	if err := u.l.takeRow(rowOf(t, 2, 500), true); err != nil {
+		t.Fatal(err)
+	}
+	if len(u.ahead) != 1 {
+		t.Errorf("a ROW is kept as %d records", len(u.ahead))
+	}
+	before := n.pendingBytes.Load()
+	if err := u.queueUp(&queued{slot: 502}); err != nil {
+		t.Fatal(err)
+	}
+	if counted := n.pendingBytes.Load() - before; counted != recordSize {
+		t.Errorf("a call without arguments is counted as %d bytes, want %d", counted, recordSize)
+	}
+}
