@@ -50,7 +50,7 @@ func BenchmarkExports(b *testing.B) {
 			i := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				e, _, _, _, _ := n.exports.acquire(ids[i], 300)
+				e, _ := n.exports.acquire(ids[i], 300)
 				e.release()
 				i = (i + 7919) % size
 			}

@@ -47,11 +47,13 @@ type Outgoing struct {
 	courier courier
 	err     *Error // why there is no reply
 
-	done  chan struct{} // receives once the outcome below is there
-	flags wire.ReplyFlags
-	body  []byte
-	frame []byte // the buffer that body is part of, where it has one of its own
-	broke *Error
+	prompt bool          // its goroutine will wait for done as soon as it has sent, and do nothing else
+	woken  bool          // by a reply: it is for that goroutine to tell the writer that it has come
+	done   chan struct{} // receives once the outcome below is there
+	flags  wire.ReplyFlags
+	body   []byte
+	frame  []byte // the buffer that body is part of, where it has one of its own
+	broke  *Error
 
 	failure error // what the method, or the runtime over there, returned
 
@@ -277,7 +279,7 @@ func (c *Outgoing) drop() {
 	c.handle, c.face, c.ctx, c.cancel, c.depth, c.link, c.err = nil, nil, nil, nil, 0, nil, nil
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
 	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
-	c.oneWay, c.queued, c.apart = false, false, false
+	c.oneWay, c.queued, c.apart, c.prompt = false, false, false, false
 	c.taken, c.item, c.count, c.strands, c.progress = nil, nil, 0, nil, nil
 	c.courier = courier{}
 	c.Args.Err, c.Results.Err = nil, nil
@@ -452,6 +454,7 @@ func (c *Outgoing) await() {
 	} else {
 		select {
 		case <-c.done:
+			c.arrive()
 		case <-c.ctx.Done():
 			if c.gaveUp() {
 				return
@@ -469,7 +472,16 @@ func (c *Outgoing) gaveUp() bool {
 		return true
 	}
 	<-c.done
+	c.arrive()
 	return false
+}
+
+// arrive is called once the message on done has been received.
+func (c *Outgoing) arrive() {
+	if c.woken {
+		c.woken = false
+		c.link.out.arrive()
+	}
 }
 
 // again makes the call ready to be sent once more.
@@ -565,6 +577,7 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		return gaveWay, err
 	}
 	c.apart = c.launch != nil && c.launch.sent == nil && c.launch.away == nil
+	c.prompt = c.launch == nil && c.item == nil && c.progress == nil
 	var waiting int
 	if c.slot, waiting, err = l.waiting.add(c); err != nil {
 		return true, err
@@ -604,6 +617,7 @@ func (c *Outgoing) sent(l *link, err error) (gaveWay bool, _ error) {
 	}
 	if l.waiting.take(c.slot) == nil { // the link failed, and told this call too: it need not know
 		<-c.done
+		c.arrive()
 		c.broke = nil
 		if c.apart {
 			c.launch.state.Store(making)

@@ -40,11 +40,19 @@ type kind struct {
 	shapes []*shape
 }
 
-// shape is a list of interfaces through which objects of a kind are exported: most have the same. It does not change.
+// shape is a list of interfaces through which objects of a kind are exported: most have the same. It does not change, but for how long its
+// methods take.
 type shape struct {
-	kind  *kind
-	faces []*Face
-	table *wire.Table // of all interfaces: two of them may share a method
+	kind    *kind
+	faces   []*Face
+	table   *wire.Table // of all interfaces: two of them may share a method
+	members map[uint64]*member
+}
+
+// member is a method of the objects of a shape.
+type member struct {
+	face *Face // the first that has it
+	pace pace
 }
 
 type export struct {
@@ -248,7 +256,12 @@ func (s *shape) with(f *Face) (*shape, error) {
 	if err != nil {
 		return nil, &Error{Op: "export", NotRun: true, Err: err}
 	}
-	more := &shape{s.kind, faces, table}
+	more := &shape{s.kind, faces, table, map[uint64]*member{}}
+	for _, f := range slices.Backward(faces) {
+		for id := range f.methods {
+			more.members[id] = &member{face: f}
+		}
+	}
 	s.kind.shapes = append(s.kind.shapes, more)
 	return more, nil
 }
@@ -265,17 +278,25 @@ func tableOf(faces []*Face) (*wire.Table, error) {
 	return wire.NewTable(builtinTypes(), types)
 }
 
-// acquire finds the object and counts a call on it, to be ended by release. It returns with it the interface that has the method,
-// or nil, and the object's table.
-func (t *exports) acquire(id ObjectID, method uint64) (*export, any, *Face, *wire.Table, Reason) {
+// located is what a call is to be run on.
+type located struct {
+	known  bool // it has been looked for
+	impl   any
+	member *member     // nil: it has no such method
+	table  *wire.Table // of the object's interfaces
+	why    Reason      // there is no object
+}
+
+// acquire finds the object and counts a call on it, to be ended by release.
+func (t *exports) acquire(id ObjectID, method uint64) (*export, located) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	e, impl, why := t.look(id)
 	if why != 0 {
-		return nil, nil, nil, nil, why
+		return nil, located{known: true, why: why}
 	}
 	e.active.Add(1)
-	return e, impl, e.face(method), e.table, 0
+	return e, located{true, impl, e.members[method], e.table, 0}
 }
 
 // look returns the export with the id and its object, or why there is none. mu is held.
@@ -289,16 +310,6 @@ func (t *exports) look(id ObjectID) (*export, any, Reason) {
 		return nil, nil, Collected
 	}
 	return e, impl, 0
-}
-
-// face returns the first interface that has the method, or nil. The table's mu is held.
-func (e *export) face(method uint64) *Face {
-	for _, f := range e.faces {
-		if f.methods[method] != nil {
-			return f
-		}
-	}
-	return nil
 }
 
 func (e *export) release() {

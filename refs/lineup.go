@@ -557,7 +557,7 @@ func (u *lineup) ended(q *queued, flags wire.ReplyFlags, item []byte) {
 	}
 	for _, g := range free {
 		g.stop(u.l.node)
-		u.l.node.start(g.in)
+		u.l.node.start(g.in, nil)
 	}
 }
 

@@ -47,6 +47,8 @@ type link struct {
 	probes      atomic.Int64 // PROBEs in the second, since start, that probeSecond is
 	probeSecond atomic.Int64
 
+	quickOnes atomic.Int32 // calls that workers ran that were timed and quick, since the link was idle
+
 	unsent atomic.Int64 // bytes of large replies that wait to be sent
 
 	heard    atomic.Int64 // when the peer was last heard, in nanoseconds since start
@@ -351,6 +353,7 @@ func (l *link) noteIdle() {
 		l.node.idle.Remove(l)
 		return
 	}
+	l.quickOnes.Store(0)
 	l.lane.Shrink()
 	l.control.Shrink()
 	l.out.shrink()
@@ -404,10 +407,12 @@ type lane struct {
 	b *bulk // nil: the lane
 	*wire.Frames
 	grant grant
+	spree spree
 }
 
 func (l *link) newLane(b *bulk) *lane {
 	r := &lane{l: l, b: b}
+	r.spree.l = l
 	r.Frames = wire.NewFrames(l.node.cfg.Limits.codec(), &l.node.buffers, r.handle)
 	r.Frames.Bound(r)
 	return r
@@ -500,7 +505,7 @@ func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 		}
 		return l.takeStream(kind, frame, lent)
 	case wire.CallFrame, wire.OneWayFrame:
-		return l.takeCall(frame, arrival{now: r.now(), lent: lent})
+		return l.takeCall(frame, arrival{now: r.now(), lent: lent, spree: r.spree.open()})
 	case wire.ReplyFrame:
 		h, body, err := wire.ParseReply(frame)
 		if err != nil {
@@ -517,6 +522,10 @@ func (r *lane) handle(kind wire.FrameKind, frame []byte, lent bool) error {
 		}
 		if c != nil && r.b == nil {
 			l.out.unheard.Store(0) // the peer has read the call
+			if c.prompt {
+				c.woken = true
+				l.out.wake()
+			}
 		}
 		switch {
 		case c != nil && lent:

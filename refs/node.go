@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"net"
 	"reflect"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 	"weak"
 
 	"github.com/rmigo/rmigo/internal/transport"
@@ -52,10 +54,11 @@ type Node struct {
 	tasks  tasks // the node's own goroutines
 	calls  tasks // calls being served
 
-	workers workers // serve them
-	turns   turns   // who runs on serial objects
-	oneWays oneWays
-	forgets forgets
+	workers  workers  // serve them
+	overseer overseer // looks at those who receive while they do
+	turns    turns    // who runs on serial objects
+	oneWays  oneWays
+	forgets  forgets
 
 	number       atomic.Uint64 // of the last call made: to each peer they grow, and none is used twice
 	redials      atomic.Int64  // peers that are being dialled because they are wanted
@@ -96,6 +99,7 @@ func New(o Options, collect func(*Node, Host) Collector) (*Node, error) {
 		byAddress: map[string]*link{},
 		joins:     map[ObjectID]*link{},
 		dials:     map[string]*dialing{},
+		overseer:  overseer{long: longSpree / time.Duration(runtime.GOMAXPROCS(0))},
 	}
 	if n.runtimeTable, err = wire.NewTable(builtinTypes(), nil); err != nil {
 		return nil, err
@@ -231,6 +235,7 @@ func (n *Node) Close() error {
 	n.collector.Close()
 	n.tasks.wait()
 	n.workers.close()
+	n.overseer.close()
 	n.traces.close()
 	n.exports.letGo()
 	return errors.Join(errs...)

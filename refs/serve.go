@@ -41,6 +41,8 @@ type Incoming struct {
 	feeds   []*outflow // writers among the arguments
 	strands uint16     // the index of the last stream among the arguments
 	unfit   *Error     // why the next one could not travel
+	at      located    // what it is to be run on
+	onSpree bool       // it is run by who receives
 	arrives courier    // references among the arguments
 	leaves  courier    // and among the results
 
@@ -72,6 +74,7 @@ func (in *Incoming) clear() {
 		n.buffers.Put(in.frame)
 	}
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
+	in.at, in.onSpree = located{}, false
 	in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, 0, held{}
 	in.flows, in.result, in.count, in.unfit, in.feeds, in.strands = nil, nil, 0, nil, nil, 0
 	if cap(in.copied) > smallMessage {
@@ -193,6 +196,7 @@ type arrival struct {
 	lent  bool   // its frame is
 	late  bool   // what was sent after it may have overtaken it
 	unfit *Error // why it is to be refused, where its frame lacks its end; nil: it is whole
+	spree *spree // for short calls; nil: workers run them all
 }
 
 // takeCall admits a call and starts serving it, or refuses it. It runs where the lane's bytes are received: it never waits.
@@ -242,13 +246,14 @@ func (l *link) takeCall(frame []byte, how arrival) error {
 		in.ctx.end(nil)
 		return err
 	}
-	in.enter(h, count, unfit, after, pipe)
+	how.unfit = unfit
+	in.enter(h, count, how, after, pipe)
 	return nil
 }
 
-// enter has a call served that was read, when those that it comes after have been, or refuses it: the peer runs count calls, unfit is why it is
-// to be refused at any rate or nil, it comes after one-way calls, it belongs to a pipe. It never waits.
-func (in *Incoming) enter(h wire.CallHeader, count int, unfit *Error, after, pipe uint64) {
+// enter has a call served that was read, when those that it comes after have been, or refuses it: the peer runs count calls, it comes after
+// one-way calls, it belongs to a pipe. It never waits.
+func (in *Incoming) enter(h wire.CallHeader, count int, how arrival, after, pipe uint64) {
 	n, l := in.node, in.ctx.link
 	if h.Depth == 0 {
 		n.rootCalls.Add(1)
@@ -256,7 +261,7 @@ func (in *Incoming) enter(h wire.CallHeader, count int, unfit *Error, after, pip
 	n.pendingBytes.Add(in.size)
 	refusal := in.admit(count)
 	if refusal == nil {
-		refusal = unfit
+		refusal = how.unfit
 	}
 	if h.Promised && refusal == nil {
 		refusal = in.promiseFor(h.Number)
@@ -280,12 +285,15 @@ func (in *Incoming) enter(h wire.CallHeader, count int, unfit *Error, after, pip
 	if after > 0 && l.lineups.gate(in, after) {
 		return
 	}
-	n.start(in)
+	n.start(in, how.spree)
 }
 
 // start has a call served that waits for no one-way calls, once nobody else has the object, if it is a serial one. It never waits.
-func (n *Node) start(in *Incoming) {
-	if !n.turns.any.Load() || n.turns.take(in) {
+func (n *Node) start(in *Incoming, short *spree) {
+	if n.turns.any.Load() && !n.turns.take(in) {
+		return
+	}
+	if !short.takes(in) {
 		n.workers.do(in)
 	}
 }
@@ -380,13 +388,22 @@ func (in *Incoming) serveOne() (next *Incoming) {
 		}
 		n.calls.done()
 	}()
+	timed := !in.onSpree && sampled(in.ctx.number)
+	var began time.Duration
+	if timed {
+		began = time.Since(l.start)
+	}
 	err := in.call()
 	returned = true
 	if pipe != 0 && errors.Is(err, errMoved) {
 		l.vows.stop(pipe)
 	}
 	in.endStreams()
-	in.respond(in.answer(err))
+	frame := in.answer(err)
+	if timed && in.at.member != nil {
+		l.timed(&in.at.member.pace, time.Since(l.start)-began)
+	}
+	in.respond(frame)
 	if in.vow != nil {
 		in.keepVow(err)
 	}
@@ -423,6 +440,10 @@ func (in *Incoming) respond(frame []byte) {
 		b.send(l.gone, frame, nil)
 		return
 	}
+	if in.onSpree {
+		l.out.gather(l.gone, frame)
+		return
+	}
 	if in.pipe != 0 && l.vows.more(in.pipe) {
 		l.out.queue(l.gone, frame)
 		return
@@ -439,11 +460,11 @@ func (in *Incoming) call() error {
 	if in.refused != nil {
 		return in.refused
 	}
-	e, impl, f, table, why := n.exports.acquire(in.object, in.Method)
+	in.find()
+	e, m := in.ctx.export.Load(), in.at.member
 	if e == nil {
-		return &Error{Kind: ErrNoSuchObject, Reason: why}
+		return &Error{Kind: ErrNoSuchObject, Reason: in.at.why}
 	}
-	in.ctx.export.Store(e)
 	if in.Method >= methodInterfaces && in.Method <= methodFlush {
 		in.Args.Reset(n.codec, nil, &in.arrives, "argument", in.body)
 		in.startResults(nil)
@@ -458,17 +479,37 @@ func (in *Incoming) call() error {
 		}
 		return nil
 	}
-	if f == nil {
+	if m == nil {
 		return &Error{Kind: ErrNoSuchMethod, Err: n.exports.signatures(e)}
 	}
-	in.face, in.types, in.leaves.in.face = f, table, f
-	in.Args.Reset(n.codec, table, &in.arrives, "argument", in.body)
+	in.face, in.types, in.leaves.in.face = m.face, in.at.table, m.face
+	in.Args.Reset(n.codec, in.types, &in.arrives, "argument", in.body)
 	in.Args.SetFilters(e.admits(), n.cfg.Filter)
 	if in.frame != nil {
 		in.Args.Lend()
 	}
-	in.startResults(table)
-	return f.Serve(in.ctx, impl, in)
+	in.startResults(in.types)
+	return m.face.Serve(in.ctx, in.at.impl, in)
+}
+
+// find finds the object and the method, unless that has been done.
+func (in *Incoming) find() {
+	if in.at.known {
+		return
+	}
+	var e *export
+	if e, in.at = in.node.exports.acquire(in.object, in.Method); e != nil {
+		in.ctx.export.Store(e)
+	}
+}
+
+// quick finds the object and the method, and reports whether that has been quick.
+func (in *Incoming) quick() bool {
+	if _, vowed := in.object.vowed(); vowed || in.pipe != 0 || in.vow != nil {
+		return false
+	}
+	in.find()
+	return in.at.member != nil && in.at.member.pace.isQuick()
 }
 
 func (in *Incoming) startResults(t *wire.Table) {

@@ -13,10 +13,12 @@ import (
 
 // writer is the sending half of a stream shared by many senders: a combining writer. A sender appends its frame under the
 // lock; the first one in writes for all that came meanwhile, and what piles up behind it goes to a flusher goroutine, so that
-// no sender writes for others for ever and an idle stream has no goroutine.
+// no sender writes for others for ever and an idle stream has no goroutine. Where replies have just woken senders, what is queued
+// waits for them.
 //
 // Invariants: frames are appended whole and leave in order; at most one goroutine is inside stream.Write (busy); mu is never
-// held across it. A failed write is final: err is set, and nothing is written again.
+// held across it. Where frames are queued and nobody is busy, either those who are awaited will come, or who gathers them will flush. A
+// failed write is final: err is set, and nothing is written again.
 type writer struct {
 	stream io.Writer
 	fail   func(error) // told of a failed write, once; must not block
@@ -34,6 +36,10 @@ type writer struct {
 	yielding uint64 // the turn of the sender that has set busy and lets others in first; 0: none does
 	turn     uint64 // of the last that did
 
+	woken  atomic.Uint64 // senders that replies have woken, so far
+	came   atomic.Uint64 // of those, that have run since
+	awaits atomic.Uint64 // how many must have, before what is queued is written by the last of them; 0: it does not wait for any
+
 	since   atomic.Int64 // when the write under way began, in nanoseconds since start; 0: none
 	unheard atomic.Int64 // bytes written since the peer was last known to read: since a reply came
 	start   time.Time
@@ -48,9 +54,9 @@ const (
 	// buffers and the stream's window (256 KiB) though the peer reads nothing.
 	inlineBatch   = 16 << 10
 	inlineUnheard = 128 << 10
-	// A sender with company yields so often for others to join, unless eager frames have come: with those the peer can begin.
-	yields = 4
-	eager  = 32
+	// With eager frames the peer can begin. For others to join, a sender with company yields until there are so many, but no more often than this.
+	yields = 1
+	eager  = 48
 )
 
 var (
@@ -196,6 +202,9 @@ func (w *writer) claim(company bool) bool {
 		}
 		return enough
 	}
+	if w.others() {
+		return false
+	}
 	w.busy = true
 	if !company {
 		return true
@@ -213,6 +222,73 @@ func (w *writer) claim(company bool) bool {
 	}
 	w.yielding = 0
 	return true
+}
+
+// others reports whether what is queued waits for senders that replies have woken and that have yet to run: they are likely to send again.
+// mu is held, and nobody is busy.
+func (w *writer) others() bool {
+	if w.frames >= eager || len(w.buf) > inlineBatch {
+		return false
+	}
+	if w.awaits.Load() == 0 {
+		woken := w.woken.Load()
+		if w.came.Load() >= woken {
+			return false
+		}
+		w.awaits.Store(woken)
+	}
+	return w.came.Load() < w.awaits.Load() // else the last of them may have come before it could see that it is waited for
+}
+
+// wake notes that a sender is being woken, which will arrive.
+func (w *writer) wake() { w.woken.Add(1) }
+
+// arrive is called by a sender that was woken, before all else: the last of those that what is queued waits for writes it.
+func (w *writer) arrive() {
+	came := w.came.Add(1)
+	if awaits := w.awaits.Load(); awaits == 0 || came < awaits {
+		return
+	}
+	if w.take() && w.round(true, false) {
+		w.tasks.run(w.drain)
+	}
+}
+
+// gather queues the frame for flush, which is to be called by the same goroutine. It may wait as send does.
+func (w *writer) gather(done <-chan struct{}, frame []byte) {
+	w.mu.Lock()
+	for !w.busy && len(w.buf) > inlineBatch {
+		w.mu.Unlock()
+		w.flush()
+		w.mu.Lock()
+	}
+	if w.append(done, frame) == nil {
+		w.frames++
+	}
+	w.mu.Unlock()
+}
+
+// flush writes what is queued, and what comes meanwhile, unless somebody else is to.
+func (w *writer) flush() {
+	if w.take() {
+		w.drain()
+	}
+}
+
+// flushLater is flush by a goroutine of its own.
+func (w *writer) flushLater() {
+	if w.take() {
+		w.tasks.run(w.drain)
+	}
+}
+
+// take makes it this goroutine's business to write what is queued, if nobody's it is.
+func (w *writer) take() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	mine := !w.busy && len(w.buf) > 0
+	w.busy = w.busy || mine
+	return mine
 }
 
 // post queues the frame without ever waiting, for goroutines that read and must not depend on the peer's reading. Where the
@@ -254,6 +330,7 @@ func (w *writer) round(sender, patient bool) (more bool) {
 	}
 	out := w.buf
 	w.frames, w.tail = 0, tail{}
+	w.awaits.Store(0)
 	w.buf, w.free = w.free[:0], nil
 	if w.room != nil {
 		close(w.room)
@@ -311,7 +388,7 @@ func (w *writer) write(out []byte) error {
 func (w *writer) shrink() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.busy {
+	if !w.busy && len(w.buf) == 0 {
 		w.buf, w.free = nil, nil
 	}
 }

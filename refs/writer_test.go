@@ -171,3 +171,119 @@ func TestASenderNeverWritesWhatCouldBlockIt(t *testing.T) {
 	g.open <- nil
 	ts.wait()
 }
+
+// The senders that a reply has woken are likely to send again: what is sent meanwhile leaves with what they send.
+func TestWhatIsSentLeavesWhenTheLastOfThoseWhoWereWokenHasCome(t *testing.T) {
+	leak.Check(t)
+	g, w, ts := gated()
+	for range 3 {
+		w.wake()
+	}
+	send := func(frame string) {
+		t.Helper()
+		if err := w.send(nil, []byte(frame), false, true); err != nil {
+			t.Error(err)
+		}
+	}
+	w.arrive()
+	send("a")
+	w.wake() // one more, for whom what is queued already does not wait
+	w.arrive()
+	send("b")
+	w.shrink() // forgets nothing that waits
+	if len(g.enter) > 0 {
+		t.Error("a frame left before the last of those that were woken had come")
+	}
+	g.open <- nil
+	w.arrive()
+	ts.wait()
+	if g.got.String() != "ab" || g.writes != 1 {
+		t.Errorf("written %q in %d writes when the last had come, want both frames in one", g.got.String(), g.writes)
+	}
+	w.arrive()
+	g.open <- nil
+	send("c")
+	if ts.wait(); g.got.String() != "abc" {
+		t.Errorf("written %q: nobody is to come, and nothing is to be waited for", g.got.String())
+	}
+}
+
+func TestEagerFramesWaitForNobody(t *testing.T) {
+	leak.Check(t)
+	g, w, ts := gated()
+	w.wake()
+	g.open <- nil
+	for range eager {
+		if err := w.send(nil, []byte("x"), false, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ts.wait(); g.got.Len() != eager {
+		t.Errorf("%d bytes were written, want %d though somebody is yet to come", g.got.Len(), eager)
+	}
+	w.arrive()
+}
+
+func TestNoFrameIsLeftByThoseWhoAreWokenHoweverTheyCome(t *testing.T) {
+	leak.Check(t)
+	g, w, ts := gated()
+	g.enter = make(chan struct{}, 1_000_000) // nobody looks
+	g.open = make(chan error)
+	close(g.open) // and no write waits
+	const senders, each = 32, 2000
+	woken := make(chan struct{}, senders)
+	var wg sync.WaitGroup
+	for i := range senders {
+		wg.Go(func() {
+			for range each {
+				<-woken
+				w.arrive()
+				if i%4 == 0 {
+					continue // who was woken need not send
+				}
+				if err := w.send(nil, []byte("0123456789"), false, true); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range senders * each {
+		w.wake()
+		woken <- struct{}{}
+	}
+	wg.Wait()
+	ts.wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n, want := g.got.Len(), senders*each*10*3/4; n != want || w.busy || len(w.buf) > 0 {
+		t.Errorf("%d bytes were written, want %d; busy %v, %d bytes queued", n, want, w.busy, len(w.buf))
+	}
+}
+
+func TestWhatIsGatheredLeavesInOneWriteOrBeforeItIsMuch(t *testing.T) {
+	leak.Check(t)
+	g, w, ts := gated()
+	for range 100 {
+		w.gather(nil, []byte("x"))
+	}
+	if len(g.enter) > 0 {
+		t.Error("gathering few bytes has written")
+	}
+	g.open <- nil
+	if w.flush(); g.writes != 1 || g.got.Len() != 100 {
+		t.Errorf("%d bytes in %d writes, want 100 in one", g.got.Len(), g.writes)
+	}
+	w.flush() // of nothing
+	g.open <- nil
+	w.gather(nil, make([]byte, inlineBatch))
+	w.gather(nil, []byte("x"))
+	w.gather(nil, []byte("x"))
+	if g.writes != 2 {
+		t.Errorf("%d writes, want 2: nobody else would make room", g.writes)
+	}
+	g.open <- nil
+	w.flushLater()
+	if ts.wait(); g.got.Len() != 100+inlineBatch+2 {
+		t.Errorf("%d bytes were written, want %d", g.got.Len(), 100+inlineBatch+2)
+	}
+}

@@ -149,6 +149,7 @@ func (s *memoryStream) Attach(r Receiver) {
 
 func (s *memoryStream) feed(r Receiver) {
 	defer r.End()
+	worker, works := r.(Worker)
 	own := make([]byte, 4<<10)
 	for {
 		p := r.Room()
@@ -164,6 +165,9 @@ func (s *memoryStream) feed(r Receiver) {
 			err = r.Filled(n)
 		} else {
 			err = r.Receive(p[:n])
+		}
+		if works {
+			worker.Work(nil)
 		}
 		if err != nil {
 			s.end().fail(err)

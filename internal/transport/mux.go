@@ -15,7 +15,8 @@ import (
 // passes it by (see muxConn), since on its way through yamux a frame is copied twice and handed over between goroutines four
 // times. On the wire all of it is yamux's protocol.
 //
-// yamux owns two goroutines, one receiving and one sending its frames; they end when the session does, and Close waits for them.
+// yamux owns two goroutines, one receiving and one sending its frames; they end when the session does, and Close waits for them. While a Worker
+// is busy there is a third one, which receives (see leads).
 // Whatever ends a session is noted first (blame), then yamux is closed: the first cause is the one that Err tells.
 
 const (
@@ -45,6 +46,7 @@ type muxSession struct {
 func newMuxSession(conn net.Conn, dialled bool, buffers *buffers) *muxSession {
 	s := &muxSession{start: time.Now(), streams: map[uint32]*muxStream{}}
 	s.conn = &muxConn{Conn: conn, session: s, buffers: buffers, ready: make(chan struct{})}
+	s.conn.moved.L = &s.conn.leads
 	start := yamux.Server
 	if dialled {
 		start = yamux.Client
@@ -154,6 +156,7 @@ func (s *muxSession) Close() error {
 		<-s.mux.CloseChan() // yamux closes when the other side has, or time is up
 	}
 	err := s.mux.Close()
+	s.conn.leading.Wait()
 	s.conn.settle()
 	return err
 }

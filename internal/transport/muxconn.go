@@ -13,8 +13,8 @@ import (
 // reset streams. Data and credit of streams never get there: muxConn follows the frames in what arrives, gives bodies to their
 // streams, and sends bodies and credit itself, between the frames that yamux sends.
 //
-// Read is called by yamux's receiving goroutine alone, and runs receivers; it must not wait for anything but bytes. Write is
-// called by yamux's sending goroutine, send by whoever writes to a stream; sending serialises them. Credit that the receiving
+// Read is called by yamux's receiving goroutine alone. That one receives, unless another one does (see leads); whoever does runs receivers, and
+// must not wait for anything but bytes. Write is called by yamux's sending goroutine, send by whoever writes to a stream; sending serialises them. Credit that the receiving
 // goroutine owes the peer is sent by whoever sends next, or by a goroutine of its own where nobody does.
 
 const (
@@ -23,6 +23,7 @@ const (
 	joinSize   = 48 << 10 // bodies up to this size are copied behind their header; larger ones go out by writev
 	directRead = 8 << 10  // for so much room, a body is received where it belongs
 	smallRead  = 256
+	mostPassed = 64 << 10 // bytes of headers that yamux has yet to read
 
 	linger = 500 * time.Millisecond // how long a closing side waits for the other; as a rule it takes a round trip
 
@@ -60,6 +61,9 @@ var (
 	// errPing refuses yamux's own pings: each one costs a goroutine until its answer is written, and nobody here sends them.
 	errPing = fmt.Errorf("%w: a ping below the session", errBroken)
 
+	// errPassed refuses streams that are opened and closed faster than they can be looked at.
+	errPassed = fmt.Errorf("%w: too many streams opened and closed at a time", errBroken)
+
 	// errWindow refuses data for which no credit was given.
 	errWindow = fmt.Errorf("%w: more data than the stream's window", errBroken)
 )
@@ -90,7 +94,9 @@ type muxConn struct {
 	headed  int        // bytes of header that have arrived
 	body    uint32     // bytes of the current frame's body that have not
 	stream  *muxStream // whose body it is; nil: nobody's
-	passed  []byte     // headers for yamux
+	fed     *muxStream // whose Worker has been given something since it last worked; nil: there is none
+	passed  []byte     // headers for yamux; guarded by leads
+	leads
 
 	sending sync.Mutex // held while a frame is written
 	broken  error      // a failed write: nothing may follow it
@@ -109,18 +115,26 @@ func (c *muxConn) Read(p []byte) (int, error) {
 		<-c.ready
 		c.started = true
 	}
-	for len(c.passed) == 0 {
+	for {
+		if n, err := c.followed(p); n > 0 || err != nil {
+			return n, err
+		}
 		if err := c.receive(p); err != nil {
-			if !c.finished.Load() {
-				c.session.blame(err)
-			}
-			c.session.end()
+			c.over(err)
 			return 0, err
 		}
+		if c.work() && !c.finished.Load() {
+			c.launch()
+		}
 	}
-	n := copy(p, c.passed)
-	c.passed = c.passed[:copy(c.passed, c.passed[n:])]
-	return n, nil
+}
+
+// over ends the session because nothing more can be received.
+func (c *muxConn) over(err error) {
+	if !c.finished.Load() {
+		c.session.blame(err)
+	}
+	c.session.end()
 }
 
 // receive waits for bytes and takes them in. p is memory to read into while little flows.
@@ -188,8 +202,7 @@ func (c *muxConn) begin(h *muxHeader) error {
 		if h.kind() == framePing && h.version() == yamuxVersion {
 			return errPing
 		}
-		c.passed = append(c.passed, h[:]...)
-		return nil
+		return c.forYamux(h[:])
 	}
 	id, flags, length := h.stream(), h.flags(), h.length()
 	if flags&flagSYN != 0 {
@@ -210,10 +223,11 @@ func (c *muxConn) begin(h *muxHeader) error {
 			return errWindow
 		}
 	}
+	var err error
 	if flags != 0 {
 		pass := newMuxHeader(frameCredit, id, 0)
 		copy(pass[2:4], h[2:4])
-		c.passed = append(c.passed, pass[:]...)
+		err = c.forYamux(pass[:])
 	}
 	if flags&(flagFIN|flagRST) != 0 && c.stream != nil {
 		c.stream.ended(flags&flagRST != 0)
@@ -221,7 +235,7 @@ func (c *muxConn) begin(h *muxHeader) error {
 			c.stream = nil
 		}
 	}
-	return nil
+	return err
 }
 
 // Write sends a frame of yamux's, which is a header: it never has a body to send.
@@ -333,6 +347,7 @@ func (c *muxConn) finish() bool {
 	if c.finished.Swap(true) {
 		return true
 	}
+	c.passOn()
 	return c.Conn.SetDeadline(time.Now().Add(linger)) == nil && half.CloseWrite() == nil
 }
 
@@ -342,5 +357,7 @@ func (c *muxConn) Close() error {
 	c.session.settleCause()
 	c.finished.Store(true)
 	c.session.end()
-	return c.Conn.Close()
+	err := c.Conn.Close()
+	c.passOn()
+	return err
 }

@@ -25,6 +25,7 @@ type muxStream struct {
 	mu       sync.Mutex
 	stream   *yamux.Stream // once yamux has handed it out
 	receiver Receiver
+	worker   Worker // the receiver, if it is one
 	unread   []byte
 	expected uint32 // bytes that the peer may still send
 	taken    uint32 // bytes read, for which the peer has no credit yet
@@ -118,10 +119,14 @@ func (s *muxStream) deliver(p []byte) error {
 	if r == nil {
 		s.unread = append(s.unread, p...)
 	}
+	works := s.worker != nil
 	s.mu.Unlock()
 	if r == nil {
 		poke(s.readable)
 		return nil
+	}
+	if works {
+		s.feeds()
 	}
 	if err := r.Receive(p); err != nil {
 		return err
@@ -141,8 +146,19 @@ func (s *muxStream) room() []byte {
 	return r.Room()
 }
 
+// feeds notes that the Worker is given something, which is to be worked off. One of another stream must do so now.
+func (s *muxStream) feeds() {
+	if c := s.session.conn; c.fed != s {
+		c.work()
+		c.fed = s
+	}
+}
+
 // filled notes that n bytes were put into room.
 func (s *muxStream) filled(n int) error {
+	if s.worker != nil {
+		s.feeds()
+	}
 	if err := s.receiver.Filled(n); err != nil { // it does not change once it is there
 		return err
 	}
@@ -175,9 +191,13 @@ func (s *muxStream) Attach(r Receiver) {
 	s.mu.Lock()
 	unread := s.unread
 	s.unread, s.receiver = nil, r
+	s.worker, _ = r.(Worker)
 	var err error
 	if len(unread) > 0 {
 		err = r.Receive(unread)
+		if s.worker != nil {
+			s.worker.Work(nil)
+		}
 	}
 	s.mu.Unlock()
 	s.note(func() {})
@@ -304,4 +324,5 @@ func (s *muxStream) Shrink() {
 	if len(s.unread) == 0 {
 		s.unread = nil
 	}
+	s.session.conn.calm()
 }

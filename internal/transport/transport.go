@@ -171,3 +171,14 @@ type Receiver interface {
 	// Filled that is under way may outlast it.
 	End()
 }
+
+// A Worker is a Receiver that works off what it has received once it has been given all that had arrived.
+type Worker interface {
+	Receiver
+
+	// Work is called between calls of Receive and Filled, by the goroutine that receives and after each time that it has called them, before it
+	// waits for more. With a lead it may run what it likes for as long as it likes, if it sees to it that the lead is passed where that
+	// lasts: nothing of the session is received until then. Without one what holds for Receive holds for it; then it tells whether it wants
+	// a lead from now on. Not all sessions ever give one, and it may be taken away.
+	Work(lead *Lead) (wants bool)
+}
