@@ -271,8 +271,10 @@ func (o *overseer) forget(s *spree) {
 	s.mu.Lock()
 	idle := s.lead == nil
 	s.mu.Unlock()
-	if idle || s.watched.Swap(true) {
+	if idle {
 		delete(o.sprees, s)
+	} else {
+		s.watched.Store(true)
 	}
 }
 
