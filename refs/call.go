@@ -47,9 +47,10 @@ type Outgoing struct {
 	courier courier
 	err     *Error // why there is no reply
 
-	prompt bool          // its goroutine will wait for done as soon as it has sent, and do nothing else
-	woken  bool          // by a reply: it is for that goroutine to tell the writer that it has come
-	done   chan struct{} // receives once the outcome below is there
+	gone   <-chan struct{} // closed when its context ends
+	prompt bool            // its goroutine will wait for done as soon as it has sent, and do nothing else
+	woken  bool            // by a reply: it is for that goroutine to tell the writer that it has come
+	done   chan struct{}   // receives once the outcome below is there
 	flags  wire.ReplyFlags
 	body   []byte
 	frame  []byte // the buffer that body is part of, where it has one of its own
@@ -276,7 +277,7 @@ func (c *Outgoing) drop() {
 	if c.frame != nil && !c.Results.Kept() {
 		n.buffers.Put(c.frame)
 	}
-	c.handle, c.face, c.ctx, c.cancel, c.depth, c.link, c.err = nil, nil, nil, nil, 0, nil, nil
+	c.handle, c.face, c.ctx, c.cancel, c.gone, c.depth, c.link, c.err = nil, nil, nil, nil, nil, 0, nil, nil
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
 	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
 	c.oneWay, c.queued, c.apart, c.prompt = false, false, false, false
@@ -455,7 +456,7 @@ func (c *Outgoing) await() {
 		select {
 		case <-c.done:
 			c.arrive()
-		case <-c.ctx.Done():
+		case <-c.gone:
 			if c.gaveUp() {
 				return
 			}
@@ -577,7 +578,8 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 		return gaveWay, err
 	}
 	c.apart = c.launch != nil && c.launch.sent == nil && c.launch.away == nil
-	c.prompt = c.launch == nil && c.item == nil && c.progress == nil
+	c.gone = c.ctx.Done() // which may be the program's own code: from now on, who waits for this call must not wait for that
+	c.prompt = c.launch == nil && c.item == nil && c.strands == nil && c.progress == nil
 	var waiting int
 	if c.slot, waiting, err = l.waiting.add(c); err != nil {
 		return true, err
@@ -598,7 +600,7 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 			c.sendWide(b, frame, extensions != nil)
 			return false, nil
 		}
-		err = l.out.send(c.ctx.Done(), frame, false, waiting > 1)
+		err = l.out.send(c.gone, frame, false, waiting > 1)
 	}
 	return c.sent(l, err)
 }
@@ -629,7 +631,7 @@ func (c *Outgoing) sent(l *link, err error) (gaveWay bool, _ error) {
 // sendWide has the frame sent by the bulk session, which may take a while. The frame belongs to that; one that is not the call's
 // alone, or may be wanted again, is copied.
 func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
-	n, done, p := c.link.node, c.ctx.Done(), c.progress
+	n, done, p := c.link.node, c.gone, c.progress
 	if c.oneWay { // it has its place already
 		done = nil
 	}

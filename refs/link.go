@@ -16,8 +16,8 @@ import (
 // the lane, on which all calls of both directions travel.
 //
 // Its goroutines: watch, which ends when the session does; flushers while something is queued; a timer for liveness. What the
-// two streams bring is taken on the session's own goroutine, as it arrives. Whoever receives never runs user code
-// and never waits for the writers. fail ends the link, once, from wherever the trouble was noticed; the lane notices the end of
+// two streams bring is taken on the session's own goroutine, as it arrives. Whoever receives never waits for the writers, nor runs user code,
+// but for quick methods while it has a lead (see spree). fail ends the link, once, from wherever the trouble was noticed; the lane notices the end of
 // the session after the replies that had arrived before it.
 type link struct {
 	node      *Node
@@ -47,7 +47,7 @@ type link struct {
 	probes      atomic.Int64 // PROBEs in the second, since start, that probeSecond is
 	probeSecond atomic.Int64
 
-	quickOnes atomic.Int32 // calls that workers ran that were timed and quick, since the link was idle
+	quickOnes atomic.Int32 // calls that were timed and quick, since the link was idle
 
 	unsent atomic.Int64 // bytes of large replies that wait to be sent
 
@@ -466,6 +466,7 @@ func (r *lane) checked(err error) error {
 // End implements transport.Receiver. The end of a bulk session is told by who accepts its streams.
 func (r *lane) End() {
 	r.release(true)
+	r.spree.disband()
 	switch {
 	case r.b == nil:
 		r.l.fail(r.l.broken(r.l.session, io.EOF))

@@ -42,7 +42,7 @@ type Incoming struct {
 	strands uint16     // the index of the last stream among the arguments
 	unfit   *Error     // why the next one could not travel
 	at      located    // what it is to be run on
-	onSpree bool       // it is run by who receives
+	spree   *spree     // it is run by who receives; nil: by a worker
 	arrives courier    // references among the arguments
 	leaves  courier    // and among the results
 
@@ -74,7 +74,7 @@ func (in *Incoming) clear() {
 		n.buffers.Put(in.frame)
 	}
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
-	in.at, in.onSpree = located{}, false
+	in.at, in.spree = located{}, nil
 	in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, 0, held{}
 	in.flows, in.result, in.count, in.unfit, in.feeds, in.strands = nil, nil, 0, nil, nil, 0
 	if cap(in.copied) > smallMessage {
@@ -388,7 +388,7 @@ func (in *Incoming) serveOne() (next *Incoming) {
 		}
 		n.calls.done()
 	}()
-	timed := !in.onSpree && sampled(in.ctx.number)
+	timed := sampled(in.ctx.number)
 	var began time.Duration
 	if timed {
 		began = time.Since(l.start)
@@ -419,6 +419,9 @@ func (in *Incoming) serveOne() (next *Incoming) {
 // peer that reads nothing must neither make this process hold more and more, nor have others turned away.
 func (in *Incoming) respond(frame []byte) {
 	n, l := in.node, in.ctx.link
+	if in.spree != nil {
+		in.spree.replies()
+	}
 	if size := int64(len(frame)); size > smallMessage {
 		bound := n.cfg.Limits.PendingBytes
 		of, all := l.unsent.Add(size), n.pendingBytes.Add(size)
@@ -440,7 +443,7 @@ func (in *Incoming) respond(frame []byte) {
 		b.send(l.gone, frame, nil)
 		return
 	}
-	if in.onSpree {
+	if in.spree != nil {
 		l.out.gather(l.gone, frame)
 		return
 	}

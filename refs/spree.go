@@ -23,8 +23,9 @@ const (
 	paceWeight  = 128                              // how many such the mean remembers
 
 	wantsLead = 8                      // calls of a link that were timed and quick, before its lane wants a lead
-	longSpree = 200 * time.Microsecond // over the number of processors: others share what is left then
+	longSpree = 200 * time.Microsecond // over the number of processors: others share what is left then; looked at after each four calls
 	roomKept  = 512                    // calls that a spree keeps room for
+	shySpree  = 1000                   // sprees that leave replies to others, after writing them has once taken long
 
 	moment   = 8 * time.Millisecond // for so long a call may have the lead; up to twice that until it is noticed: looking more often costs much
 	longIdle = 16                   // moments
@@ -34,21 +35,20 @@ const (
 // lost.
 type pace struct{ mean atomic.Int64 }
 
-// note takes in what a call took, as one of so many.
-func (p *pace) note(took time.Duration, of int64) {
+// note takes in what a call took.
+func (p *pace) note(took time.Duration) {
 	mean := p.mean.Load()
-	p.mean.Store(mean + (int64(min(took, mostNoted)-unknownPace)-mean)/of)
+	p.mean.Store(mean + (int64(min(took, mostNoted)-unknownPace)-mean)/paceWeight)
 }
 
 func (p *pace) isQuick() bool { return p.mean.Load() <= int64(quickCall-unknownPace) }
 
-// sampled reports whether a call that a worker runs is to be timed.
+// sampled reports whether a call is to be timed.
 func sampled(number uint64) bool { return number*0x9e3779b97f4a7c15>>61 == 0 } // whichever numbers of one counter come here
 
-// timed notes what such a call took.
+// timed notes what a call took until its reply was ready.
 func (l *link) timed(p *pace, took time.Duration) {
-	p.note(took, paceWeight)
-	if p.isQuick() {
+	if p.note(took); p.isQuick() && l.quickOnes.Load() < wantsLead {
 		l.quickOnes.Add(1)
 	}
 }
@@ -56,7 +56,8 @@ func (l *link) timed(p *pace, took time.Duration) {
 // spree is the calls that a lane's goroutine has taken in and is to run itself.
 //
 // Invariant: calls are added by whoever receives, while none runs. They are run by who has the lead, one by one, as long as that is so; who
-// takes the lead away takes those that are left. mu is never held while a call runs.
+// takes the lead away takes those that are left. Only where the session is ending may others add calls while one has the lead: it will find
+// them, or End will. mu is never held while a call runs.
 type spree struct {
 	l     *link
 	leads atomic.Bool // the last time that there was something to work off, there was a lead
@@ -67,9 +68,10 @@ type spree struct {
 	lead    *transport.Lead // of who runs them; nil: nobody does
 	number  uint64          // of the last that was begun; their replies count as one more
 	running bool
-	pace    *pace // of the one that runs; nil: it is the replies
+	shy     int // for so many sprees replies are left to a flusher: the peer is slow to read
 
-	watched atomic.Bool // by the node's overseer
+	pace    atomic.Pointer[pace] // of the one that runs; nil: it replies
+	watched atomic.Bool          // by the node's overseer
 }
 
 // open returns the spree where there is likely to be a lead; nil where not.
@@ -85,7 +87,7 @@ func (s *spree) takes(in *Incoming) bool {
 	if s == nil || !in.quick() {
 		return false
 	}
-	in.onSpree = true
+	in.spree = s
 	s.mu.Lock()
 	s.calls = append(s.calls, in)
 	s.mu.Unlock()
@@ -123,16 +125,15 @@ func (s *spree) run(lead *transport.Lead) {
 	}
 	defer s.end(lead)
 	start := time.Since(s.l.start)
-	for now := start; now-start < s.l.node.overseer.long; {
+	for i := 1; ; i++ {
 		in := s.take(lead)
 		if in == nil {
 			return
 		}
-		p := &in.at.member.pace
 		in.serve()
-		then := time.Since(s.l.start)
-		p.note(then-now, paceSamples*paceWeight)
-		now = then
+		if i%4 == 0 && time.Since(s.l.start)-start > s.l.node.overseer.long {
+			return
+		}
 	}
 }
 
@@ -153,56 +154,93 @@ func (s *spree) take(lead *transport.Lead) *Incoming {
 // begin notes that something runs. mu is held.
 func (s *spree) begin(p *pace) {
 	s.number++
-	s.running, s.pace = true, p
+	s.running = true
+	s.pace.Store(p)
 }
+
+// replies notes that a call that runs has its reply: if it lasts from now on, that is not the method's doing.
+func (s *spree) replies() { s.pace.Store(nil) }
 
 // end ends a run, also one whose call has ended the goroutine, and one that has lost the lead.
 func (s *spree) end(lead *transport.Lead) {
 	s.mu.Lock()
-	if s.lead == lead {
+	mine := s.lead == lead
+	if mine {
 		s.begin(nil)
 	}
+	shy := s.shy > 0
+	if shy {
+		s.shy--
+	}
 	s.mu.Unlock()
-	s.l.out.flush()
-	s.leave(lead)
+	if shy {
+		s.l.out.flushLater()
+	} else {
+		s.l.out.flush()
+	}
+	if mine {
+		s.leave(lead)
+	}
 }
 
 // leave leaves to workers what has not been run, if the lead is still the one given: nobody has it then.
-func (s *spree) leave(lead *transport.Lead) bool {
+func (s *spree) leave(lead *transport.Lead) {
 	s.mu.Lock()
-	if s.lead != lead {
-		s.mu.Unlock()
-		return false
+	var left []*Incoming
+	if s.lead == lead {
+		left = s.rest()
 	}
+	s.mu.Unlock()
+	s.give(left)
+}
+
+// rest takes out what has not been run; nobody has the lead then. mu is held.
+func (s *spree) rest() []*Incoming {
 	left := s.calls[s.next:]
-	s.lead, s.running, s.pace, s.next = nil, false, nil, 0
+	s.lead, s.running, s.next = nil, false, 0
 	if len(left) > 0 || cap(s.calls) > roomKept {
 		s.calls = nil
 	} else {
 		s.calls = s.calls[:0]
 	}
-	s.mu.Unlock()
+	return left
+}
+
+// give has workers run the calls.
+func (s *spree) give(left []*Incoming) {
 	for _, in := range left {
-		in.onSpree = false
+		in.spree = nil
 		s.l.node.workers.do(in)
 	}
-	return true
 }
 
 // passOn has others go on, where what had the number still runs.
 func (s *spree) passOn(number uint64) {
 	s.mu.Lock()
-	lead, p := s.lead, s.pace
-	still := s.running && s.number == number
-	s.mu.Unlock()
-	if !still || !s.leave(lead) {
+	if !s.running || s.number != number {
+		s.mu.Unlock()
 		return
 	}
-	if p != nil {
-		p.note(mostNoted, paceWeight)
+	p, lead := s.pace.Load(), s.lead
+	if p == nil {
+		s.shy = shySpree
 	}
-	lead.Pass()
+	left := s.rest()
+	lead.Pass() // while it cannot have been given again
+	s.mu.Unlock()
+	if p != nil {
+		p.note(mostNoted)
+	}
+	s.give(left)
 	s.l.out.flushLater()
+}
+
+// disband leaves to workers what has not been run, since the session has ended.
+func (s *spree) disband() {
+	s.mu.Lock()
+	left := s.rest()
+	s.mu.Unlock()
+	s.give(left)
 }
 
 // overseer looks at sprees each moment, as long as there are some. Its mu is above theirs.

@@ -98,6 +98,10 @@ func (w *writer) admit(done <-chan struct{}, size int) error {
 			w.room = make(chan struct{})
 		}
 		room := w.room
+		if !w.busy { // what is queued waits for somebody, who may be this one
+			w.busy = true
+			w.tasks.run(w.drain)
+		}
 		w.mu.Unlock()
 		select {
 		case <-room:
@@ -257,25 +261,24 @@ func (w *writer) arrive() {
 // gather queues the frame for flush, which is to be called by the same goroutine. It may wait as send does.
 func (w *writer) gather(done <-chan struct{}, frame []byte) {
 	w.mu.Lock()
-	for !w.busy && len(w.buf) > inlineBatch {
-		w.mu.Unlock()
-		w.flush()
-		w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.append(done, frame) != nil {
+		return
 	}
-	if w.append(done, frame) == nil {
-		w.frames++
+	if w.frames++; !w.busy && len(w.buf) > inlineBatch {
+		w.busy = true
+		w.tasks.run(w.drain)
 	}
-	w.mu.Unlock()
 }
 
-// flush writes what is queued, and what comes meanwhile, unless somebody else is to.
+// flush writes what is queued, unless somebody else is to; what comes meanwhile it leaves to a flusher.
 func (w *writer) flush() {
-	if w.take() {
-		w.drain()
+	if w.take() && w.round(false, true) {
+		w.tasks.run(w.drain)
 	}
 }
 
-// flushLater is flush by a goroutine of its own.
+// flushLater leaves all of it to a flusher.
 func (w *writer) flushLater() {
 	if w.take() {
 		w.tasks.run(w.drain)

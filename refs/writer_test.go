@@ -274,16 +274,54 @@ func TestWhatIsGatheredLeavesInOneWriteOrBeforeItIsMuch(t *testing.T) {
 		t.Errorf("%d bytes in %d writes, want 100 in one", g.got.Len(), g.writes)
 	}
 	w.flush() // of nothing
+	<-g.enter
+	w.gather(nil, make([]byte, inlineBatch+1))
+	<-g.enter // without a flush
+	w.gather(nil, []byte("x"))
 	g.open <- nil
-	w.gather(nil, make([]byte, inlineBatch))
-	w.gather(nil, []byte("x"))
-	w.gather(nil, []byte("x"))
-	if g.writes != 2 {
-		t.Errorf("%d writes, want 2: nobody else would make room", g.writes)
-	}
 	g.open <- nil
 	w.flushLater()
 	if ts.wait(); g.got.Len() != 100+inlineBatch+2 {
 		t.Errorf("%d bytes were written, want %d", g.got.Len(), 100+inlineBatch+2)
+	}
+}
+
+// Who waits for room must not wait for itself.
+func TestRoomIsMadeThoughNobodyWasToWrite(t *testing.T) {
+	leak.Check(t)
+	for what, large := range map[string]func(w *writer){
+		"a reply that is gathered behind others": func(w *writer) {
+			w.gather(nil, []byte("a"))
+			w.gather(nil, make([]byte, maxQueued))
+			w.flush()
+		},
+		"a call that was answered before it was sent": func(w *writer) {
+			w.wake()
+			if err := w.send(nil, []byte("a"), false, true); err != nil {
+				t.Error(err)
+			}
+			if err := w.send(nil, make([]byte, maxQueued), false, true); err != nil {
+				t.Error(err)
+			}
+			w.arrive()
+		},
+	} {
+		g, w, ts := gated()
+		g.enter = make(chan struct{}, 100)
+		g.open = make(chan error)
+		close(g.open) // no write waits
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			large(w)
+		}()
+		select {
+		case <-ended:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s waits for room that nobody makes", what)
+		}
+		if ts.wait(); g.got.Len() != 1+maxQueued {
+			t.Errorf("%s: %d bytes were written", what, g.got.Len())
+		}
 	}
 }

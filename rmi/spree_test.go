@@ -3,7 +3,9 @@ package rmi_test
 import (
 	"context"
 	"errors"
+	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -264,4 +266,90 @@ func TestAnIdleConnectionHasNoGoroutineForQuickMethods(t *testing.T) {
 			}
 		}
 	}
+}
+
+// spoiler dials connections of which one can be made to break the protocol behind the next large enough write, in the same packet.
+type spoiler struct{ armed atomic.Bool }
+
+func (s *spoiler) Dial(c context.Context, endpoint string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(c, "tcp", strings.TrimPrefix(endpoint, "tcp://"))
+	return spoiled{conn, s}, err
+}
+
+func (s *spoiler) Listen(string) (net.Listener, error) { return nil, net.ErrClosed }
+
+type spoiled struct {
+	net.Conn
+	by *spoiler
+}
+
+func (c spoiled) Write(p []byte) (int, error) {
+	if len(p) < 60 || !c.by.armed.CompareAndSwap(true, false) { // less than a call takes
+		return c.Conn.Write(p)
+	}
+	ping := []byte{0, 2, 0, 1, 11: 0} // which nobody sends below a session
+	_, err := c.Conn.Write(slices.Concat(p, ping))
+	return len(p), err
+}
+
+// A quick call that comes together with what breaks its connection has come all the same: it runs, and is over.
+func TestAQuickCallBeforeABreachOfTheProtocolIsOverLikeAnyOther(t *testing.T) {
+	leak.Check(t)
+	w := tcpWorld(t)
+	server, _ := w.server(rmi.Options{})
+	impl, network := &nimble{service: newService(server)}, &spoiler{}
+	remote := pass(t, server, w.node(rmi.Options{Network: network}), impl)
+	impl.until(t, remote, true, 1)
+	network.armed.Store(true)
+	if _, err := remote.Add(ctx(t), 1, 1); !errors.Is(err, rmi.ErrUnreachable) {
+		t.Errorf("a call over a connection that breaks: %v", err)
+	}
+	if network.armed.Load() {
+		t.Fatal("nothing was broken: the test shows nothing")
+	}
+	if err := server.Shutdown(ctx(t)); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// brittle is a context whose Done panics from some time on.
+type brittle struct {
+	context.Context
+	left atomic.Int32
+}
+
+func (b *brittle) Done() <-chan struct{} {
+	if b.left.Add(-1) < 0 {
+		panic("brittle")
+	}
+	return b.Context.Done()
+}
+
+// What is sent waits for callers who have been woken: one whose context is the program's own and panics must not be among them.
+func TestACallerWhosePanicIsRecoveredHoldsUpNobody(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		_, _, remote, _ := w.served()
+		panicked := 0
+		for left := range int32(5) {
+			func() {
+				defer func() {
+					if recover() != nil {
+						panicked++
+					}
+				}()
+				b := &brittle{Context: ctx(t)}
+				b.left.Store(left)
+				_, _ = remote.Add(b, 1, 1)
+			}()
+			for range 3 {
+				if _, err := remote.Add(ctx(t), 1, 1); err != nil {
+					t.Errorf("a call after one whose context panicked at its use %d: %v", left+1, err)
+				}
+			}
+		}
+		if panicked == 0 {
+			t.Error("nothing panicked: the test shows nothing")
+		}
+	})
 }

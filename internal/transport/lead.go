@@ -48,6 +48,7 @@ type leads struct {
 	lead    *Lead          // nil: yamux's goroutine receives
 	failed  error          // what receiving by a lead ended in
 	calming bool           // the lead's read was interrupted, to have yamux's goroutine receive again
+	until   time.Time      // how long the other side has to end too, once this one has
 	leading sync.WaitGroup // the goroutine that has the lead and does not work
 }
 
@@ -69,17 +70,16 @@ func (c *muxConn) follow(l *Lead) {
 	defer l.Pass() // for work that ends its goroutine
 	own := make([]byte, ownRead)
 	for {
-		if err := c.receive(own); err != nil {
-			if !c.interrupted(err) {
-				c.leave(l, err)
+		switch err := c.receive(own); {
+		case err == nil:
+			if !c.lend(l) {
 				return
 			}
-			if c.giveBack() {
-				return
-			}
-			continue
-		}
-		if !c.lend(l) {
+		case !c.interrupted(err):
+			c.work() // what came before the error
+			c.leave(err)
+			return
+		case c.giveBack():
 			return
 		}
 	}
@@ -127,7 +127,7 @@ func (c *muxConn) passOn() {
 }
 
 // leave ends the lead because nothing more can be received.
-func (c *muxConn) leave(l *Lead, err error) {
+func (c *muxConn) leave(err error) {
 	c.over(err)
 	c.leads.Lock()
 	defer c.leads.Unlock()
@@ -152,6 +152,9 @@ func (c *muxConn) interrupted(err error) bool {
 	}
 	c.leads.Lock()
 	defer c.leads.Unlock()
+	if c.finished.Load() {
+		return time.Now().Before(c.until)
+	}
 	return c.calming
 }
 
@@ -161,7 +164,7 @@ func (c *muxConn) giveBack() bool {
 	defer c.leads.Unlock()
 	c.calming = false
 	if c.finished.Load() {
-		_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
+		_ = c.Conn.SetReadDeadline(c.until)
 		return false
 	}
 	_ = c.Conn.SetReadDeadline(time.Time{})
@@ -169,6 +172,17 @@ func (c *muxConn) giveBack() bool {
 	c.moved.Broadcast()
 	c.leading.Done()
 	return true
+}
+
+// endsWithin gives the other side the time d to end too; false: this side has ended before.
+func (c *muxConn) endsWithin(d time.Duration) (first bool, err error) {
+	c.leads.Lock()
+	defer c.leads.Unlock()
+	if c.finished.Swap(true) {
+		return false, nil
+	}
+	c.until = time.Now().Add(d)
+	return true, c.Conn.SetDeadline(c.until)
 }
 
 // followed waits, for yamux's goroutine, while another one receives and has nothing for it. Then it returns the headers that are for yamux, or why

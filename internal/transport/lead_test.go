@@ -16,6 +16,7 @@ import (
 // A crew is a sink that works off what it gets, as work says, and notices when two goroutines receive for it at a time.
 type crew struct {
 	*sink
+	idle    atomic.Bool // it has worked since it received something
 	work    func(lead *transport.Lead) (wants bool)
 	inside  atomic.Int32
 	crossed atomic.Bool
@@ -28,12 +29,16 @@ func (c *crew) Receive(p []byte) error {
 		c.crossed.Store(true)
 	}
 	defer c.inside.Add(-1)
+	c.idle.Store(false)
 	return c.sink.Receive(p)
 }
 
 func (c *crew) Filled(n int) error { return c.Receive(c.room[:n]) }
 
-func (c *crew) Work(lead *transport.Lead) bool { return c.work(lead) }
+func (c *crew) Work(lead *transport.Lead) bool {
+	c.idle.Store(true)
+	return c.work(lead)
+}
 
 // overSockets runs the test over the transports whose sessions give leads.
 func overSockets(t *testing.T, test func(t *testing.T, at place)) {
@@ -197,28 +202,32 @@ func TestClosingASessionDoesNotWaitForWork(t *testing.T) {
 	})
 }
 
-func TestTheCauseOfAnEndIsToldByWhoeverReceives(t *testing.T) {
+func TestTheCauseOfAnEndIsToldByWhoeverReceivesAfterItsWork(t *testing.T) {
 	leak.Check(t)
-	overSockets(t, func(t *testing.T, at place) {
-		led := make(chan struct{}, 100)
-		c := newCrew(func(lead *transport.Lead) bool {
-			if lead != nil {
-				led <- struct{}{}
-			}
-			return true
-		})
-		from, _, receiving := attached(t, at, c)
-		for len(led) == 0 {
+	for _, wants := range []bool{false, true} {
+		everywhere(t, func(t *testing.T, at place) {
+			leads := make(chan bool, 100)
+			c := newCrew(func(lead *transport.Lead) bool {
+				leads <- lead != nil
+				return wants
+			})
+			from, _, receiving := attached(t, at, c)
 			say(t, from, "x")
-		}
-		c.mu.Lock()
-		c.fails = io.ErrNoProgress
-		c.mu.Unlock()
-		say(t, from, "x")
-		arrives(t, receiving.Done(), "the end of the session")
-		wantError(t, receiving.Err(), io.ErrNoProgress, "the receiver said so to a goroutine that had the lead")
-		arrives(t, c.ended, "the end of the stream")
-	})
+			for led := arrives(t, leads, "work"); led != (wants && at.endpoint != "tcp://a:0"); led = arrives(t, leads, "work") {
+				say(t, from, "x")
+			}
+			c.mu.Lock()
+			c.fails = io.ErrNoProgress
+			c.mu.Unlock()
+			say(t, from, "x")
+			arrives(t, receiving.Done(), "the end of the session")
+			wantError(t, receiving.Err(), io.ErrNoProgress, "the receiver said so")
+			arrives(t, c.ended, "the end of the stream")
+			if !c.idle.Load() {
+				t.Errorf("with a lead, %v: what came before the error was not worked off", wants)
+			}
+		})
+	}
 }
 
 // meddle passes the last lead and shrinks the stream until stop is closed.

@@ -129,11 +129,13 @@ func (s *muxSession) find(id uint32) *muxStream {
 	return s.streams[id]
 }
 
-// forget drops a stream of which nothing more can come.
-func (s *muxSession) forget(id uint32) {
+// forget drops a stream of which nothing more can come. Its id may be another one's by now: a peer may do as it likes.
+func (s *muxSession) forget(m *muxStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.streams, id)
+	if s.streams[m.id] == m {
+		delete(s.streams, m.id)
+	}
 }
 
 // end tells all streams that nothing more is received.

@@ -120,6 +120,7 @@ func (c *muxConn) Read(p []byte) (int, error) {
 			return n, err
 		}
 		if err := c.receive(p); err != nil {
+			c.work() // what came before the error
 			c.over(err)
 			return 0, err
 		}
@@ -263,7 +264,7 @@ func (c *muxConn) leaving(h *muxHeader) {
 	case flags&flagRST != 0:
 		if m := c.session.find(id); m != nil {
 			m.note(func() { m.gaveUp = true })
-			c.session.forget(id)
+			c.session.forget(m)
 		}
 	}
 }
@@ -344,11 +345,12 @@ func (c *muxConn) finish() bool {
 	if !ok {
 		return false
 	}
-	if c.finished.Swap(true) {
+	first, err := c.endsWithin(linger)
+	if !first {
 		return true
 	}
 	c.passOn()
-	return c.Conn.SetDeadline(time.Now().Add(linger)) == nil && half.CloseWrite() == nil
+	return err == nil && half.CloseWrite() == nil
 }
 
 // Close is called by yamux alone, when it has a reason to end. What fails from here on is not to blame for the end, but follows

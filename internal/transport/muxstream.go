@@ -89,7 +89,7 @@ func (s *muxStream) ended(reset bool) {
 		last = s.closed || reset
 	})
 	if last {
-		s.session.forget(s.id)
+		s.session.forget(s)
 	}
 }
 
@@ -308,7 +308,7 @@ func (s *muxStream) Close() error {
 	})
 	err := stream.Close()
 	if last {
-		s.session.forget(s.id)
+		s.session.forget(s)
 	}
 	return err
 }
@@ -320,9 +320,9 @@ func (s *muxStream) SetReadDeadline(t time.Time) error {
 
 func (s *muxStream) Shrink() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if len(s.unread) == 0 {
 		s.unread = nil
 	}
+	s.mu.Unlock()
 	s.session.conn.calm()
 }
