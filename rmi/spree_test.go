@@ -302,7 +302,7 @@ func TestAQuickCallBeforeABreachOfTheProtocolIsOverLikeAnyOther(t *testing.T) {
 	remote := pass(t, server, w.node(rmi.Options{Network: network}), impl)
 	impl.until(t, remote, true, 1)
 	network.armed.Store(true)
-	if _, err := remote.Add(ctx(t), 1, 1); !errors.Is(err, rmi.ErrUnreachable) {
+	if _, err := remote.Add(ctx(t), 1, 1); err != nil && !errors.Is(err, rmi.ErrUnreachable) { // its reply may come in time
 		t.Errorf("a call over a connection that breaks: %v", err)
 	}
 	if network.armed.Load() {
