@@ -19,8 +19,7 @@ const (
 	quickCall   = slowdown * 10 * time.Microsecond // what a call of a method may take in the mean for it to be run where it is received
 	unknownPace = 10 * quickCall                   // what a method begins with: it takes some two thousand calls to be quick
 	mostNoted   = 100 * time.Millisecond           // a single call counts for no more
-	paceSamples = 8                                // of the calls that workers run, one in so many is timed: see sampled
-	paceWeight  = 128                              // how many such the mean remembers
+	paceWeight  = 128                              // how many calls the mean remembers, of those that are timed, which is one in eight: see sampled
 
 	wantsLead = 8                      // calls of a link that were timed and quick, before its lane wants a lead
 	longSpree = 200 * time.Microsecond // over the number of processors: others share what is left then; looked at after each four calls
@@ -164,8 +163,7 @@ func (s *spree) replies() { s.pace.Store(nil) }
 // end ends a run, also one whose call has ended the goroutine, and one that has lost the lead.
 func (s *spree) end(lead *transport.Lead) {
 	s.mu.Lock()
-	mine := s.lead == lead
-	if mine {
+	if s.lead == lead {
 		s.begin(nil)
 	}
 	shy := s.shy > 0
@@ -178,9 +176,7 @@ func (s *spree) end(lead *transport.Lead) {
 	} else {
 		s.l.out.flush()
 	}
-	if mine {
-		s.leave(lead)
-	}
+	s.leave(lead)
 }
 
 // leave leaves to workers what has not been run, if the lead is still the one given: nobody has it then.

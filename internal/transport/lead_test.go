@@ -49,13 +49,22 @@ func overSockets(t *testing.T, test func(t *testing.T, at place)) {
 	})
 }
 
-// attached opens a stream to a crew, and writes until it gives the crew a lead.
+// attached opens a stream to a crew.
 func attached(t *testing.T, at place, c *crew) (from, to transport.Stream, receiving transport.Session) {
 	t.Helper()
 	dialled, accepted := at.sessions(t)
 	from, to = open(t, dialled, accepted)
 	to.Attach(c)
 	return from, to, accepted
+}
+
+// led says "a" and "b" to a crew that wants a lead, and returns what it tells when it has one.
+func led[T any](t *testing.T, from io.Writer, c *crew, working <-chan T) T {
+	t.Helper()
+	say(t, from, "a")
+	c.has(t, 1)
+	say(t, from, "b")
+	return arrives(t, working, "work with a lead")
 }
 
 func say(t *testing.T, to io.Writer, text string) {
@@ -102,10 +111,7 @@ func TestBytesGoOnArrivingWhileAWorkerWorksWhoseLeadWasPassed(t *testing.T) {
 			return true
 		})
 		from, _, _ := attached(t, at, c)
-		say(t, from, "a")
-		c.has(t, 1)
-		say(t, from, "b")
-		lead := arrives(t, working, "work with a lead")
+		lead := led(t, from, c, working)
 		say(t, from, "c")
 		if got := string(c.has(t, 2)); got != "ab" {
 			t.Errorf("%q was received while the lead was lent", got)
@@ -190,10 +196,7 @@ func TestClosingASessionDoesNotWaitForWork(t *testing.T) {
 			return true
 		})
 		from, _, receiving := attached(t, at, c)
-		say(t, from, "a")
-		c.has(t, 1)
-		say(t, from, "b")
-		arrives(t, working, "work with a lead")
+		led(t, from, c, working)
 		closed := make(chan error, 1)
 		go func() { closed <- receiving.Close() }()
 		must(t, arrives(t, closed, "the end of Close"))
