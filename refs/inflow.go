@@ -218,7 +218,7 @@ func (s *inflow) leave(item []byte) {
 	}
 }
 
-// done lets go of a piece that was read, whose memory is kept by what was read of it or not, and grants more.
+// done lets go of a piece that was read, whose memory is kept by what was read of it or not. Where more is wanted, grant follows.
 func (s *inflow) done(p piece, kept bool) {
 	n := s.of.link.node
 	if p.pinned {
@@ -235,7 +235,6 @@ func (s *inflow) done(p piece, kept bool) {
 	s.account(s.grantedBytes)
 	s.mu.Unlock()
 	n.streamBytes.Add(-int64(size))
-	s.grant()
 }
 
 // grant tells the other side what it may send, once that is much more than it knows of. A stream has little to begin with, and twice as much
@@ -304,7 +303,11 @@ func (s *inflow) read(p piece, f *Face, filters [2]Filter, item func(*wire.Decod
 	n := s.of.link.node
 	s.courier = courier{node: n, link: s.of.link, in: p.message, pinned: p.pinned}
 	kept, reused := false, false
-	defer func() { s.done(p, kept || !reused) }() // also where user code panics
+	defer func() { // also where user code panics
+		if s.done(p, kept || !reused); reused && !left && err == nil {
+			s.grant()
+		}
+	}()
 	body := p.body
 	for i := uint32(0); i < p.items && err == nil && !left; i++ {
 		s.dec.Reset(f.codecOf(n), f.table, &s.courier, "item", body)

@@ -98,3 +98,45 @@ func TestWhatIsSmallKeepsNoMoreMemoryThanItHas(t *testing.T) {
 	}
 	s.done(p, false)
 }
+
+func TestAStreamThatIsLeftIsGrantedNoMore(t *testing.T) {
+	leak.Check(t)
+	const items = 10
+	for _, tt := range []struct {
+		name  string
+		wants int // so many items
+		more  bool
+	}{
+		{"ReadToItsEnd", items, true},
+		{"LeftInTheMiddle", 3, false},
+		{"LeftAtItsEnd", items - 1, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			leak.Check(t)
+			_, s := grantedFlow(t, items, 1000)
+			filled := frameOf(0, items, 0)
+			for range items {
+				filled.body = wire.AppendNone(filled.body)
+			}
+			if err := s.take(filled); err != nil {
+				t.Fatal(err)
+			}
+			p, _, err := s.poll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			read := 0
+			left, err := s.read(p, &Face{}, [2]Filter{}, func(*wire.Decoder) bool {
+				read++
+				return read <= tt.wants
+			})
+			if left == tt.more || err != nil {
+				t.Errorf("left: %t, %v", left, err)
+			}
+			if more := s.grantedItems > items; more != tt.more {
+				t.Errorf("%d items are granted after %d of %d were read", s.grantedItems, read, items)
+			}
+			s.leave(nil)
+		})
+	}
+}

@@ -173,6 +173,7 @@ func (c *Outgoing) drains(in *inflow, sink io.Writer) func() {
 				bad = err
 				return
 			}
+			in.grant()
 		}
 	}
 }
@@ -353,6 +354,7 @@ func (t *Taker) advance(n int) {
 		return
 	}
 	t.in.done(t.rest, false)
+	t.in.grant()
 	t.rest = piece{}
 }
 
