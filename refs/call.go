@@ -70,7 +70,8 @@ type Outgoing struct {
 
 	progress *progress // of its transfer; nil: nobody wants to know
 
-	args   []byte // memory for small arguments
+	permit *bulk  // for large arguments; nil: it has none
+	args   []byte // memory for small ones
 	copied []byte // memory for small replies
 }
 
@@ -129,7 +130,7 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 		return c
 	}
 	c.Args.Reset(f.codecOf(n), f.table, &c.courier, "argument", c.args[:wire.CallHeaderBytes])
-	c.Args.Borrow(&n.buffers)
+	c.Args.Borrow((*argumentMemory)(c))
 	return c
 }
 
@@ -274,9 +275,11 @@ func (c *Outgoing) drop() {
 		return
 	}
 	n := c.handle.Node()
+	c.leavePermit()
 	if c.frame != nil && !c.Results.Kept() {
 		n.buffers.Put(c.frame)
 	}
+	c.Results.Forget()
 	c.handle, c.face, c.ctx, c.cancel, c.gone, c.depth, c.link, c.err = nil, nil, nil, nil, nil, 0, nil, nil
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
 	c.chain, c.in, c.pairs, c.settled, c.override = nil, nil, nil, false, nil
@@ -424,6 +427,7 @@ func (c *Outgoing) conclude(frame []byte, err error) {
 // attempt sends the call; an error is why it was not sent.
 func (c *Outgoing) attempt(frame []byte) error {
 	err := c.send(frame)
+	c.leavePermit()
 	if c.launch != nil {
 		c.launch.release()
 	}
@@ -642,9 +646,12 @@ func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
 	default:
 		c.args = nil
 	}
+	permit := c.permit
+	c.permit = nil
 	n.tasks.run(func() { // ends with the link at the latest
 		b.send(done, frame, p)
 		n.buffers.Put(frame)
+		permit.leave()
 	})
 }
 

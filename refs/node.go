@@ -375,6 +375,13 @@ func (n *Node) Streams() (calls int, pending int64) {
 // Receiving returns how much memory messages take that have not arrived whole, beyond what each gets.
 func (n *Node) Receiving() int64 { return n.receiving.Load() }
 
+// Kept returns how much memory is kept for large frames to come.
+func (n *Node) Kept() int {
+	n.buffers.mu.Lock()
+	defer n.buffers.mu.Unlock()
+	return n.buffers.kept
+}
+
 // Bulks returns how many of the connections have another one beside them for what is large.
 func (n *Node) Bulks() (count int) {
 	n.mu.Lock()

@@ -47,7 +47,8 @@ type Incoming struct {
 	leaves  courier    // and among the results
 
 	copied []byte // memory for small arguments
-	reply  []byte // memory for small replies
+	permit *bulk  // for a large reply; nil: it has none
+	reply  []byte // memory for small ones
 }
 
 // smallMessage is how large the memory may be that calls keep for those after them.
@@ -73,6 +74,7 @@ func (in *Incoming) clear() {
 	if in.frame != nil && !in.Args.Kept() {
 		n.buffers.Put(in.frame)
 	}
+	in.Args.Forget()
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
 	in.at, in.spree = located{}, nil
 	in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, 0, held{}
@@ -84,6 +86,7 @@ func (in *Incoming) clear() {
 		n.buffers.Put(in.reply)
 		in.reply = make([]byte, 0, 512)
 	}
+	in.leavePermit()
 }
 
 // serving is the table of calls that a link's peer waits for. mu guards running; cancellation happens outside it.
@@ -379,6 +382,7 @@ func (in *Incoming) serveOne() (next *Incoming) {
 		if !returned { // the method called runtime.Goexit
 			in.endStreams()
 			l.out.post(in.refusal(in.exited(debug.Stack())))
+			in.leavePermit()
 			in.done()
 			if pipe != 0 {
 				if next := l.vows.leave(pipe); next != nil {
@@ -517,7 +521,7 @@ func (in *Incoming) quick() bool {
 
 func (in *Incoming) startResults(t *wire.Table) {
 	in.Results.Reset(in.node.codec, t, &in.leaves, "result", in.reply[:wire.ReplyHeaderBytes])
-	in.Results.Borrow(&in.node.buffers)
+	in.Results.Borrow((*resultMemory)(in))
 }
 
 // received has the arguments acknowledged, once: all references among them are known, or will not be looked at.

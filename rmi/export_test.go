@@ -19,3 +19,6 @@ func WhenGarbage(n *Node, f func()) { runtime.AddCleanup(n.refs, func(f func()) 
 
 // ReceivingOf returns how much memory a node has for messages that have not arrived whole.
 func ReceivingOf(n *Node) int64 { return n.refs.Receiving() }
+
+// KeptOf returns how much memory a node keeps for large frames to come.
+func KeptOf(n *Node) int { return n.refs.Kept() }

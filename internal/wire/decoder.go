@@ -83,6 +83,9 @@ func (d *Decoder) Lend() { d.lent = true }
 // Kept reports whether a value has kept the data that was lent: then it must not be reused.
 func (d *Decoder) Kept() bool { return d.kept }
 
+// Forget lets go of the data, and of what has been read from it: a decoder that is kept for later must not keep those.
+func (d *Decoder) Forget() { d.data, d.pos, d.targets = nil, 0, nil }
+
 // Rest returns the bytes after the array; it is valid once all items have been read.
 func (d *Decoder) Rest() []byte { return d.data[d.pos:] }
 
