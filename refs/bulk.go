@@ -29,8 +29,8 @@ type bulk struct {
 	l       *link
 	session transport.Session
 	free    chan transport.Stream // opened here, nobody sends on them
-	permits chan struct{}         // see permit
-	ctl     writer                // of the control stream
+	permits permits
+	ctl     writer // of the control stream
 
 	used  atomic.Bool  // since the last tick, by a message
 	heard atomic.Int64 // when the peer was last heard on it, in nanoseconds since the link's start
@@ -241,7 +241,7 @@ func (n *Node) answerJoin(session transport.Session, control transport.Stream, p
 
 // startBulk begins to use a session that has shaken hands.
 func (l *link) startBulk(session transport.Session, control transport.Stream) {
-	b := &bulk{l: l, session: session, free: make(chan transport.Stream, mostBulkStreams), permits: make(chan struct{}, permits)}
+	b := &bulk{l: l, session: session, free: make(chan transport.Stream, mostBulkStreams)}
 	b.ctl = writer{stream: control, start: l.start, tasks: &l.node.tasks, fail: b.fail}
 	b.used.Store(true)
 	b.hear()

@@ -70,7 +70,7 @@ type Outgoing struct {
 
 	progress *progress // of its transfer; nil: nobody wants to know
 
-	permit *bulk  // for large arguments; nil: it has none
+	permit permit // for large arguments
 	args   []byte // memory for small ones
 	copied []byte // memory for small replies
 }
@@ -279,6 +279,7 @@ func (c *Outgoing) drop() {
 	if c.frame != nil && !c.Results.Kept() {
 		n.buffers.Put(c.frame)
 	}
+	c.Args.Forget()
 	c.Results.Forget()
 	c.handle, c.face, c.ctx, c.cancel, c.gone, c.depth, c.link, c.err = nil, nil, nil, nil, nil, 0, nil, nil
 	c.flags, c.body, c.frame, c.broke, c.failure = 0, nil, nil, nil, nil
@@ -286,7 +287,6 @@ func (c *Outgoing) drop() {
 	c.oneWay, c.queued, c.apart, c.prompt = false, false, false, false
 	c.taken, c.item, c.count, c.strands, c.progress = nil, nil, 0, nil, nil
 	c.courier = courier{}
-	c.Args.Err, c.Results.Err = nil, nil
 	if cap(c.args) > smallMessage {
 		n.buffers.Put(c.args)
 		c.args = nil
@@ -640,18 +640,20 @@ func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
 		done = nil
 	}
 	switch {
-	case apart:
-	case len(c.chain) > 0:
-		frame = append(n.buffers.Get(len(frame))[:0], frame...)
-	default:
+	case len(c.chain) == 0:
+		if apart {
+			n.buffers.Put(c.args)
+		}
 		c.args = nil
+	case !apart:
+		frame = append(n.buffers.Get(len(frame))[:0], frame...)
 	}
-	permit := c.permit
-	c.permit = nil
+	turn := c.permit
+	c.permit = permit{}
 	n.tasks.run(func() { // ends with the link at the latest
 		b.send(done, frame, p)
 		n.buffers.Put(frame)
-		permit.leave()
+		turn.leave()
 	})
 }
 

@@ -9,49 +9,52 @@ import (
 	"github.com/rmigo/rmigo/internal/leak"
 )
 
-// permitted is a link with a bulk session of which all permits are held.
-func permitted(t *testing.T) *link {
+// permitted is a link with a bulk session all of whose permits are held.
+func permitted(t *testing.T) (l *link, held []permit) {
 	n, err := New(Options{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := n.home
-	l.bulk.Store(&bulk{l: l, permits: make(chan struct{}, permits)})
-	for range permits {
-		if l.permit(nil, leastPermitted) == nil {
+	l = n.home
+	l.bulk.Store(&bulk{l: l})
+	for range mostPermits {
+		p := l.permit(t.Context(), leastPermitted)
+		if p.of == nil {
 			t.Fatal("a large message has no permit")
 		}
+		held = append(held, p)
 	}
-	return l
+	return l, held
 }
 
 func TestALargeMessageWaitsUntilAnotherOneIsSent(t *testing.T) {
 	leak.Check(t)
 	for _, tt := range []struct {
 		name  string
-		ends  func(l *link, giveUp func())
+		ends  func(l *link, held []permit, giveUp func())
 		after time.Duration
+		none  bool
 	}{
-		{"AnotherOneIsSent", func(l *link, _ func()) { l.bulk.Load().leave() }, time.Millisecond},
-		{"ItIsGivenUp", func(_ *link, giveUp func()) { giveUp() }, time.Millisecond},
-		{"TheLinkEnds", func(l *link, _ func()) { l.node.Close() }, time.Millisecond},
-		{"ItsPatienceEnds", func(*link, func()) {}, permitPatience},
+		{"AnotherOneIsSent", func(_ *link, held []permit, _ func()) { held[1].leave() }, time.Millisecond, false},
+		{"ItIsGivenUp", func(_ *link, _ []permit, giveUp func()) { giveUp() }, time.Millisecond, true},
+		{"TheLinkEnds", func(l *link, _ []permit, _ func()) { l.node.Close() }, time.Millisecond, true},
+		{"AnotherOneTakesLong", func(*link, []permit, func()) {}, permitLease, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := permitted(t)
+				l, held := permitted(t)
 				c, giveUp := context.WithCancel(t.Context())
 				defer giveUp()
 				begin := time.Now()
-				ahead := make(chan *bulk, 1)
-				go func() { ahead <- l.permit(c.Done(), mostPermitted) }()
+				ahead := make(chan permit, 1)
+				go func() { ahead <- l.permit(c, mostPermitted) }()
 				time.Sleep(time.Millisecond)
 				if len(ahead) > 0 {
-					t.Fatalf("message %d does not wait", permits+1)
+					t.Fatalf("message %d does not wait", mostPermits+1)
 				}
-				tt.ends(l, giveUp)
-				if <-ahead == nil {
-					t.Error("it has no permit")
+				tt.ends(l, held, giveUp)
+				if p := <-ahead; (p.of == nil) != tt.none {
+					t.Errorf("it has a permit: %t, want %t", p.of != nil, !tt.none)
 				}
 				if took := time.Since(begin); took != tt.after {
 					t.Errorf("it has waited for %v, want %v", took, tt.after)
@@ -62,38 +65,104 @@ func TestALargeMessageWaitsUntilAnotherOneIsSent(t *testing.T) {
 	}
 }
 
-func TestMessagesThatNeedNoPermit(t *testing.T) {
+func TestMemoryThatTakesNoPermit(t *testing.T) {
 	leak.Check(t)
-	l := permitted(t)
+	l, _ := permitted(t)
 	defer l.node.Close()
 	for _, size := range []int{leastPermitted - 1, mostPermitted + 1} {
-		if l.permit(nil, size) != nil {
-			t.Errorf("one of %d bytes has a permit", size)
+		if l.permit(t.Context(), size).of != nil {
+			t.Errorf("%d bytes have a permit", size)
 		}
 	}
 	l.bulk.Store(nil)
-	if l.permit(nil, leastPermitted) != nil {
+	if l.permit(t.Context(), leastPermitted).of != nil {
 		t.Error("there is a permit where there is no bulk session")
 	}
 }
 
-// Whoever has lost patience gives back a permit that it does not have, in the place of who will not.
-func TestPermitsThatAreNeverGivenBackAreReplaced(t *testing.T) {
+// Whatever has become of messages before, no more than so many have permits, and those who wait get them in their order.
+func TestNoMoreThanSoManyHavePermits(t *testing.T) {
 	leak.Check(t)
 	synctest.Test(t, func(t *testing.T) {
-		l := permitted(t)
-		begin := time.Now()
-		for range permits {
-			l.permit(nil, leastPermitted).leave()
+		l, lost := permitted(t) // which are kept for longer than they last
+		c, giveUp := context.WithCancel(t.Context())
+		for range 3 {
+			go l.permit(c, leastPermitted)
 		}
-		if took := time.Since(begin); took != permitPatience { // the second one has what the first has given back
-			t.Errorf("%d messages behind those which are never sent have waited for %v, want %v", permits, took, permitPatience)
+		synctest.Wait()
+		giveUp()
+		synctest.Wait()
+		p := &l.bulk.Load().permits
+		if len(p.waiting) != 0 || len(p.held) != mostPermits {
+			t.Fatalf("%d wait and %d have permits after those who waited have given up, want none and %d", len(p.waiting), len(p.held), mostPermits)
 		}
-		for range permits + 1 {
-			l.bulk.Load().leave()
+		const messages, each = 20, 5 * time.Millisecond
+		begin, next := time.Now(), make(chan int, messages)
+		under := 0
+		for i := range messages {
+			go func() {
+				mine := l.permit(t.Context(), leastPermitted)
+				p.mu.Lock()
+				if under++; under > mostPermits {
+					t.Errorf("%d messages at once", under)
+				}
+				p.mu.Unlock()
+				next <- i
+				time.Sleep(each)
+				p.mu.Lock()
+				under--
+				p.mu.Unlock()
+				mine.leave()
+			}()
+			synctest.Wait()
 		}
-		if n := len(l.bulk.Load().permits); n != 0 {
-			t.Errorf("%d permits are held, want none", n)
+		time.Sleep(permitLease + each/2)
+		for _, late := range lost {
+			late.leave() // of others by now
+		}
+		for want := range messages {
+			if got := <-next; got/mostPermits != want/mostPermits {
+				t.Errorf("message %d has its turn when that of %d is", got, want)
+			}
+		}
+		if took, want := time.Since(begin), permitLease+each*(messages/mostPermits-1); took != want {
+			t.Errorf("%d messages began within %v, want %v", messages, took, want)
+		}
+		time.Sleep(each)
+		synctest.Wait()
+		p.mu.Lock()
+		if len(p.held) != 0 {
+			t.Errorf("%d permits are held, want none", len(p.held))
+		}
+		p.mu.Unlock()
+		l.node.Close()
+	})
+}
+
+func TestAMessageThatIsLargerThanItBeganHasNoPermit(t *testing.T) {
+	leak.Check(t)
+	synctest.Test(t, func(t *testing.T) {
+		l, held := permitted(t)
+		held[0].leave()
+		for what, begin := range map[string]func() (get func(int) []byte, has func() bool){
+			"arguments": func() (func(int) []byte, func() bool) {
+				c := &Outgoing{handle: &Handle{peer: l.peer}, ctx: t.Context(), link: l}
+				return (*argumentMemory)(c).Get, func() bool { return c.permit.of != nil }
+			},
+			"results": func() (func(int) []byte, func() bool) {
+				in := &Incoming{node: l.node, ctx: &callContext{link: l}}
+				return (*resultMemory)(in).Get, func() bool { return in.permit.of != nil }
+			},
+		} {
+			get, has := begin()
+			for _, step := range []struct {
+				n    int
+				want bool
+			}{{1000, false}, {leastPermitted, true}, {1000, true}, {mostPermitted, true}, {mostPermitted + 1, false}} {
+				if get(step.n); has() != step.want {
+					t.Errorf("%s: after memory of %d bytes there is a permit: %t, want %t", what, step.n, has(), step.want)
+				}
+			}
 		}
 		l.node.Close()
 	})

@@ -46,9 +46,10 @@ type Incoming struct {
 	arrives courier    // references among the arguments
 	leaves  courier    // and among the results
 
-	copied []byte // memory for small arguments
-	permit *bulk  // for a large reply; nil: it has none
-	reply  []byte // memory for small ones
+	copied []byte        // memory for small arguments
+	permit permit        // for a large reply
+	waited time.Duration // for that
+	reply  []byte        // memory for small ones
 }
 
 // smallMessage is how large the memory may be that calls keep for those after them.
@@ -75,6 +76,8 @@ func (in *Incoming) clear() {
 		n.buffers.Put(in.frame)
 	}
 	in.Args.Forget()
+	in.Results.Forget()
+	in.waited = 0
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
 	in.at, in.spree = located{}, nil
 	in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, 0, held{}
@@ -405,7 +408,7 @@ func (in *Incoming) serveOne() (next *Incoming) {
 	in.endStreams()
 	frame := in.answer(err)
 	if timed && in.at.member != nil {
-		l.timed(&in.at.member.pace, time.Since(l.start)-began)
+		l.timed(&in.at.member.pace, time.Since(l.start)-began-in.waited)
 	}
 	in.respond(frame)
 	if in.vow != nil {

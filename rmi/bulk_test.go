@@ -152,24 +152,61 @@ func TestTheSecondConnectionIsClosedWhenItIsIdleAndOpenedAgain(t *testing.T) {
 }
 
 func TestLargeMessagesFollowEachOtherThroughTheSameMemory(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // where nobody runs out of patience
-		_, server, remote, client := memoryWorld(t).served()
-		const size, callers = 1 << 20, 16
+	for name, metadata := range map[string]rmi.Metadata{"plain": nil, "with metadata": {"tenant": "a"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // where no message takes long
+				_, server, remote, client := memoryWorld(t).served()
+				const size, callers = 1 << 20, 16
+				echo(t, remote, size)
+				widened(t, server, client)
+				sent := text(size)
+				var wg sync.WaitGroup
+				for range callers {
+					wg.Go(func() {
+						for range 3 {
+							if got, err := remote.Bytes(rmi.WithMetadata(t.Context(), metadata), sent); err != nil || !bytes.Equal(got, sent) {
+								t.Errorf("an echo of %d bytes: %d bytes, %v", size, len(got), err)
+							}
+						}
+					})
+				}
+				wg.Wait()
+				for who, n := range map[string]*rmi.Node{"client": client, "server": server} {
+					if kept := rmi.KeptOf(n); kept > 4*size {
+						t.Errorf("%d callers with %d bytes each have the %s use %d bytes of memory for frames", callers, size, who, kept)
+					}
+				}
+				client.Close()
+				server.Close()
+			})
+		})
+	}
+}
+
+func TestWhatAnInterceptorDoesAfterALargeResultHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		const size, callers, after = 1 << 20, 8, 100 * time.Millisecond
+		server, _ := w.server(rmi.Options{Inbound: []rmi.Interceptor{func(c context.Context, _ *rmi.Call, next func(context.Context) error) error {
+			err := next(c)
+			time.Sleep(after)
+			return err
+		}}})
+		client := w.node(rmi.Options{})
+		remote := pass(t, server, client, newService(server))
 		echo(t, remote, size)
-		widened(t, server, client)
+		echo(t, remote, size)
+		if rmi.BulksOf(server) == 0 {
+			t.Fatal("no second connection was opened for what is large")
+		}
+		begin := time.Now()
 		var wg sync.WaitGroup
 		for range callers {
-			wg.Go(func() {
-				for range 3 {
-					echo(t, remote, size)
-				}
-			})
+			wg.Go(func() { echo(t, remote, size) })
 		}
 		wg.Wait()
-		for who, n := range map[string]*rmi.Node{"client": client, "server": server} {
-			if kept := rmi.KeptOf(n); kept > 4*size {
-				t.Errorf("%d callers with %d bytes each have the %s use %d bytes of memory for frames", callers, size, who, kept)
-			}
+		if took := time.Since(begin); took != after {
+			t.Errorf("%d calls at once, each of which is held for %v, took %v", callers, after, took)
 		}
 		client.Close()
 		server.Close()

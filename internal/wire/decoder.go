@@ -84,7 +84,10 @@ func (d *Decoder) Lend() { d.lent = true }
 func (d *Decoder) Kept() bool { return d.kept }
 
 // Forget lets go of the data, and of what has been read from it: a decoder that is kept for later must not keep those.
-func (d *Decoder) Forget() { d.data, d.pos, d.targets = nil, 0, nil }
+func (d *Decoder) Forget() {
+	d.data, d.pos, d.targets, d.g = nil, 0, nil, nil
+	d.Err, d.fault = nil, nil
+}
 
 // Rest returns the bytes after the array; it is valid once all items have been read.
 func (d *Decoder) Rest() []byte { return d.data[d.pos:] }

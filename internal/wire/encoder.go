@@ -99,6 +99,12 @@ func (e *Encoder) finish() ([]byte, error) {
 	return buf, nil
 }
 
+// Forget lets go of a message that will not be finished: an encoder that is kept for later must not keep it.
+func (e *Encoder) Forget() {
+	e.buf, e.Err, e.fault = nil, nil, nil
+	e.release()
+}
+
 // release gives the graph back.
 func (e *Encoder) release() {
 	if e.g != nil {

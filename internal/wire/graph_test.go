@@ -8,9 +8,11 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -141,6 +143,55 @@ func TestIdentityHoldsOverAllItems(t *testing.T) {
 	if err != nil || held != any(first) || all[1] != first || &all[0].Numbers[0] != &gotNumbers[0] {
 		t.Errorf("got %p %p %v, %v: want the same pointer and slice everywhere\nfrom %x", first, held, all, err, data)
 	}
+}
+
+func TestADecoderForgetsWhatItHasRead(t *testing.T) {
+	leak.Check(t)
+	b := graphBench(t)
+	shared := &tangle{Raw: make([]byte, 1<<20)}
+	circle := &tangle{Raw: make([]byte, 1<<20)}
+	circle.Next = &tangle{Next: circle}
+	for name, v := range map[string]any{"plain": []*tangle{{Raw: shared.Raw}}, "shared": []*tangle{shared, shared}, "circle": []*tangle{circle}} {
+		data := b.value(v)
+		var d Decoder
+		read := func() weak.Pointer[byte] {
+			var got []*tangle
+			d.Reset(b.codec, nil, nil, "argument", data)
+			d.Value(&got)
+			if err := d.Finish(); err != nil {
+				t.Fatal(err)
+			}
+			return weak.Make(&got[0].Raw[0])
+		}
+		raw, message := read(), weak.Make(&data[0])
+		data = nil
+		d.Forget()
+		runtime.GC()
+		if raw.Value() != nil || message.Value() != nil {
+			t.Errorf("%s: what was read is held: %t; the message is held: %t", name, raw.Value() != nil, message.Value() != nil)
+		}
+		runtime.KeepAlive(&d)
+	}
+}
+
+func TestAnEncoderForgetsWhatItHasNotFinished(t *testing.T) {
+	leak.Check(t)
+	b := graphBench(t)
+	var e Encoder
+	write := func() weak.Pointer[byte] {
+		buf := make([]byte, 0, 2<<20)
+		e.Reset(b.codec, nil, nil, "argument", buf)
+		one := &tangle{Raw: make([]byte, 1<<20)}
+		e.Value([]*tangle{one, one})
+		return weak.Make(&buf[:1][0])
+	}
+	message := write()
+	e.Forget()
+	runtime.GC()
+	if message.Value() != nil {
+		t.Error("the message is held")
+	}
+	runtime.KeepAlive(&e)
 }
 
 // The bytes of sharing: a mark is put only where something is referred to again.
