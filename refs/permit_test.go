@@ -2,11 +2,14 @@ package refs
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/rmigo/rmigo/internal/leak"
+	"github.com/rmigo/rmigo/internal/wire"
 )
 
 // permitted is a link with a bulk session all of whose permits are held.
@@ -167,3 +170,68 @@ func TestAMessageThatIsLargerThanItBeganHasNoPermit(t *testing.T) {
 		l.node.Close()
 	})
 }
+
+func TestACallThatHasEndedKeepsNoMessage(t *testing.T) {
+	leak.Check(t)
+	n, err := New(Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	message := func() []byte {
+		var e wire.Encoder
+		e.Reset(n.codec, nil, nil, "result", nil)
+		e.Bytes(make([]byte, 1<<20))
+		data, err := e.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	read := func(d *wire.Decoder) weak.Pointer[byte] {
+		d.Reset(n.codec, nil, nil, "result", message())
+		d.Lend()
+		var kept []byte
+		d.Bytes(&kept)
+		if err := d.Finish(); err != nil || !d.Kept() {
+			t.Fatalf("the message is kept by what was read of it: %t, %v", d.Kept(), err)
+		}
+		return weak.Make(&kept[0])
+	}
+	written := func(e *wire.Encoder) weak.Pointer[byte] {
+		e.Reset(n.codec, nil, nil, "argument", nil)
+		data := message()
+		e.Borrow(&given{data})
+		e.Bytes(data[:1<<18])
+		return weak.Make(&data[0])
+	}
+	made, served := n.newOutgoing(), n.newIncoming()
+	made.handle = &Handle{peer: n.home.peer}
+	for what, message := range map[string]weak.Pointer[byte]{
+		"result":                         read(&made.Results),
+		"argument":                       read(&served.Args),
+		"argument that was not finished": written(&made.Args),
+		"result that was not finished":   written(&served.Results),
+	} {
+		defer func() {
+			if message.Value() != nil {
+				t.Errorf("the %s of a call that has ended is held, and nobody has it", what)
+			}
+		}()
+	}
+	made.drop()
+	served.clear()
+	runtime.GC()
+	runtime.KeepAlive(made)
+	runtime.KeepAlive(served)
+}
+
+// given is a wire.Buffers that has one.
+type given struct{ b []byte }
+
+func (g *given) Get(n int) (b []byte) {
+	b, g.b = g.b[:n], nil
+	return b
+}
+
+func (*given) Put([]byte) {}

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"weak"
 
 	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
@@ -210,49 +209,6 @@ func TestWhatAnInterceptorDoesAfterALargeResultHoldsNobodyUp(t *testing.T) {
 		}
 		client.Close()
 		server.Close()
-	})
-}
-
-// remembering is a service that knows where its argument was.
-type remembering struct {
-	*service
-	last weak.Pointer[byte]
-}
-
-func (r *remembering) Bytes(_ context.Context, b []byte) ([]byte, error) {
-	r.last = weak.Make(&b[0])
-	return b, nil
-}
-
-func TestACallThatHasEndedKeepsNoLargeMessage(t *testing.T) {
-	everywhere(t, func(t *testing.T, w *world) {
-		server, _ := w.server(rmi.Options{})
-		client := w.node(rmi.Options{})
-		impl := &remembering{service: newService(server)}
-		remote := pass(t, server, client, impl)
-		call := func() (result weak.Pointer[byte]) {
-			got, err := remote.Bytes(ctx(t), text(1<<20))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return weak.Make(&got[0])
-		}
-		call()
-		widened(t, server, client)
-		result := call()
-		if err := client.Close(); err != nil { // so that nothing is being served, and the server is done with the call
-			t.Error(err)
-		}
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-		runtime.GC()
-		if result.Value() != nil {
-			t.Error("the result of a call that has ended is held, and nobody has it")
-		}
-		if impl.last.Value() != nil {
-			t.Error("the argument of a call that has ended is held, and nobody has it")
-		}
 	})
 }
 
