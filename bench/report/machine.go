@@ -12,21 +12,23 @@ import (
 
 // Machine is where a run took place.
 type Machine struct {
-	CPU    string // model
-	Cores  int    // that the run may use
-	System string
-	Go     string
-	Java   string
+	CPU        string // model
+	Cores      int    // that the run may use
+	System     string
+	Congestion string // the congestion control of TCP, "" if it is not known; one that paces slows single connections, by loopback, too
+	Go         string
+	Java       string
 }
 
 // ThisMachine describes the machine as far as it tells.
 func ThisMachine() Machine {
 	return Machine{
-		CPU:    cpuModel(),
-		Cores:  runtime.NumCPU(),
-		System: strings.TrimSpace(runtime.GOOS + "/" + runtime.GOARCH + " " + read("/proc/sys/kernel/osrelease")),
-		Go:     runtime.Version(),
-		Java:   javaVersion(),
+		CPU:        cpuModel(),
+		Cores:      runtime.NumCPU(),
+		System:     strings.TrimSpace(runtime.GOOS + "/" + runtime.GOARCH + " " + read("/proc/sys/kernel/osrelease")),
+		Congestion: read("/proc/sys/net/ipv4/tcp_congestion_control"),
+		Go:         runtime.Version(),
+		Java:       javaVersion(),
 	}
 }
 

@@ -62,7 +62,8 @@ func (r Report) has(kind func(plan.Workload) bool) bool {
 func (r Report) writeHead(w *page) {
 	fmt.Fprintf(w, "# How rmigo compares\n\nWritten by the benchmark; `make bench` writes it anew.\n\n")
 	for _, fact := range [][2]string{
-		{"machine", r.Machine.CPU}, {"cores", fmt.Sprint(r.Machine.Cores)}, {"system", r.Machine.System}, {"Go", r.Machine.Go},
+		{"machine", r.Machine.CPU}, {"cores", fmt.Sprint(r.Machine.Cores)}, {"system", r.Machine.System},
+		{"congestion control", r.Machine.Congestion}, {"Go", r.Machine.Go},
 		{"Java", cmp.Or(r.NoJava, r.Machine.Java)}, {"commit", r.Commit}, {"date", r.Date},
 		{"rounds", r.rounds()},
 	} {

@@ -37,7 +37,7 @@ func example() Report {
 	mixed.Large, mixed.CPU, mixed.ClientAllocs, mixed.ServerAllocs = 321, none, none, none
 	all := plan.Peers()
 	return Report{
-		Machine: Machine{CPU: "Example 3000", Cores: 2, System: "linux/amd64 1.2.3", Go: "go1.26"},
+		Machine: Machine{CPU: "Example 3000", Cores: 2, System: "linux/amd64 1.2.3", Congestion: "cubic", Go: "go1.26"},
 		Commit:  "c0ffee", Date: "2001-02-03",
 		Workloads: []plan.Workload{
 			{Name: "null-c1", Op: peer.Null, Callers: 1}, {Name: "null-c128", Op: peer.Null, Callers: 128},
