@@ -23,6 +23,7 @@ const (
 	joinSize   = 48 << 10 // bodies up to this size are copied behind their header; larger ones go out by writev
 	directRead = 8 << 10  // for so much room, a body is received where it belongs
 	smallRead  = 256
+	shortSize  = 256      // what is so short is joined in memory of the connection's own: one that idles says little, and that often
 	mostPassed = 64 << 10 // bytes of headers that yamux has yet to read
 
 	linger = 500 * time.Millisecond // how long a closing side waits for the other; as a rule it takes a round trip
@@ -68,23 +69,15 @@ var (
 	errWindow = fmt.Errorf("%w: more data than the stream's window", errBroken)
 )
 
-// buffers are shared by the connections of one transport and held by a connection only while bytes flow.
-type buffers struct {
-	read  sync.Pool // *[readSize]byte
-	write sync.Pool // *[headerSize + joinSize]byte
-}
-
-func newBuffers() *buffers {
-	return &buffers{
-		read:  sync.Pool{New: func() any { return new([readSize]byte) }},
-		write: sync.Pool{New: func() any { return new([headerSize + joinSize]byte) }},
-	}
-}
+// Buffers are held by a connection only while bytes flow.
+var (
+	readBuffers  = sync.Pool{New: func() any { return new([readSize]byte) }}
+	writeBuffers = sync.Pool{New: func() any { return new([shortSize + joinSize]byte) }}
+)
 
 type muxConn struct {
 	net.Conn
 	session *muxSession
-	buffers *buffers
 	ready   chan struct{} // closed when session has its yamux, which begins to receive before that
 
 	// receiving
@@ -100,6 +93,7 @@ type muxConn struct {
 
 	sending sync.Mutex // held while a frame is written
 	broken  error      // a failed write: nothing may follow it
+	short   [shortSize]byte
 
 	creditMu  sync.Mutex
 	credit    []byte // frames owed to the peer
@@ -149,8 +143,8 @@ func (c *muxConn) receive(p []byte) error {
 	if large { // next comes the header of what is received directly
 		p = p[:min(len(p), smallRead)]
 	} else if c.flowing {
-		ahead := c.buffers.read.Get().(*[readSize]byte)
-		defer c.buffers.read.Put(ahead)
+		ahead := readBuffers.Get().(*[readSize]byte)
+		defer readBuffers.Put(ahead)
 		p = ahead[:]
 	}
 	n, err := c.Conn.Read(p)
@@ -276,13 +270,15 @@ func (c *muxConn) send(header, body []byte) error {
 	if c.broken != nil {
 		return c.broken
 	}
-	buf := c.buffers.write.Get().(*[headerSize + joinSize]byte)
-	defer c.buffers.write.Put(buf)
-	out := append(c.takeCredit(buf[:0]), header...)
+	out := append(c.takeCredit(c.short[:0]), header...)
 	var err error
 	switch {
-	case len(out)+len(body) <= len(buf):
+	case len(out)+len(body) <= len(c.short):
 		_, err = c.Conn.Write(append(out, body...))
+	case len(body) <= joinSize:
+		buf := writeBuffers.Get().(*[shortSize + joinSize]byte)
+		_, err = c.Conn.Write(append(append(buf[:0], out...), body...))
+		writeBuffers.Put(buf)
 	default:
 		parts := net.Buffers{out, body}
 		_, err = parts.WriteTo(c.Conn)
@@ -308,15 +304,24 @@ func (c *muxConn) owe(id, n uint32) {
 	}
 }
 
-// pay sends what is owed, unless another frame has taken it along by then.
+// pay sends what is owed, unless other frames have taken it along by then.
 func (c *muxConn) pay() {
-	c.creditMu.Lock()
-	c.debtor = false
-	nothing := len(c.credit) == 0
-	c.creditMu.Unlock()
-	if !nothing && c.send(nil, nil) != nil && !c.finished.Load() {
-		c.session.fail(net.ErrClosed)
+	for c.owes() {
+		if c.send(nil, nil) != nil {
+			if !c.finished.Load() {
+				c.session.fail(net.ErrClosed)
+			}
+			return
+		}
 	}
+}
+
+// owes reports whether credit is owed; if not, whoever sends it has nothing to do any more.
+func (c *muxConn) owes() bool {
+	c.creditMu.Lock()
+	defer c.creditMu.Unlock()
+	c.debtor = len(c.credit) > 0
+	return c.debtor
 }
 
 // settle waits for the goroutine that sends credit, if there is one.
@@ -331,7 +336,7 @@ func (c *muxConn) settle() {
 func (c *muxConn) takeCredit(out []byte) []byte {
 	c.creditMu.Lock()
 	defer c.creditMu.Unlock()
-	n := min(len(c.credit), joinSize/2/headerSize*headerSize)
+	n := min(len(c.credit), (shortSize-headerSize)/headerSize*headerSize)
 	out = append(out, c.credit[:n]...)
 	c.credit = c.credit[:copy(c.credit, c.credit[n:])]
 	return out

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -62,7 +63,7 @@ func frame(n int) []byte { return append(header(frameData, n), bytes.Repeat([]by
 // newMuxConn returns a connection whose yamux is the test.
 func newMuxConn(conn net.Conn) *muxConn {
 	s := &muxSession{streams: map[uint32]*muxStream{}}
-	s.conn = &muxConn{Conn: conn, session: s, buffers: newBuffers(), ready: make(chan struct{})}
+	s.conn = &muxConn{Conn: conn, session: s, ready: make(chan struct{})}
 	close(s.conn.ready)
 	return s.conn
 }
@@ -104,6 +105,40 @@ func TestCreditIsSentOnceAloneOrWithTheNextFrame(t *testing.T) {
 	}
 	if len(got) != 2*headerSize+len(next) {
 		t.Errorf("got %d bytes, want nothing besides", len(got))
+	}
+}
+
+func TestMoreCreditThanGoesAlongIsSentAllTheSame(t *testing.T) {
+	leak.Check(t)
+	conn := new(script)
+	c := newMuxConn(conn)
+	c.sending.Lock() // so that all of it is owed before any is sent
+	var want []byte
+	for i := range 3 * shortSize / headerSize {
+		c.owe(3, uint32(i))
+		want = append(want, of(3, header(frameCredit, i))...)
+	}
+	c.sending.Unlock()
+	c.crediting.Wait()
+	if got := bytes.Join(conn.writes, nil); !bytes.Equal(got, want) {
+		t.Errorf("%d bytes of credit are sent, want %d", len(got), len(want))
+	}
+}
+
+func TestAConnectionThatSaysLittleTakesNoBuffer(t *testing.T) {
+	leak.Check(t)
+	c := newMuxConn(new(script))
+	short := frame(shortSize - headerSize)
+	runtime.GC()
+	runtime.GC() // no buffer is kept from before
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := c.send(short[:headerSize], short[headerSize:]); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > joinSize/2 {
+		t.Errorf("%d bytes are said in %d bytes of memory", len(short), took)
 	}
 }
 

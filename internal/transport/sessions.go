@@ -18,17 +18,16 @@ func NewSessions(network Network) Transport {
 	if own, ok := network.(interface{ Sessions() Transport }); ok {
 		return own.Sessions()
 	}
-	return &sessions{network: network, buffers: newBuffers()}
+	return &sessions{network}
 }
 
 // NewListener returns a Listener over one that was made elsewhere; closing either closes both.
 func NewListener(listener net.Listener) Listener {
-	return &socketListener{Listener: listener, buffers: newBuffers()}
+	return &socketListener{listener}
 }
 
 type sessions struct {
 	network Network
-	buffers *buffers
 }
 
 func (s *sessions) Dial(ctx context.Context, endpoint string, hi Greeting) (Conn, error) {
@@ -43,7 +42,7 @@ func (s *sessions) Dial(ctx context.Context, endpoint string, hi Greeting) (Conn
 	if err != nil {
 		return nil, err
 	}
-	conn := &socketConn{raw: raw, name: name, dialled: true, buffers: s.buffers}
+	conn := &socketConn{raw: raw, name: name, dialled: true}
 	if _, err := conn.Greet(ctx, hi); err != nil {
 		return nil, err
 	}
@@ -55,12 +54,11 @@ func (s *sessions) Listen(endpoint string) (Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socketListener{Listener: listener, buffers: s.buffers}, nil
+	return &socketListener{listener}, nil
 }
 
 type socketListener struct {
 	net.Listener
-	buffers *buffers
 }
 
 func (l *socketListener) Accept() (Conn, error) {
@@ -68,7 +66,7 @@ func (l *socketListener) Accept() (Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socketConn{raw: raw, name: nameOf(raw), buffers: l.buffers}, nil
+	return &socketConn{raw: raw, name: nameOf(raw)}, nil
 }
 
 func (l *socketListener) Endpoint() string {
@@ -86,7 +84,6 @@ type socketConn struct {
 	raw     net.Conn
 	name    string // what errors call the other end
 	dialled bool
-	buffers *buffers
 	greeted bool
 	peer    Greeting
 
@@ -114,7 +111,7 @@ func (c *socketConn) Session() (Session, error) {
 	if err := startable(c.greeted, c.closed, c.session != nil); err != nil {
 		return nil, err
 	}
-	c.session = newMuxSession(c.raw, c.dialled, c.buffers)
+	c.session = newMuxSession(c.raw, c.dialled)
 	return c.session, nil
 }
 
