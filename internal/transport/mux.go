@@ -43,9 +43,9 @@ type muxSession struct {
 	streams map[uint32]*muxStream // by id, from the frame that opens a stream to those that end it
 }
 
-func newMuxSession(conn net.Conn, dialled bool) *muxSession {
+func newMuxSession(conn net.Conn, dialled bool, buffers *buffers) *muxSession {
 	s := &muxSession{start: time.Now(), streams: map[uint32]*muxStream{}}
-	s.conn = &muxConn{Conn: conn, session: s, ready: make(chan struct{})}
+	s.conn = &muxConn{Conn: conn, session: s, buffers: buffers, ready: make(chan struct{})}
 	s.conn.moved.L = &s.conn.leads
 	start := yamux.Server
 	if dialled {

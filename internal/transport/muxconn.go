@@ -69,15 +69,23 @@ var (
 	errWindow = fmt.Errorf("%w: more data than the stream's window", errBroken)
 )
 
-// Buffers are held by a connection only while bytes flow.
-var (
-	readBuffers  = sync.Pool{New: func() any { return new([readSize]byte) }}
-	writeBuffers = sync.Pool{New: func() any { return new([shortSize + joinSize]byte) }}
-)
+// buffers are shared by the connections of one transport and held by a connection only while bytes flow.
+type buffers struct {
+	read  sync.Pool // *[readSize]byte
+	write sync.Pool // *[shortSize + joinSize]byte
+}
+
+func newBuffers() *buffers {
+	return &buffers{
+		read:  sync.Pool{New: func() any { return new([readSize]byte) }},
+		write: sync.Pool{New: func() any { return new([shortSize + joinSize]byte) }},
+	}
+}
 
 type muxConn struct {
 	net.Conn
 	session *muxSession
+	buffers *buffers
 	ready   chan struct{} // closed when session has its yamux, which begins to receive before that
 
 	// receiving
@@ -143,8 +151,8 @@ func (c *muxConn) receive(p []byte) error {
 	if large { // next comes the header of what is received directly
 		p = p[:min(len(p), smallRead)]
 	} else if c.flowing {
-		ahead := readBuffers.Get().(*[readSize]byte)
-		defer readBuffers.Put(ahead)
+		ahead := c.buffers.read.Get().(*[readSize]byte)
+		defer c.buffers.read.Put(ahead)
 		p = ahead[:]
 	}
 	n, err := c.Conn.Read(p)
@@ -276,9 +284,9 @@ func (c *muxConn) send(header, body []byte) error {
 	case len(out)+len(body) <= len(c.short):
 		_, err = c.Conn.Write(append(out, body...))
 	case len(body) <= joinSize:
-		buf := writeBuffers.Get().(*[shortSize + joinSize]byte)
+		buf := c.buffers.write.Get().(*[shortSize + joinSize]byte)
 		_, err = c.Conn.Write(append(append(buf[:0], out...), body...))
-		writeBuffers.Put(buf)
+		c.buffers.write.Put(buf)
 	default:
 		parts := net.Buffers{out, body}
 		_, err = parts.WriteTo(c.Conn)

@@ -63,7 +63,7 @@ func frame(n int) []byte { return append(header(frameData, n), bytes.Repeat([]by
 // newMuxConn returns a connection whose yamux is the test.
 func newMuxConn(conn net.Conn) *muxConn {
 	s := &muxSession{streams: map[uint32]*muxStream{}}
-	s.conn = &muxConn{Conn: conn, session: s, ready: make(chan struct{})}
+	s.conn = &muxConn{Conn: conn, session: s, buffers: newBuffers(), ready: make(chan struct{})}
 	close(s.conn.ready)
 	return s.conn
 }

@@ -18,16 +18,17 @@ func NewSessions(network Network) Transport {
 	if own, ok := network.(interface{ Sessions() Transport }); ok {
 		return own.Sessions()
 	}
-	return &sessions{network}
+	return &sessions{network: network, buffers: newBuffers()}
 }
 
 // NewListener returns a Listener over one that was made elsewhere; closing either closes both.
 func NewListener(listener net.Listener) Listener {
-	return &socketListener{listener}
+	return &socketListener{Listener: listener, buffers: newBuffers()}
 }
 
 type sessions struct {
 	network Network
+	buffers *buffers
 }
 
 func (s *sessions) Dial(ctx context.Context, endpoint string, hi Greeting) (Conn, error) {
@@ -42,7 +43,7 @@ func (s *sessions) Dial(ctx context.Context, endpoint string, hi Greeting) (Conn
 	if err != nil {
 		return nil, err
 	}
-	conn := &socketConn{raw: raw, name: name, dialled: true}
+	conn := &socketConn{raw: raw, name: name, dialled: true, buffers: s.buffers}
 	if _, err := conn.Greet(ctx, hi); err != nil {
 		return nil, err
 	}
@@ -54,11 +55,12 @@ func (s *sessions) Listen(endpoint string) (Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socketListener{listener}, nil
+	return &socketListener{Listener: listener, buffers: s.buffers}, nil
 }
 
 type socketListener struct {
 	net.Listener
+	buffers *buffers
 }
 
 func (l *socketListener) Accept() (Conn, error) {
@@ -66,7 +68,7 @@ func (l *socketListener) Accept() (Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socketConn{raw: raw, name: nameOf(raw)}, nil
+	return &socketConn{raw: raw, name: nameOf(raw), buffers: l.buffers}, nil
 }
 
 func (l *socketListener) Endpoint() string {
@@ -84,6 +86,7 @@ type socketConn struct {
 	raw     net.Conn
 	name    string // what errors call the other end
 	dialled bool
+	buffers *buffers
 	greeted bool
 	peer    Greeting
 
@@ -111,7 +114,7 @@ func (c *socketConn) Session() (Session, error) {
 	if err := startable(c.greeted, c.closed, c.session != nil); err != nil {
 		return nil, err
 	}
-	c.session = newMuxSession(c.raw, c.dialled)
+	c.session = newMuxSession(c.raw, c.dialled, c.buffers)
 	return c.session, nil
 }
 
