@@ -70,9 +70,9 @@ type Outgoing struct {
 
 	progress *progress // of its transfer; nil: nobody wants to know
 
-	permit permit // for large arguments
-	args   []byte // memory for small ones
-	copied []byte // memory for small replies
+	permit *permit // for large arguments
+	args   []byte  // memory for small ones
+	copied []byte  // memory for small replies
 }
 
 var errNoResults = errors.New("the call returned no results")
@@ -649,7 +649,7 @@ func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
 		frame = append(n.buffers.Get(len(frame))[:0], frame...)
 	}
 	turn := c.permit
-	c.permit = permit{}
+	c.permit = nil
 	n.tasks.run(func() { // ends with the link at the latest
 		b.send(done, frame, p)
 		n.buffers.Put(frame)

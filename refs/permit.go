@@ -16,27 +16,15 @@ import (
 // is to be written is not there yet, or ever, since user code has ended its goroutine.
 type permits struct {
 	mu      sync.Mutex
-	last    uint64
-	held    []lease // in the order in which they end; mostPermits at most
-	waiting []*applicant
+	held    []*permit // in the order in which they end; mostPermits at most
+	waiting []*permit
 }
 
-// lease is a permit that is held.
-type lease struct {
-	number uint64
-	ends   time.Time
-}
-
-// applicant waits for a permit.
-type applicant struct {
-	number uint64        // of the one that it has got
-	got    chan struct{} // closed then
-}
-
-// permit is one of a session's, or none.
+// permit is one of a session's that is held or waited for. Nil is none.
 type permit struct {
-	of     *permits
-	number uint64
+	of   *permits
+	ends time.Time     // once it is held; guarded by of.mu
+	got  chan struct{} // closed when it is, if it was waited for
 }
 
 const (
@@ -46,34 +34,39 @@ const (
 	permitLease    = 100 * time.Millisecond
 )
 
-// permit waits for a permit for so much memory, if that takes one. It has none where ctx or the link ends first.
-func (l *link) permit(ctx context.Context, n int) permit {
+// permit waits for a permit for so much memory, if that takes one. It returns none where ctx or the link ends first.
+func (l *link) permit(ctx context.Context, n int) *permit {
 	b := l.bulk.Load()
 	if b == nil || n < leastPermitted || n > mostPermitted {
-		return permit{}
+		return nil
 	}
 	p := &b.permits
+	t := &permit{of: p}
 	p.mu.Lock()
 	p.grant()
 	if len(p.held) < mostPermits { // nobody waits, then
-		defer p.mu.Unlock()
-		return permit{p, p.lend()}
+		p.lend(t)
+		p.mu.Unlock()
+		return t
 	}
-	a := &applicant{got: make(chan struct{})}
-	p.waiting = append(p.waiting, a)
+	t.got = make(chan struct{})
+	p.waiting = append(p.waiting, t)
 	next := p.held[0].ends
 	p.mu.Unlock()
-	return p.await(ctx, l.gone, a, next)
+	if !t.await(ctx, l.gone, next) {
+		return nil
+	}
+	return t
 }
 
-// await waits until the applicant has a permit; one may end at next, if it is not given back before.
-func (p *permits) await(ctx context.Context, gone <-chan struct{}, a *applicant, next time.Time) permit {
-	timer := time.NewTimer(time.Until(next))
+// await waits until the permit is held; another one may end at next, if it is not given back before. It returns false if ctx or the link ends first.
+func (t *permit) await(ctx context.Context, gone <-chan struct{}, next time.Time) bool {
+	p, timer := t.of, time.NewTimer(time.Until(next))
 	defer timer.Stop()
 	for {
 		select {
-		case <-a.got:
-			return permit{p, a.number}
+		case <-t.got:
+			return true
 		case <-timer.C:
 			p.mu.Lock()
 			p.grant()
@@ -85,42 +78,41 @@ func (p *permits) await(ctx context.Context, gone <-chan struct{}, a *applicant,
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if i := slices.Index(p.waiting, a); i >= 0 {
+		i := slices.Index(p.waiting, t)
+		if i >= 0 {
 			p.waiting = slices.Delete(p.waiting, i, i+1)
-			return permit{}
 		}
-		return permit{p, a.number}
+		return i < 0
 	}
 }
 
 // grant gives those who have waited longest what permits there are. mu is held.
 func (p *permits) grant() {
 	now := time.Now()
-	p.held = slices.DeleteFunc(p.held, func(l lease) bool { return !now.Before(l.ends) })
+	p.held = slices.DeleteFunc(p.held, func(t *permit) bool { return !now.Before(t.ends) })
 	for len(p.waiting) > 0 && len(p.held) < mostPermits {
-		a := p.waiting[0]
+		t := p.waiting[0]
 		p.waiting = slices.Delete(p.waiting, 0, 1)
-		a.number = p.lend()
-		close(a.got)
+		p.lend(t)
+		close(t.got)
 	}
 }
 
-// lend returns the number of a new permit. mu is held.
-func (p *permits) lend() uint64 {
-	p.last++
-	p.held = append(p.held, lease{p.last, time.Now().Add(permitLease)})
-	return p.last
+// lend has the permit held from now on. mu is held.
+func (p *permits) lend(t *permit) {
+	t.ends = time.Now().Add(permitLease)
+	p.held = append(p.held, t)
 }
 
 // leave gives the permit back, unless it has ended.
-func (t permit) leave() {
-	p := t.of
-	if p == nil {
+func (t *permit) leave() {
+	if t == nil {
 		return
 	}
+	p := t.of
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held = slices.DeleteFunc(p.held, func(l lease) bool { return l.number == t.number })
+	p.held = slices.DeleteFunc(p.held, func(other *permit) bool { return other == t })
 	p.grant()
 }
 
@@ -133,7 +125,7 @@ func (m *argumentMemory) Get(n int) []byte {
 	case n < leastPermitted:
 	case n > mostPermitted:
 		c.leavePermit()
-	case c.permit.of == nil && len(c.chain) == 0 && c.launch == nil && c.pipe == nil && !c.oneWay: // it is sent as soon as it is written
+	case c.permit == nil && len(c.chain) == 0 && c.launch == nil && c.pipe == nil && !c.oneWay: // it is sent as soon as it is written
 		c.permit = c.link.permit(c.ctx, n)
 	}
 	return c.handle.Node().buffers.Get(n)
@@ -143,7 +135,7 @@ func (m *argumentMemory) Put(b []byte) { m.handle.Node().buffers.Put(b) }
 
 func (c *Outgoing) leavePermit() {
 	c.permit.leave()
-	c.permit = permit{}
+	c.permit = nil
 }
 
 // resultMemory is the wire.Buffers for what a served call returns.
@@ -155,7 +147,7 @@ func (m *resultMemory) Get(n int) []byte {
 	case n < leastPermitted:
 	case n > mostPermitted:
 		in.leavePermit()
-	case in.permit.of == nil && in.spree == nil && !in.Intercepted(): // who receives does not wait; what follows an interceptor may last
+	case in.permit == nil && in.spree == nil && !in.Intercepted(): // who receives does not wait; what follows an interceptor may last
 		began := time.Now()
 		in.permit = in.ctx.link.permit(in.ctx, n)
 		in.waited += time.Since(began)
@@ -167,5 +159,5 @@ func (m *resultMemory) Put(b []byte) { m.node.buffers.Put(b) }
 
 func (in *Incoming) leavePermit() {
 	in.permit.leave()
-	in.permit = permit{}
+	in.permit = nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // permitted is a link with a bulk session all of whose permits are held.
-func permitted(t *testing.T) (l *link, held []permit) {
+func permitted(t *testing.T) (l *link, held []*permit) {
 	n, err := New(Options{}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +22,7 @@ func permitted(t *testing.T) (l *link, held []permit) {
 	l.bulk.Store(&bulk{l: l})
 	for range mostPermits {
 		p := l.permit(t.Context(), leastPermitted)
-		if p.of == nil {
+		if p == nil {
 			t.Fatal("a large message has no permit")
 		}
 		held = append(held, p)
@@ -34,14 +34,14 @@ func TestALargeMessageWaitsUntilAnotherOneIsSent(t *testing.T) {
 	leak.Check(t)
 	for _, tt := range []struct {
 		name  string
-		ends  func(l *link, held []permit, giveUp func())
+		ends  func(l *link, held []*permit, giveUp func())
 		after time.Duration
 		none  bool
 	}{
-		{"AnotherOneIsSent", func(_ *link, held []permit, _ func()) { held[1].leave() }, time.Millisecond, false},
-		{"ItIsGivenUp", func(_ *link, _ []permit, giveUp func()) { giveUp() }, time.Millisecond, true},
-		{"TheLinkEnds", func(l *link, _ []permit, _ func()) { l.node.Close() }, time.Millisecond, true},
-		{"AnotherOneTakesLong", func(*link, []permit, func()) {}, permitLease, false},
+		{"AnotherOneIsSent", func(_ *link, held []*permit, _ func()) { held[1].leave() }, time.Millisecond, false},
+		{"ItIsGivenUp", func(_ *link, _ []*permit, giveUp func()) { giveUp() }, time.Millisecond, true},
+		{"TheLinkEnds", func(l *link, _ []*permit, _ func()) { l.node.Close() }, time.Millisecond, true},
+		{"AnotherOneTakesLong", func(*link, []*permit, func()) {}, permitLease, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -49,15 +49,15 @@ func TestALargeMessageWaitsUntilAnotherOneIsSent(t *testing.T) {
 				c, giveUp := context.WithCancel(t.Context())
 				defer giveUp()
 				begin := time.Now()
-				ahead := make(chan permit, 1)
+				ahead := make(chan *permit, 1)
 				go func() { ahead <- l.permit(c, mostPermitted) }()
 				time.Sleep(time.Millisecond)
 				if len(ahead) > 0 {
 					t.Fatalf("message %d does not wait", mostPermits+1)
 				}
 				tt.ends(l, held, giveUp)
-				if p := <-ahead; (p.of == nil) != tt.none {
-					t.Errorf("it has a permit: %t, want %t", p.of != nil, !tt.none)
+				if p := <-ahead; (p == nil) != tt.none {
+					t.Errorf("it has a permit: %t, want %t", p != nil, !tt.none)
 				}
 				if took := time.Since(begin); took != tt.after {
 					t.Errorf("it has waited for %v, want %v", took, tt.after)
@@ -73,12 +73,12 @@ func TestMemoryThatTakesNoPermit(t *testing.T) {
 	l, _ := permitted(t)
 	defer l.node.Close()
 	for _, size := range []int{leastPermitted - 1, mostPermitted + 1} {
-		if l.permit(t.Context(), size).of != nil {
+		if l.permit(t.Context(), size) != nil {
 			t.Errorf("%d bytes have a permit", size)
 		}
 	}
 	l.bulk.Store(nil)
-	if l.permit(t.Context(), leastPermitted).of != nil {
+	if l.permit(t.Context(), leastPermitted) != nil {
 		t.Error("there is a permit where there is no bulk session")
 	}
 }
@@ -150,11 +150,11 @@ func TestAMessageThatIsLargerThanItBeganHasNoPermit(t *testing.T) {
 		for what, begin := range map[string]func() (get func(int) []byte, has func() bool){
 			"arguments": func() (func(int) []byte, func() bool) {
 				c := &Outgoing{handle: &Handle{peer: l.peer}, ctx: t.Context(), link: l}
-				return (*argumentMemory)(c).Get, func() bool { return c.permit.of != nil }
+				return (*argumentMemory)(c).Get, func() bool { return c.permit != nil }
 			},
 			"results": func() (func(int) []byte, func() bool) {
 				in := &Incoming{node: l.node, ctx: &callContext{link: l}}
-				return (*resultMemory)(in).Get, func() bool { return in.permit.of != nil }
+				return (*resultMemory)(in).Get, func() bool { return in.permit != nil }
 			},
 		} {
 			get, has := begin()

@@ -47,7 +47,7 @@ type Incoming struct {
 	leaves  courier    // and among the results
 
 	copied []byte        // memory for small arguments
-	permit permit        // for a large reply
+	permit *permit       // for a large reply
 	waited time.Duration // for that
 	reply  []byte        // memory for small ones
 }
