@@ -47,6 +47,9 @@ func newMuxSession(conn net.Conn, dialled bool, buffers *buffers) *muxSession {
 	s := &muxSession{start: time.Now(), streams: map[uint32]*muxStream{}}
 	s.conn = &muxConn{Conn: conn, session: s, buffers: buffers, ready: make(chan struct{})}
 	s.conn.moved.L = &s.conn.leads
+	if socket := asSocket(conn); socket != nil {
+		s.conn.Conn, s.conn.socket = socket, socket
+	}
 	start := yamux.Server
 	if dialled {
 		start = yamux.Client

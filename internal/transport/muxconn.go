@@ -20,7 +20,7 @@ import (
 const (
 	headerSize = 12
 	readSize   = 32 << 10
-	joinSize   = 48 << 10 // bodies up to this size are copied behind their header; larger ones go out by writev
+	joinSize   = 48 << 10 // bodies up to this size are copied behind their header where the connection is no socket; larger ones are written by themselves
 	directRead = 8 << 10  // for so much room, a body is received where it belongs
 	smallRead  = 256
 	shortSize  = 256      // what is so short is joined in memory of the connection's own: one that idles says little, and that often
@@ -84,6 +84,7 @@ func newBuffers() *buffers {
 
 type muxConn struct {
 	net.Conn
+	socket  socket // the connection, if it is one; or nil
 	session *muxSession
 	buffers *buffers
 	ready   chan struct{} // closed when session has its yamux, which begins to receive before that
@@ -283,6 +284,8 @@ func (c *muxConn) send(header, body []byte) error {
 	switch {
 	case len(out)+len(body) <= len(c.short):
 		_, err = c.Conn.Write(append(out, body...))
+	case c.socket != nil:
+		err = c.socket.writeBoth(out, body)
 	case len(body) <= joinSize:
 		buf := c.buffers.write.Get().(*[shortSize + joinSize]byte)
 		_, err = c.Conn.Write(append(append(buf[:0], out...), body...))
