@@ -217,6 +217,9 @@ func (s *memoryStream) Close() error {
 	return nil
 }
 
+// WriteNow implements Stream: it never begins.
+func (s *memoryStream) WriteNow(_, _ []byte, _ func(error)) bool { return false }
+
 func (s *memoryStream) SetReadDeadline(t time.Time) error {
 	s.pair.link.mu.Lock()
 	defer s.pair.link.mu.Unlock()

@@ -104,11 +104,11 @@ type muxConn struct {
 	broken  error      // a failed write: nothing may follow it
 	short   [shortSize]byte
 
-	creditMu  sync.Mutex
-	credit    []byte // frames owed to the peer
-	debtor    bool   // a goroutine is about to send them
-	settled   bool   // none is started any more
-	crediting sync.WaitGroup
+	creditMu sync.Mutex
+	credit   []byte         // frames owed to the peer
+	debtor   bool           // a goroutine is about to send them
+	settled  bool           // none is started any more
+	writing  sync.WaitGroup // goroutines that send what others left
 
 	finished atomic.Bool // nothing more is sent, and why is known
 }
@@ -285,7 +285,7 @@ func (c *muxConn) send(header, body []byte) error {
 	case len(out)+len(body) <= len(c.short):
 		_, err = c.Conn.Write(append(out, body...))
 	case c.socket != nil:
-		err = c.socket.writeBoth(out, body)
+		err = c.socket.writeAll(parts{out, body})
 	case len(body) <= joinSize:
 		buf := c.buffers.write.Get().(*[shortSize + joinSize]byte)
 		_, err = c.Conn.Write(append(append(buf[:0], out...), body...))
@@ -294,6 +294,11 @@ func (c *muxConn) send(header, body []byte) error {
 		parts := net.Buffers{out, body}
 		_, err = parts.WriteTo(c.Conn)
 	}
+	return c.sent(err)
+}
+
+// sent notes what came of a write. sending is held.
+func (c *muxConn) sent(err error) error {
 	if err != nil {
 		c.broken = err
 		if !c.finished.Load() {
@@ -301,6 +306,51 @@ func (c *muxConn) send(header, body []byte) error {
 		}
 	}
 	return err
+}
+
+// sendNow begins to write a frame of the stream's, if neither who else writes nor the stream's window is in the way. What the connection has no room for is copied,
+// and written by a goroutine; either way sent is told of the end, once. It returns false if it has not begun.
+func (c *muxConn) sendNow(s *muxStream, head, body []byte, sent func(error)) bool {
+	if c.socket == nil || !c.sending.TryLock() {
+		return false
+	}
+	size := len(head) + len(body)
+	if c.broken != nil || !s.takes(size) {
+		c.sending.Unlock()
+		return false
+	}
+	header := newMuxHeader(frameData, s.id, uint32(size))
+	p := parts{append(c.takeCredit(c.short[:0]), header[:]...), head, body}
+	n, err := c.socket.writeNow(p)
+	if err == nil && n < len(p[0])+size {
+		rest := p.after(n)
+		if c.behind(func() { c.ends(c.socket.writeAll(parts{rest}), sent) }) { // ends when all is written, or the session ends
+			return true
+		}
+		err = net.ErrClosed
+	}
+	c.ends(err, sent)
+	return true
+}
+
+// ends ends what sendNow began.
+func (c *muxConn) ends(err error, sent func(error)) {
+	err = c.sent(err)
+	c.sending.Unlock()
+	if err != nil {
+		err = c.session.fail(err)
+	}
+	sent(err)
+}
+
+// behind has f run by a goroutine that the end of the session waits for; false: it has ended.
+func (c *muxConn) behind(f func()) bool {
+	c.creditMu.Lock()
+	defer c.creditMu.Unlock()
+	if !c.settled {
+		c.writing.Go(f)
+	}
+	return !c.settled
 }
 
 // owe notes credit for the peer, and sees to it that it is sent soon. It never waits.
@@ -311,7 +361,7 @@ func (c *muxConn) owe(id, n uint32) {
 	c.credit = append(c.credit, frame[:]...)
 	if !c.debtor && !c.settled && !c.finished.Load() {
 		c.debtor = true
-		c.crediting.Go(c.pay) // ends when it is sent, or the session ends
+		c.writing.Go(c.pay) // ends when it is sent, or the session ends
 	}
 }
 
@@ -335,12 +385,12 @@ func (c *muxConn) owes() bool {
 	return c.debtor
 }
 
-// settle waits for the goroutine that sends credit, if there is one.
+// settle waits for the goroutines that send credit and what others left, if there are some.
 func (c *muxConn) settle() {
 	c.creditMu.Lock()
 	c.settled = true
 	c.creditMu.Unlock()
-	c.crediting.Wait()
+	c.writing.Wait()
 }
 
 // takeCredit appends the frames that are owed, as long as they are few enough to go along.

@@ -96,7 +96,7 @@ func TestCreditIsSentOnceAloneOrWithTheNextFrame(t *testing.T) {
 	if err := c.send(next[:headerSize], next[headerSize:]); err != nil {
 		t.Fatal(err)
 	}
-	c.crediting.Wait()
+	c.writing.Wait()
 	got := bytes.Join(conn.writes, nil)
 	for _, want := range [][]byte{of(3, header(frameCredit, 1000)), of(5, header(frameCredit, 2000)), next} {
 		if bytes.Count(got, want) != 1 {
@@ -119,7 +119,7 @@ func TestMoreCreditThanGoesAlongIsSentAllTheSame(t *testing.T) {
 		want = append(want, of(3, header(frameCredit, i))...)
 	}
 	c.sending.Unlock()
-	c.crediting.Wait()
+	c.writing.Wait()
 	if got := bytes.Join(conn.writes, nil); !bytes.Equal(got, want) {
 		t.Errorf("%d bytes of credit are sent, want %d", len(got), len(want))
 	}

@@ -274,6 +274,29 @@ func (s *muxStream) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// WriteNow implements Stream.
+func (s *muxStream) WriteNow(head, body []byte, sent func(error)) bool {
+	if len(head)+len(body) > chunk || !s.writing.TryLock() {
+		return false
+	}
+	defer s.writing.Unlock()
+	return s.session.conn.sendNow(s, head, body, sent)
+}
+
+// takes takes n bytes from the window, if they are there.
+func (s *muxStream) takes(n int) bool {
+	if s.session.refusal() != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.reset || s.gaveUp || uint32(n) > s.window {
+		return false
+	}
+	s.window -= uint32(n)
+	return true
+}
+
 // reserve takes up to most bytes from the window, waiting until there is one.
 func (s *muxStream) reserve(most int) (int, error) {
 	for {

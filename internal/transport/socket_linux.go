@@ -29,10 +29,14 @@ type quickSocket struct {
 	takeIn func(descriptor uintptr) bool // receive, without memory for each call
 
 	// writing, by one goroutine at a time
-	parts   [2]syscall.Iovec
-	message syscall.Msghdr
-	outErr  error
-	putOut  func(descriptor uintptr) bool // transmit
+	left     [len(parts{})]syscall.Iovec // from first on, up to end
+	first    int
+	end      int
+	message  syscall.Msghdr
+	put      int // bytes sent
+	outErr   error
+	putOut   func(descriptor uintptr) bool // transmit
+	putFirst func(descriptor uintptr) bool // transmit, once
 }
 
 // asSocket returns the connection as a socket, or nil. One that somebody has wrapped is what they say it is.
@@ -52,6 +56,10 @@ func asSocket(conn net.Conn) socket {
 	}
 	s := &quickSocket{Conn: conn, raw: raw}
 	s.takeIn, s.putOut = s.receive, s.transmit
+	s.putFirst = func(descriptor uintptr) bool {
+		s.transmit(descriptor)
+		return true
+	}
 	return s
 }
 
@@ -94,42 +102,50 @@ func (s *quickSocket) receive(descriptor uintptr) bool {
 
 // Write implements net.Conn, but that it tells nothing of what was sent before an error.
 func (s *quickSocket) Write(p []byte) (int, error) {
-	if err := s.writeBoth(nil, p); err != nil {
+	if err := s.writeAll(parts{p}); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// writeBoth implements socket.
-func (s *quickSocket) writeBoth(head, body []byte) error {
-	s.load(head, body)
-	err := s.raw.Write(s.putOut)
-	s.parts = [2]syscall.Iovec{}
-	switch {
-	case err != nil:
-		return s.failed("write", err)
-	case s.outErr != nil:
-		return s.failed("write", os.NewSyscallError("sendmsg", s.outErr))
-	}
-	return nil
+// writeAll implements socket.
+func (s *quickSocket) writeAll(p parts) error {
+	_, err := s.write(p, s.putOut)
+	return err
 }
 
-// load has head and body be what is left.
-func (s *quickSocket) load(head, body []byte) {
-	n := 0
-	for _, p := range [...][]byte{head, body} {
-		if len(p) > 0 {
-			s.parts[n] = syscall.Iovec{Base: &p[0], Len: uint64(len(p))}
-			n++
+// writeNow implements socket.
+func (s *quickSocket) writeNow(p parts) (int, error) { return s.write(p, s.putFirst) }
+
+// write sends what put sends of the parts, and returns how much that was.
+func (s *quickSocket) write(p parts, put func(descriptor uintptr) bool) (int, error) {
+	s.load(p)
+	err := s.raw.Write(put)
+	s.left = [len(parts{})]syscall.Iovec{}
+	switch {
+	case err != nil:
+		err = s.failed("write", err)
+	case s.outErr != nil:
+		err = s.failed("write", os.NewSyscallError("sendmsg", s.outErr))
+	}
+	return s.put, err
+}
+
+// load has the parts be what is left.
+func (s *quickSocket) load(p parts) {
+	s.first, s.end, s.put, s.outErr = 0, 0, 0, nil
+	for _, part := range p {
+		if len(part) > 0 {
+			s.left[s.end] = syscall.Iovec{Base: &part[0], Len: uint64(len(part))}
+			s.end++
 		}
 	}
-	s.message = syscall.Msghdr{Iov: &s.parts[0], Iovlen: uint64(n)}
-	s.outErr = nil
 }
 
 // transmit sends what is left, as far as there is room; false: not all of it.
 func (s *quickSocket) transmit(descriptor uintptr) bool {
-	for s.message.Iovlen > 0 {
+	for s.first < s.end {
+		s.message = syscall.Msghdr{Iov: &s.left[s.first], Iovlen: uint64(s.end - s.first)}
 		n, _, e := syscall.RawSyscall(syscall.SYS_SENDMSG, descriptor, uintptr(unsafe.Pointer(&s.message)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 		switch e {
 		case 0:
@@ -147,18 +163,16 @@ func (s *quickSocket) transmit(descriptor uintptr) bool {
 
 // sent takes n bytes off what is left.
 func (s *quickSocket) sent(n uint64) {
-	for s.message.Iovlen > 0 {
-		part := s.message.Iov
+	s.put += int(n)
+	for s.first < s.end {
+		part := &s.left[s.first]
 		if n < part.Len {
 			part.Base = (*byte)(unsafe.Add(unsafe.Pointer(part.Base), n))
 			part.Len -= n
 			return
 		}
 		n -= part.Len
-		*part = syscall.Iovec{}
-		if s.message.Iovlen--; s.message.Iovlen > 0 {
-			s.message.Iov = &s.parts[1]
-		}
+		s.first++
 	}
 }
 

@@ -54,7 +54,7 @@ func TestASocketSendsAndReceivesAll(t *testing.T) {
 		want := append(bytes.Clone(head), body...)
 		sent := make(chan error, 1)
 		go func() {
-			err := ours.writeBoth(head, body)
+			err := ours.writeAll(parts{head, body})
 			sent <- errors.Join(err, ours.CloseWrite())
 		}()
 		got, err := io.ReadAll(io.LimitReader(theirs, 1<<30))
@@ -82,28 +82,59 @@ func TestASocketSendsAndReceivesAll(t *testing.T) {
 // Whatever is left after a part of it was sent is what follows that part.
 func TestASocketGoesOnWhereItStopped(t *testing.T) {
 	leak.Check(t)
-	for head := range 5 {
-		for body := range 5 {
-			for first := 0; first <= head+body; first++ {
-				checkRest(t, []byte("abcd")[:head], []byte("efgh")[:body], first)
+	for head := range 3 {
+		for body := range 4 {
+			for tail := range 3 {
+				p := parts{[]byte("ab")[:head], []byte("cde")[:body], []byte("fg")[:tail]}
+				for first := range head + body + tail + 1 {
+					checkRest(t, p, first)
+				}
 			}
 		}
 	}
 }
 
-// checkRest looks at what is left of head and body after first bytes were sent.
-func checkRest(t *testing.T, head, body []byte, first int) {
+// checkRest looks at what is left of the parts after first bytes were sent.
+func checkRest(t *testing.T, p parts, first int) {
 	t.Helper()
 	s := &quickSocket{}
-	s.load(head, body)
+	s.load(p)
 	s.sent(uint64(first))
 	var rest []byte
-	for _, part := range unsafe.Slice(s.message.Iov, s.message.Iovlen) {
+	for _, part := range s.left[s.first:s.end] {
 		rest = append(rest, unsafe.Slice(part.Base, part.Len)...)
 	}
-	if want := string(head) + string(body); string(rest) != want[first:] {
-		t.Errorf("%q and %q: after %d bytes %q is left", head, body, first, rest)
+	want := string(p[0]) + string(p[1]) + string(p[2])
+	if string(rest) != want[first:] {
+		t.Errorf("%q: after %d bytes %q is left", p, first, rest)
 	}
+	if copied := p.after(first); string(copied) != want[first:] {
+		t.Errorf("%q: what comes after %d bytes is %q", p, first, copied)
+	}
+}
+
+// Where there is no room any more, what was sent is a beginning, and all else is for later.
+func TestASocketSendsNowWhatThereIsRoomFor(t *testing.T) {
+	leak.Check(t)
+	overSockets(t, func(t *testing.T, ours *quickSocket, theirs net.Conn) {
+		p := parts{[]byte("head"), bytes.Repeat([]byte("0123456789abcdef\n"), 1<<19), []byte("tail")}
+		n, err := ours.writeNow(p)
+		if err != nil || n == 0 || n >= len(p[1]) {
+			t.Fatalf("%d bytes were sent: %v", n, err)
+		}
+		sent := make(chan error, 1)
+		go func() {
+			err := ours.writeAll(parts{p.after(n)})
+			sent <- errors.Join(err, ours.CloseWrite())
+		}()
+		got, err := io.ReadAll(theirs)
+		if err != nil || !bytes.Equal(got, bytes.Join(p[:], nil)) {
+			t.Fatalf("%d bytes came, %v", len(got), err)
+		}
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 func TestASocketReadsAndWritesNothing(t *testing.T) {
@@ -112,7 +143,7 @@ func TestASocketReadsAndWritesNothing(t *testing.T) {
 		if n, err := ours.Read(nil); n != 0 || err != nil {
 			t.Error(n, err)
 		}
-		if err := ours.writeBoth(nil, nil); err != nil {
+		if err := ours.writeAll(parts{}); err != nil {
 			t.Error(err)
 		}
 		if n, err := ours.Write([]byte("x")); n != 1 || err != nil {
@@ -232,4 +263,101 @@ func TestAWrappedConnectionIsNoSocket(t *testing.T) {
 			t.Error("what its wrapper does is passed by")
 		}
 	})
+}
+
+// stuck returns a stream whose connection has no room any more, what was sent on it, how often WriteNow began, and what came of the last time, in
+// the end. The peer has yet to read.
+func stuck(t *testing.T, session Session) (stream *muxStream, want []byte, begun int, last chan error) {
+	t.Helper()
+	opened, err := session.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream = opened.(*muxStream)
+	stream.grant(1 << 30)
+	for {
+		last = make(chan error, 1)
+		head, body := []byte{byte(begun)}, bytes.Repeat([]byte{byte(begun), 1, 2}, 40<<10)
+		if !stream.WriteNow(head, body, func(err error) { last <- err }) {
+			t.Fatal("WriteNow has not begun, and nobody is in the way")
+		}
+		begun++
+		want = append(append(want, head...), body...)
+		clear(body) // they are the caller's again
+		select {
+		case err := <-last:
+			if err != nil {
+				t.Fatal(err)
+			}
+		default:
+			return stream, want, begun, last
+		}
+	}
+}
+
+func TestWhatThereIsNoRoomForIsWrittenLater(t *testing.T) {
+	leak.Check(t)
+	session, peer := greeted(t)
+	stream, want, begun, last := stuck(t, session)
+	if stream.WriteNow(nil, []byte("x"), func(error) { t.Error("something has come of what has not begun") }) {
+		t.Error("WriteNow has begun while another frame is being written")
+	}
+	var got []byte
+	for frames := 0; frames < begun; {
+		var header muxHeader
+		if _, err := io.ReadFull(peer, header[:]); err != nil {
+			t.Fatal(err)
+		}
+		if header.kind() == frameData && header.length() > 0 { // else it is of the greeting, or opens the stream
+			body := make([]byte, header.length())
+			if _, err := io.ReadFull(peer, body); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, body...)
+			frames++
+		}
+	}
+	if err := <-last; err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%d bytes came, %d were sent, and they differ", len(got), len(want))
+	}
+	sent := make(chan error, 1)
+	if !stream.WriteNow(nil, []byte("x"), func(err error) { sent <- err }) || <-sent != nil {
+		t.Error("nothing can be written afterwards")
+	}
+	go io.Copy(io.Discard, peer) // ends with the session
+	session.Close()
+}
+
+func TestTheEndOfTheSessionEndsWhatIsWrittenLater(t *testing.T) {
+	leak.Check(t)
+	session, _ := greeted(t)
+	stream, _, _, last := stuck(t, session)
+	session.Close()
+	if err := <-last; err == nil {
+		t.Error("it was written, they say")
+	}
+	if stream.WriteNow(nil, []byte("x"), func(error) {}) {
+		t.Error("WriteNow has begun in a session that has ended")
+	}
+}
+
+func TestWriteNowKeepsToTheWindow(t *testing.T) {
+	leak.Check(t)
+	session, peer := greeted(t)
+	opened, err := session.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := func(n int) bool { return opened.WriteNow(make([]byte, n/2), make([]byte, n-n/2), func(error) {}) }
+	if now(chunk + 1) {
+		t.Error("more than a frame was begun")
+	}
+	if !now(Window-1) || now(2) || !now(1) || now(1) {
+		t.Error("what begins is not what the window has room for")
+	}
+	go io.Copy(io.Discard, peer) // ends with the session
+	session.Close()
 }

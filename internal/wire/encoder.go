@@ -29,6 +29,10 @@ type Encoder struct {
 	buffers Buffers // for memory beyond what it was given; nil: the heap
 	lent    bool    // buf is from buffers
 
+	leastTail int    // of a byte string that may be left out; 0: none is
+	mostTail  int    // of that
+	tail      []byte // the byte string that the message ends with so far, of which buf has the head
+
 	fault     *Error // Err while its path is still being put together
 	g         *graphWriter
 	unaliased bool         // no two references met so far, or in the current item, can be the same
@@ -51,16 +55,42 @@ func (e *Encoder) Reset(c *Codec, t *Table, o Objects, what string, buf []byte) 
 		e.failures = errorWriter{}
 	}
 	e.buffers, e.lent = nil, false
+	e.leastTail, e.tail = 0, nil
 }
 
 // Borrow has the encoder take memory for what is large from b, after Reset. What it borrows and outgrows goes back to b; what Finish
 // returns is the caller's.
 func (e *Encoder) Borrow(b Buffers) { e.buffers = b }
 
-// Len is how many bytes of the message are written, until Finish.
-func (e *Encoder) Len() int { return len(e.buf) - e.start }
+// LeaveOut has a byte string that is the last item, and whose length is between the two, not copied: Tail returns it after Finish, and it is the end of the
+// message, behind what Finish returns. It is to be called after Reset.
+func (e *Encoder) LeaveOut(least, most int) { e.leastTail, e.mostTail = least, most }
 
-// Finish completes the array and returns the whole buffer, or Err. The encoder keeps no reference to the buffer.
+// Tail returns the end of the message, once it is finished, where that was left out; nil: Finish has returned all of it.
+func (e *Encoder) Tail() []byte { return e.tail }
+
+// leavesOut leaves v out, if that is to be. It has been begun, as an item.
+func (e *Encoder) leavesOut(v []byte) bool {
+	if e.leastTail == 0 || len(v) < e.leastTail || len(v) > e.mostTail || len(v)+longestHead > e.most-len(e.buf) {
+		return false
+	}
+	e.head(majorBytes, uint64(len(v)))
+	e.tail = v
+	return true
+}
+
+// takeIn copies what was left out: it is not the end.
+func (e *Encoder) takeIn() {
+	if v := e.tail; e.fits(len(v)) { // it did when it was left out
+		e.tail = nil
+		e.buf = append(e.buf, v...)
+	}
+}
+
+// Len is how many bytes of the message are written, until Finish.
+func (e *Encoder) Len() int { return len(e.buf) - e.start + len(e.tail) }
+
+// Finish completes the array and returns the whole buffer, but for what Tail returns, or Err. The encoder keeps no reference to the buffer.
 func (e *Encoder) Finish() ([]byte, error) {
 	if !e.within() {
 		e.end("")
@@ -77,6 +107,7 @@ func (e *Encoder) Finish() ([]byte, error) {
 // finish is Finish for a message that has references or many items, or has failed.
 func (e *Encoder) finish() ([]byte, error) {
 	items := uint64(e.items)
+	e.takeIn()
 	e.writeBodies()
 	if e.Err == nil {
 		var room [22]byte
@@ -101,7 +132,7 @@ func (e *Encoder) finish() ([]byte, error) {
 
 // Forget lets go of a message that will not be finished: an encoder that is kept for later must not keep it.
 func (e *Encoder) Forget() {
-	e.buf, e.Err, e.fault = nil, nil, nil
+	e.buf, e.tail, e.Err, e.fault = nil, nil, nil, nil
 	e.release()
 }
 
@@ -129,6 +160,9 @@ func (e *Encoder) begin() bool {
 	if !e.within() {
 		e.end("")
 		return false
+	}
+	if e.tail != nil {
+		e.takeIn()
 	}
 	e.items++
 	return true
@@ -239,6 +273,9 @@ func (e *Encoder) String(v string) {
 // writes it.
 func (e *Encoder) Bytes(v []byte) {
 	if e.begin() {
+		if e.leavesOut(v) {
+			return
+		}
 		e.bytes(v)
 		e.end("")
 	}

@@ -173,8 +173,11 @@ func AppendCancel(buf []byte, h CancelHeader) []byte {
 }
 
 // FinishFrame sets the length of the frame that is the whole of buf. It fails where no length field can express it.
-func FinishFrame(buf []byte) error {
-	n := uint64(max(len(buf)-lengthBytes, 0))
+func FinishFrame(buf []byte) error { return FinishFrameBefore(buf, 0) }
+
+// FinishFrameBefore is FinishFrame where more bytes of the frame will follow.
+func FinishFrameBefore(buf []byte, more int) error {
+	n := uint64(max(len(buf)+more-lengthBytes, 0))
 	if n == 0 || n > math.MaxUint32 {
 		return &FrameSizeError{Length: n, Least: 1, Most: math.MaxUint32}
 	}
