@@ -32,8 +32,8 @@ type bulk struct {
 	permits permits
 	ctl     writer // of the control stream
 
-	used  atomic.Bool  // since the last tick, by a message
-	heard atomic.Int64 // when the peer was last heard on it, in nanoseconds since the link's start
+	used  atomic.Int64 // when a message last began to be sent, or some of one came, in nanoseconds since the link's start
+	heard atomic.Int64 // when the peer was last heard on it
 	moved atomic.Int64 // when bytes last went out
 
 	mu       sync.Mutex
@@ -50,16 +50,20 @@ const (
 	mostBulks       = 2 // of a link: one in use, and one that is being closed
 	bulkChunk       = 256 << 10
 	bulkPatience    = time.Second
-	featureBulk     = 1 << 0
+
+	// A byte string of such a length, at the end of a message, is sent from where it is, together with the frame that it ends.
+	leastTail   = largeFrame
+	mostTail    = bulkChunk - 1<<10
+	featureBulk = 1 << 0
 )
 
-// wide returns the bulk session if the frame is for it, and there is one; its send must follow. If there is none, one is asked
+// wide returns the bulk session if a frame of the size is for it, and there is one; its send must follow, or now must begin. If there is none, one is asked
 // for.
-func (l *link) wide(frame []byte) *bulk { return l.wideFrom(frame, largeFrame) }
+func (l *link) wide(size int) *bulk { return l.wideFrom(size, largeFrame) }
 
 // wideFrom is wide for frames that are for it from another size on.
-func (l *link) wideFrom(frame []byte, least int) *bulk {
-	if len(frame) < least || l.features&featureBulk == 0 {
+func (l *link) wideFrom(size, least int) *bulk {
+	if size < least || l.features&featureBulk == 0 {
 		return nil
 	}
 	b := l.bulk.Load()
@@ -84,9 +88,9 @@ func (l *link) widen() {
 	}
 }
 
-// awaitBulk returns when there is a bulk session for the frame, or there will be none soon: on the lane, how far a frame is cannot be told.
-func (l *link) awaitBulk(ctx context.Context, frame []byte) {
-	if len(frame) < largeFrame || l.features&featureBulk == 0 {
+// awaitBulk returns when there is a bulk session for a frame of the size, or there will be none soon: on the lane, how far one is cannot be told.
+func (l *link) awaitBulk(ctx context.Context, size int) {
+	if size < largeFrame || l.features&featureBulk == 0 {
 		return
 	}
 	l.bulkMu.Lock()
@@ -243,8 +247,8 @@ func (n *Node) answerJoin(session transport.Session, control transport.Stream, p
 func (l *link) startBulk(session transport.Session, control transport.Stream) {
 	b := &bulk{l: l, session: session, free: make(chan transport.Stream, mostBulkStreams)}
 	b.ctl = writer{stream: control, start: l.start, tasks: &l.node.tasks, fail: b.fail}
-	b.used.Store(true)
 	b.hear()
+	b.used.Store(b.heard.Load())
 	l.bulkMu.Lock()
 	if l.ended() || l.bulk.Load() != nil || len(l.bulks) == mostBulks {
 		l.bulkMu.Unlock()
@@ -279,7 +283,7 @@ func (l *link) tickBulks() (silent, stalled time.Duration) {
 			b.say(wire.Ping{Nonce: uint64(time.Since(l.start))})
 		}
 		silent, stalled = max(silent, quiet), max(stalled, b.stalled(), b.ctl.stalled())
-		if !b.used.Swap(false) && l.dialled && b.rests() {
+		if l.dialled && time.Since(l.start)-time.Duration(b.used.Load()) >= l.probe && b.rests() {
 			b.retire()
 		}
 	}
@@ -335,11 +339,12 @@ func (b *bulk) begin() bool {
 	if b.closing {
 		return false
 	}
+	now := int64(time.Since(b.l.start))
 	if b.sending == 0 {
-		b.moved.Store(int64(time.Since(b.l.start)))
+		b.moved.Store(now)
 	}
 	b.sending++
-	b.used.Store(true)
+	b.used.Store(now)
 	return true
 }
 
@@ -348,6 +353,30 @@ func (b *bulk) end() {
 	b.sending--
 	b.mu.Unlock()
 	b.settle()
+}
+
+// now sends a frame, which is head and tail, if that takes no waiting; if not, it returns false, and send must follow. Head and tail are the caller's again.
+// sent, if there is one, is called once when all is out, or never will be: before now returns, or later.
+func (b *bulk) now(head, tail []byte, sent func()) bool {
+	var stream transport.Stream
+	select {
+	case stream = <-b.free:
+	default:
+		return false
+	}
+	begun := stream.WriteNow(head, tail, func(err error) {
+		if err == nil {
+			b.moved.Store(int64(time.Since(b.l.start)))
+		} else {
+			b.fail(err)
+		}
+		b.end()
+		if sent != nil {
+			sent()
+		}
+	})
+	b.free <- stream // there is room for all
+	return begun
 }
 
 // send sends the frame and returns when it is out; it gives up before it has begun when done is closed. A failure ends the link. p is told how

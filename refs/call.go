@@ -131,7 +131,15 @@ func (h *Handle) Call(ctx context.Context, f *Face, method uint64, via *Policies
 	}
 	c.Args.Reset(f.codecOf(n), f.table, &c.courier, "argument", c.args[:wire.CallHeaderBytes])
 	c.Args.Borrow((*argumentMemory)(c))
+	if c.goesAtOnce() && c.progress == nil && c.link.bulk.Load() != nil {
+		c.Args.LeaveOut(leastTail, mostTail)
+	}
 	return c
+}
+
+// goesAtOnce reports whether the call's frame is sent as soon as it is written, once.
+func (c *Outgoing) goesAtOnce() bool {
+	return len(c.chain) == 0 && c.launch == nil && c.pipe == nil && !c.oneWay
 }
 
 // bound gives the call the time that it may take.
@@ -568,7 +576,8 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	if (c.item != nil || c.strands != nil) && l.features&featureStreams == 0 {
 		return false, errNoStreams()
 	}
-	if body := len(frame) - wire.CallHeaderBytes; body > l.peerLimit {
+	tail := c.Args.Tail()
+	if body := len(frame) + len(tail) - wire.CallHeaderBytes; body > l.peerLimit {
 		return false, &Error{Kind: ErrLimit, Err: fmt.Errorf("the arguments take %d bytes, the peer takes at most %d (its Limits.MessageBytes)", body, l.peerLimit)}
 	}
 	if extensions != nil {
@@ -591,22 +600,31 @@ func (c *Outgoing) sendOn(l *link, frame []byte) (gaveWay bool, err error) {
 	c.beginStreams(l)
 	wire.AppendCallHeader(frame[:0], wire.CallHeader{Pinned: c.courier.pinned, Promised: c.promise(l), Depth: c.depth, Number: c.number,
 		Slot: c.slot, Timeout: left, Object: c.object(), Method: c.method, Extensions: extensions})
-	if err = wire.FinishFrame(frame); err == nil {
-		l.touch()
-		c.progress.begin(len(frame))
-		if c.ahead && c.launch != nil && c.launch.batch != nil && c.launch.batch.gather(l, frame, c.slot) {
-			return false, nil
-		}
-		if c.progress != nil && !c.ahead {
-			l.awaitBulk(c.ctx, frame)
-		}
-		if b := l.wide(frame); b != nil && !c.ahead {
-			c.sendWide(b, frame, extensions != nil)
-			return false, nil
-		}
-		err = l.out.send(c.gone, frame, false, waiting > 1)
+	if err = wire.FinishFrameBefore(frame, len(tail)); err == nil {
+		err = c.hand(l, frame, extensions != nil, waiting > 1)
 	}
 	return c.sent(l, err)
+}
+
+// hand gives the frame, and the tail of the arguments, to the link, on which the call has company, or not. apart: the frame is not the call's own memory.
+func (c *Outgoing) hand(l *link, frame []byte, apart, company bool) error {
+	size := len(frame) + len(c.Args.Tail())
+	l.touch()
+	c.progress.begin(size)
+	if c.ahead && c.launch != nil && c.launch.batch != nil && c.launch.batch.gather(l, frame, c.slot) {
+		return nil
+	}
+	if c.progress != nil && !c.ahead {
+		l.awaitBulk(c.ctx, size)
+	}
+	if b := l.wide(size); b != nil && !c.ahead {
+		c.sendWide(b, frame, apart)
+		return nil
+	}
+	if tail := c.Args.Tail(); tail != nil { // its bulk session is being closed
+		frame = slices.Concat(frame, tail)
+	}
+	return l.out.send(c.gone, frame, false, company)
 }
 
 // sent sees to what came of handing the call's frame to the link's writer; its results are those of sendOn.
@@ -632,14 +650,19 @@ func (c *Outgoing) sent(l *link, err error) (gaveWay bool, _ error) {
 	return gaveWay, err
 }
 
-// sendWide has the frame sent by the bulk session, which may take a while. The frame belongs to that; one that is not the call's
+// sendWide has the frame, and the tail of the arguments, sent by the bulk session: at once, or else by a goroutine, for it may take a while. The frame belongs to that; one that is not the call's
 // alone, or may be wanted again, is copied.
 func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
-	n, done, p := c.link.node, c.gone, c.progress
+	n, done, p, tail := c.link.node, c.gone, c.progress, c.Args.Tail()
+	if p == nil && b.now(frame, tail, nil) {
+		return
+	}
 	if c.oneWay { // it has its place already
 		done = nil
 	}
 	switch {
+	case tail != nil:
+		frame = append(append(n.buffers.Get(len(frame) + len(tail))[:0], frame...), tail...)
 	case len(c.chain) == 0:
 		if apart {
 			n.buffers.Put(c.args)

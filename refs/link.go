@@ -451,8 +451,8 @@ func (r *lane) hear() {
 		r.l.hear()
 		return
 	}
-	r.b.used.Store(true)
 	r.b.hear()
+	r.b.used.Store(r.b.heard.Load())
 }
 
 // checked ends the link at an error.

@@ -432,7 +432,7 @@ func (c *Outgoing) queue(l *link, frame, extensions []byte) (gaveWay bool, err e
 	h := wire.CallHeader{OneWay: true, Pinned: c.courier.pinned, Number: c.number, Slot: c.slot,
 		Timeout: c.face.timeout(c.method), Object: c.handle.id.Object, Method: c.method, Extensions: extensions}
 	l.touch()
-	if b := l.wide(frame); b != nil {
+	if b := l.wide(len(frame)); b != nil {
 		wire.AppendCallHeader(frame[:0], h)
 		_ = wire.FinishFrame(frame) // the peer's limit bounds it
 		c.sendWide(b, frame, extensions != nil)

@@ -256,7 +256,7 @@ func (s *outflow) sendNext() (more bool) {
 	wire.AppendItemsHeader(p.frame[:0], h)
 	err := wire.FinishFrame(p.frame)
 	if err == nil {
-		if b := l.wideFrom(p.frame, wideItems); b != nil {
+		if b := l.wideFrom(len(p.frame), wideItems); b != nil {
 			b.send(l.gone, p.frame, nil)
 		} else {
 			err = l.out.send(l.gone, p.frame, true, false)

@@ -125,7 +125,7 @@ func (m *argumentMemory) Get(n int) []byte {
 	case n < leastPermitted:
 	case n > mostPermitted:
 		c.leavePermit()
-	case c.permit == nil && len(c.chain) == 0 && c.launch == nil && c.pipe == nil && !c.oneWay: // it is sent as soon as it is written
+	case c.permit == nil && c.goesAtOnce():
 		c.permit = c.link.permit(c.ctx, n)
 	}
 	return c.handle.Node().buffers.Get(n)

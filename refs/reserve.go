@@ -16,7 +16,7 @@ type reserve struct {
 	memory   strings.Builder // which takes memory without clearing it
 }
 
-const reserved = 8 << 20
+const reserved = 32 << 20
 
 // take holds the reserve for one more session.
 func (r *reserve) take() {

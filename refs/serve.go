@@ -50,6 +50,7 @@ type Incoming struct {
 	permit *permit       // for a large reply
 	waited time.Duration // for that
 	reply  []byte        // memory for small ones
+	tail   []byte        // what follows it, where the result is
 }
 
 // smallMessage is how large the memory may be that calls keep for those after them.
@@ -77,7 +78,7 @@ func (in *Incoming) clear() {
 	}
 	in.Args.Forget()
 	in.Results.Forget()
-	in.waited = 0
+	in.waited, in.tail = 0, nil
 	in.ctx, in.face, in.types, in.body, in.frame, in.begun, in.size = nil, nil, nil, nil, nil, false, 0
 	in.at, in.spree = located{}, nil
 	in.turn, in.refused, in.vow, in.pipe, in.leaves.first = nil, nil, nil, 0, held{}
@@ -429,27 +430,27 @@ func (in *Incoming) respond(frame []byte) {
 	if in.spree != nil {
 		in.spree.replies()
 	}
-	if size := int64(len(frame)); size > smallMessage {
+	size := int64(len(frame) + len(in.tail))
+	if size > smallMessage {
 		bound := n.cfg.Limits.PendingBytes
 		of, all := l.unsent.Add(size), n.pendingBytes.Add(size)
-		sent := func() {
-			l.unsent.Add(-size)
-			n.pendingBytes.Add(-size)
-		}
 		if of > bound/2 && of > size || all > bound && all > size+in.size {
-			sent()
+			l.isSent(size)
 			n.buffers.Put(in.reply)
 			in.reply = make([]byte, 0, 512)
 			frame = in.refusal(&Error{Kind: ErrOverloaded, Err: fmt.Errorf(
 				"the results that wait to be sent take too much of %d bytes (Limits.PendingBytes)", bound)})
-		} else {
-			defer sent()
+			size = 0
 		}
 	}
-	if b := l.wide(frame); b != nil {
-		b.send(l.gone, frame, nil)
+	if b := l.wide(int(size)); b != nil {
+		in.respondWide(b, frame, size)
 		return
 	}
+	if size > smallMessage {
+		defer l.isSent(size)
+	}
+	frame = in.whole(frame)
 	if in.spree != nil {
 		l.out.gather(l.gone, frame)
 		return
@@ -459,6 +460,43 @@ func (in *Incoming) respond(frame []byte) {
 		return
 	}
 	l.out.send(l.gone, frame, true, l.serving.count.Load() > 1)
+}
+
+// isSent notes that a large reply waits no longer.
+func (l *link) isSent(size int64) {
+	l.unsent.Add(-size)
+	l.node.pendingBytes.Add(-size)
+}
+
+// respondWide is respond by the bulk session. It waits for that, unless it runs where calls are received.
+func (in *Incoming) respondWide(b *bulk, frame []byte, size int64) {
+	n, l := in.node, in.ctx.link
+	if b.now(frame, in.tail, func() { l.isSent(size) }) {
+		return
+	}
+	frame = in.whole(frame)
+	send := func() {
+		b.send(l.gone, frame, nil)
+		l.isSent(size)
+	}
+	if in.spree == nil {
+		send()
+		return
+	}
+	in.reply = make([]byte, 0, 512)
+	n.tasks.run(func() { // ends with the link at the latest
+		send()
+		n.buffers.Put(frame)
+	})
+}
+
+// whole returns the reply with what follows it, in in.reply.
+func (in *Incoming) whole(frame []byte) []byte {
+	if in.tail != nil {
+		frame = append(append(in.node.buffers.Get(len(frame) + len(in.tail))[:0], frame...), in.tail...)
+		in.reply, in.tail = frame[:0], nil
+	}
+	return frame
 }
 
 // call finds the object and the method, and runs it.
@@ -525,6 +563,9 @@ func (in *Incoming) quick() bool {
 func (in *Incoming) startResults(t *wire.Table) {
 	in.Results.Reset(in.node.codec, t, &in.leaves, "result", in.reply[:wire.ReplyHeaderBytes])
 	in.Results.Borrow((*resultMemory)(in))
+	if in.ctx.link.bulk.Load() != nil && in.vow == nil && in.pipe == 0 && !in.Intercepted() { // it is sent as soon as it is written
+		in.Results.LeaveOut(leastTail, mostTail)
+	}
 }
 
 // received has the arguments acknowledged, once: all references among them are known, or will not be looked at.
@@ -611,7 +652,8 @@ func (in *Incoming) answer(err error) []byte {
 	}
 	flags := wire.ReplyResults
 	frame, bad := in.Results.Finish()
-	if size := len(frame) - wire.ReplyHeaderBytes; bad == nil && size > in.ctx.link.peerLimit {
+	in.tail = in.Results.Tail()
+	if size := len(frame) + len(in.tail) - wire.ReplyHeaderBytes; bad == nil && size > in.ctx.link.peerLimit {
 		bad = &Error{Kind: ErrLimit, Err: fmt.Errorf("the results take %d bytes, the caller takes at most %d (its Limits.MessageBytes)", size, in.ctx.link.peerLimit)}
 	}
 	if bad != nil {
@@ -622,7 +664,7 @@ func (in *Incoming) answer(err error) []byte {
 			}
 			return in.refusal(&Error{Kind: kind, Reason: reason, Err: bad})
 		}
-		flags, frame = 0, in.reply[:wire.ReplyHeaderBytes]
+		flags, frame, in.tail = 0, in.reply[:wire.ReplyHeaderBytes], nil
 	}
 	if err != nil { // it stands before the results: it can be read even where they cannot
 		flags |= wire.ReplyError
@@ -641,6 +683,7 @@ func (in *Incoming) panicked(err error) *Error {
 
 // refusal builds the reply for an error of the runtime.
 func (in *Incoming) refusal(e *Error) []byte {
+	in.tail = nil
 	if in.leaves.pinned { // in results that are not sent
 		in.leaves.pinned = false
 		in.leaves.link.line.Unsent(in.leaves.in)
@@ -656,10 +699,10 @@ func (in *Incoming) refusal(e *Error) []byte {
 func (in *Incoming) finishReply(frame []byte, flags wire.ReplyFlags) []byte {
 	if in.leaves.pinned {
 		flags |= wire.ReplyPinned
-		frame = wire.AppendReplyNumber(frame, in.ctx.number)
+		frame = wire.AppendReplyNumber(in.whole(frame), in.ctx.number)
 	}
 	wire.AppendReplyHeader(frame[:0], wire.ReplyHeader{Flags: flags, Slot: in.slot})
-	if err := wire.FinishFrame(frame); err != nil {
+	if err := wire.FinishFrameBefore(frame, len(in.tail)); err != nil {
 		return in.refusal(&Error{Kind: ErrLimit, Err: err})
 	}
 	in.reply = frame[:0]

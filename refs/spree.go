@@ -96,7 +96,7 @@ func (s *spree) takes(in *Incoming) bool {
 // Work implements transport.Worker.
 func (r *lane) Work(lead *transport.Lead) (wants bool) {
 	s := &r.spree
-	s.leads.Store(lead != nil && r.b == nil)
+	s.leads.Store(lead != nil)
 	switch {
 	case !s.some():
 	case lead == nil:
@@ -104,7 +104,7 @@ func (r *lane) Work(lead *transport.Lead) (wants bool) {
 	default:
 		s.run(lead)
 	}
-	return r.b == nil && r.l.quickOnes.Load() >= wantsLead
+	return r.l.quickOnes.Load() >= wantsLead
 }
 
 // some reports whether there are calls.

@@ -240,7 +240,7 @@ func (r *runner) command(w plan.Workload, p plan.Peer, role string, addr ...stri
 
 // load measures a load for so long.
 func (r *runner) load(w plan.Workload, p plan.Peer, pr pair, measure time.Duration) (Sample, error) {
-	warm := r.Warm
+	warm := w.WarmUp(r.Warm)
 	if p.Java && !r.warmed[w.Name] {
 		warm, r.warmed[w.Name] = r.JavaWarm, true
 	}

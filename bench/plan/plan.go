@@ -9,6 +9,7 @@ package plan
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/rmigo/rmigo/bench/peer"
 	"github.com/rmigo/rmigo/bench/worker"
@@ -44,6 +45,17 @@ type Workload struct {
 	Objects int  // of Growth: that the server exports, the one that is called included; of Holding: that the client holds, likewise
 	Clients int  // of Growth: further ones, connected and idle, in a process of their own
 }
+
+// WarmUp is how long the load runs before it is measured, where most loads do for so long. With large messages heaps take longer to reach the size that they will keep, and what is measured would
+// be how fast the system hands out memory that is touched for the first time.
+func (w Workload) WarmUp(most time.Duration) time.Duration {
+	if w.Shape == Mixed || w.Op == peer.Bytes64K || w.Op == peer.Bytes1M {
+		return largeWarmUp * most
+	}
+	return most
+}
+
+const largeWarmUp = 4
 
 // Load is what the client's worker is told.
 func (w Workload) Load() string {

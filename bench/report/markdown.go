@@ -95,7 +95,8 @@ func (r Report) writeHead(w *page) {
 }
 
 func (r Report) rounds() string {
-	text := fmt.Sprintf("%d, each measurement %v, all in %.0f minutes", r.Results.Rounds, r.Measure, r.Results.Took.Minutes())
+	large := plan.Workload{Shape: plan.Mixed}.WarmUp(r.Warm)
+	text := fmt.Sprintf("%d, each measurement %v after warming up for %v (%v where messages are large), all in %.0f minutes", r.Results.Rounds, r.Measure, r.Warm, large, r.Results.Took.Minutes())
 	if r.Few < r.Results.Rounds {
 		text += fmt.Sprintf("; %d rounds of idle, burst, growth and holding", r.Few)
 	}

@@ -30,6 +30,7 @@ type Report struct {
 	Peers     []plan.Peer
 	Results   harness.Results
 	Measure   time.Duration
+	Warm      time.Duration // before that
 	Sessions  int           // of Idle
 	Settle    time.Duration // of Idle and Burst
 	Grown     time.Duration // a measurement of Growth

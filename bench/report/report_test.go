@@ -64,7 +64,7 @@ func example() Report {
 			},
 			Failures: map[harness.Key]error{{Workload: "null-c128", Peer: "grpc"}: errors.New("run 300: calls hang\nand more")},
 		},
-		Measure: 700 * time.Millisecond, Sessions: 5000, Settle: 11 * time.Second, Grown: 5500 * time.Millisecond, Few: 2, NoJava: "left out: no java", Chart: "results.svg",
+		Measure: 700 * time.Millisecond, Warm: 150 * time.Millisecond, Sessions: 5000, Settle: 11 * time.Second, Grown: 5500 * time.Millisecond, Few: 2, NoJava: "left out: no java", Chart: "results.svg",
 	}
 }
 
