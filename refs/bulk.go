@@ -32,7 +32,7 @@ type bulk struct {
 	permits permits
 	ctl     writer // of the control stream
 
-	used  atomic.Int64 // when a message last began to be sent, or some of one came, in nanoseconds since the link's start
+	used  atomic.Int64 // when a message last began or ended to be sent, or some of one came, in nanoseconds since the link's start
 	heard atomic.Int64 // when the peer was last heard on it
 	moved atomic.Int64 // when bytes last went out
 
@@ -349,6 +349,7 @@ func (b *bulk) begin() bool {
 }
 
 func (b *bulk) end() {
+	b.used.Store(int64(time.Since(b.l.start)))
 	b.mu.Lock()
 	b.sending--
 	b.mu.Unlock()

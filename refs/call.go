@@ -650,8 +650,8 @@ func (c *Outgoing) sent(l *link, err error) (gaveWay bool, _ error) {
 	return gaveWay, err
 }
 
-// sendWide has the frame, and the tail of the arguments, sent by the bulk session: at once, or else by a goroutine, for it may take a while. The frame belongs to that; one that is not the call's
-// alone, or may be wanted again, is copied.
+// sendWide has the frame, and the tail of the arguments, sent by the bulk session: at once, or else by a goroutine, for it may take a while. To that one the frame belongs; what is not the
+// call's alone, or may be wanted again, is copied.
 func (c *Outgoing) sendWide(b *bulk, frame []byte, apart bool) {
 	n, done, p, tail := c.link.node, c.gone, c.progress, c.Args.Tail()
 	if p == nil && b.now(frame, tail, nil) {

@@ -563,7 +563,8 @@ func (in *Incoming) quick() bool {
 func (in *Incoming) startResults(t *wire.Table) {
 	in.Results.Reset(in.node.codec, t, &in.leaves, "result", in.reply[:wire.ReplyHeaderBytes])
 	in.Results.Borrow((*resultMemory)(in))
-	if in.ctx.link.bulk.Load() != nil && in.vow == nil && in.pipe == 0 && !in.Intercepted() { // it is sent as soon as it is written
+	streams := in.face != nil && in.face.hasStreams(in.Method)                                            // whose ends the caller sees before the results are read for the last time
+	if in.ctx.link.bulk.Load() != nil && in.vow == nil && in.pipe == 0 && !streams && !in.Intercepted() { // it is sent as soon as it is written
 		in.Results.LeaveOut(leastTail, mostTail)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/rmigo/rmigo/internal/leak"
 	"github.com/rmigo/rmigo/internal/testobj"
-	"github.com/rmigo/rmigo/internal/transport"
 	"github.com/rmigo/rmigo/rmi"
 )
 
@@ -58,7 +55,9 @@ func TestAnArgumentIsTheCallersAgainWhenTheCallEnds(t *testing.T) {
 	remote := pass(t, server, client, impl)
 	echo(t, remote, 100_000)
 	impl.mixed.Store(0) // that one was
+	impl.mu.Lock()
 	impl.kept = nil
+	impl.mu.Unlock()
 	widened(t, server, client)
 	c := ctx(t)
 	var wg sync.WaitGroup
@@ -124,82 +123,24 @@ func TestByteStringsOfAllLengthsArriveWhole(t *testing.T) {
 	})
 }
 
-// detour is a network whose connections go by way of another socket, which at some time reads no more of what the client sends.
-type detour struct {
-	transport.Sockets
-	stop, over chan struct{}
-	running    *sync.WaitGroup
-}
-
-func (r detour) Dial(ctx context.Context, endpoint string) (net.Conn, error) {
-	server, err := r.Sockets.Dial(ctx, endpoint)
-	if err != nil {
-		return nil, err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	defer listener.Close()
-	client, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		return nil, err
-	}
-	between, err := listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	r.running.Go(func() {
-		_, _ = io.Copy(between, server)
-		between.Close()
-	})
-	r.running.Go(func() {
-		p := make([]byte, 64<<10)
-		for {
-			select {
-			case <-r.stop:
-				<-r.over
-			default:
-			}
-			n, err := between.Read(p)
-			if _, lost := server.Write(p[:n]); err != nil || lost != nil {
-				server.Close()
-				return
-			}
-		}
-	})
-	return client, nil
-}
-
+// More is sent from where it is than the sockets between the two take.
 func TestAPeerThatReadsNoMoreEndsCallsThatAreSentFromWhereTheirArgumentsAre(t *testing.T) {
 	leak.Check(t)
-	w := tcpWorld(t)
-	r := detour{stop: make(chan struct{}), over: make(chan struct{}), running: &sync.WaitGroup{}}
-	server, _ := w.server(rmi.Options{})
-	other, _ := w.server(rmi.Options{})
-	client := w.node(rmi.Options{Network: r, Liveness: rmi.Liveness{Probe: 200 * time.Millisecond, Dead: time.Second}})
-	direct := w.node(rmi.Options{})
-	remote := pass(t, server, client, newService(server))
-	lively := pass(t, other, direct, newService(other))
-	echo(t, remote, 64<<10)
-	widened(t, client, server)
-	close(r.stop)
-	c := ctx(t)
+	v, remote := behindValves(t)
+	for _, bulk := range v.later() {
+		v.hold(&bulk.up)
+	}
+	sent := make([]byte, 64<<10)
 	var wg sync.WaitGroup
-	for range 200 { // more than the sockets between take
+	for range 200 {
 		wg.Go(func() {
-			_, err := remote.Bytes(c, make([]byte, 64<<10))
-			if !errors.Is(err, rmi.ErrUnreachable) || !rmi.MayHaveRun(err) {
-				t.Errorf("a call to a peer that reads nothing: %v; want it unreachable, and that it may have run", err)
-			}
+			endsUnreachable(t, func(c context.Context) error {
+				_, err := remote.Bytes(c, sent)
+				return err
+			})
 		})
 	}
-	echo(t, lively, 64<<10)
 	wg.Wait()
-	close(r.over)
-	client.Close()
-	server.Close()
-	r.running.Wait()
 }
 
 // hasty is a service whose Bytes is quick, as a rule.

@@ -221,7 +221,8 @@ func (s *muxSession) refusal() error {
 // blame notes why the session is about to end, if nothing has been noted yet.
 func (s *muxSession) blame(err error) { s.cause.CompareAndSwap(nil, &err) }
 
-// fail ends the session because of err, unless it has ended already, and returns why it ended. Not for the receiving goroutine.
+// fail ends the session because of err, unless it has ended already, and returns why it ended. Not for the receiving goroutine, unless it works with
+// a lead.
 func (s *muxSession) fail(err error) error {
 	if !s.mux.IsClosed() {
 		s.blame(err)

@@ -145,7 +145,7 @@ func (c *muxConn) over(err error) {
 func (c *muxConn) receive(p []byte) error {
 	if c.body >= directRead && c.stream != nil {
 		if room := c.stream.room(); len(room) >= directRead {
-			return c.receiveDirect(room[:min(uint64(len(room)), uint64(c.body))])
+			return c.receiveDirect(room[:min(uint64(len(room)), uint64(c.body), chunk)])
 		}
 	}
 	large := c.stream != nil && c.body == 0 && len(c.stream.room()) >= directRead

@@ -19,7 +19,7 @@ type parts [3][]byte
 
 // after returns a copy of what comes after the first n bytes.
 func (p parts) after(n int) []byte {
-	var rest []byte
+	rest := make([]byte, 0, len(p[0])+len(p[1])+len(p[2])-n)
 	for _, part := range p {
 		skipped := min(n, len(part))
 		n -= skipped

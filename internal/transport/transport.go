@@ -147,7 +147,7 @@ type Stream interface {
 	// WriteNow is Write for head and body, one after the other, where that need not wait, neither for the other side nor for whoever else
 	// writes, and where they are short enough to be written at once. It reports whether it has begun; if not, nothing was written. It returns at once, and head and body
 	// are the caller's again: what there was no room for is copied, and written by a goroutine of the session's. sent is called once, before or after WriteNow returns, with what Write
-	// would have returned; it must not wait. Not all sessions ever begin.
+	// would have returned; it must neither wait nor write to the stream. Not all sessions ever begin.
 	WriteNow(head, body []byte, sent func(error)) bool
 
 	// Close ends this direction: the other side reads io.EOF after the last byte. The other direction stays open until
