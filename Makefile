@@ -29,7 +29,7 @@ race: ## Run the tests with the race detector, and those of random programs for 
 	go test -race $$(go list ./... | grep -Ev '/internal/(arch|compat|gen|testmod|vet)$$|/docs$$')
 	go test -race -run 'Juicer|PipelinesDo' ./rmi -lasting $(LASTING)
 	@# with the sockets that are passed by otherwise: the detector does not see what the system reads, but who uses it after
-	go test -race -tags rmigo_sockets -run 'Socket|WriteNow|WrittenLater|Argument|ByteString|Large|ReadsNoMore' ./internal/transport ./rmi
+	go test -race -tags rmigo_sockets -run 'Socket|WriteNow|WrittenLater|ArgumentIsThe|ReadsNoMoreEnds|QuickLarge|OneMoreConnection' ./internal/transport ./rmi
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (4s), decoding of values for VALUETIME (30s)
