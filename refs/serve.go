@@ -563,10 +563,14 @@ func (in *Incoming) quick() bool {
 func (in *Incoming) startResults(t *wire.Table) {
 	in.Results.Reset(in.node.codec, t, &in.leaves, "result", in.reply[:wire.ReplyHeaderBytes])
 	in.Results.Borrow((*resultMemory)(in))
-	streams := in.face != nil && in.face.hasStreams(in.Method)                                            // whose ends the caller sees before the results are read for the last time
-	if in.ctx.link.bulk.Load() != nil && in.vow == nil && in.pipe == 0 && !streams && !in.Intercepted() { // it is sent as soon as it is written
+	if in.ctx.link.bulk.Load() != nil && in.goesAtOnce() {
 		in.Results.LeaveOut(leastTail, mostTail)
 	}
+}
+
+// goesAtOnce reports whether the reply is sent as soon as it is written, and nothing tells the caller of the method's end before. That of streams does.
+func (in *Incoming) goesAtOnce() bool {
+	return in.vow == nil && in.pipe == 0 && !in.Intercepted() && (in.face == nil || !in.face.hasStreams(in.Method))
 }
 
 // received has the arguments acknowledged, once: all references among them are known, or will not be looked at.
