@@ -12,17 +12,16 @@ import (
 
 // muxStream is a stream of a muxSession: what yamux has no part in, which is its bytes and windows.
 //
-// mu guards the fields below it and is a leaf, but for Attach, which hands over under it what has arrived. Whoever changes what a
-// reader or a writer may wait for pokes them; each of the two waits alone.
+// mu guards the fields below it and is a leaf, but for Attach, which hands over under it what has arrived. A reader and a writer wait for
+// changed: most streams of an idle session never have one that waits.
 type muxStream struct {
 	session *muxSession
 	id      uint32
 
-	writing  sync.Mutex // one Write at a time
-	readable chan struct{}
-	writable chan struct{}
+	writing sync.Mutex // one Write at a time
 
 	mu       sync.Mutex
+	changed  sync.Cond     // what a reader or a writer may wait for
 	stream   *yamux.Stream // once yamux has handed it out
 	receiver Receiver
 	worker   Worker // the receiver, if it is one
@@ -49,17 +48,9 @@ const (
 )
 
 func newMuxStream(s *muxSession, id uint32) *muxStream {
-	return &muxStream{
-		session: s, id: id, expected: Window, window: Window, due: Window / 2,
-		readable: make(chan struct{}, 1), writable: make(chan struct{}, 1),
-	}
-}
-
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	m := &muxStream{session: s, id: id, expected: Window, window: Window, due: Window / 2}
+	m.changed.L = &m.mu
+	return m
 }
 
 // note changes the stream's state and tells those who wait for it.
@@ -70,9 +61,8 @@ func (s *muxStream) note(change func()) {
 	if s.receiver != nil && !s.told && s.atEnd() {
 		s.told, end = true, s.receiver
 	}
+	s.changed.Broadcast()
 	s.mu.Unlock()
-	poke(s.readable)
-	poke(s.writable)
 	if end != nil {
 		end.End()
 	}
@@ -108,8 +98,8 @@ func (s *muxStream) expect(n uint32) bool {
 func (s *muxStream) grant(n uint32) {
 	s.mu.Lock()
 	s.window += min(n, ^uint32(0)-s.window)
+	s.changed.Broadcast()
 	s.mu.Unlock()
-	poke(s.writable)
 }
 
 // deliver takes bytes that have arrived.
@@ -118,11 +108,11 @@ func (s *muxStream) deliver(p []byte) error {
 	r := s.receiver
 	if r == nil {
 		s.unread = append(s.unread, p...)
+		s.changed.Broadcast()
 	}
 	works := s.worker != nil
 	s.mu.Unlock()
 	if r == nil {
-		poke(s.readable)
 		return nil
 	}
 	if works {
@@ -209,52 +199,43 @@ func (s *muxStream) Attach(r Receiver) {
 }
 
 func (s *muxStream) Read(p []byte) (int, error) {
-	for {
-		n, deadline, err := s.read(p)
-		if n > 0 {
-			s.consumed(n)
-		}
-		if err != nil {
-			poke(s.readable) // an end is for whoever else reads
-		}
-		if n > 0 || err != nil || len(p) == 0 {
-			return n, err
-		}
-		s.wait(deadline)
+	n, err := s.read(p)
+	if n > 0 {
+		s.consumed(n)
 	}
+	return n, err
 }
 
-// read returns what is there, or nothing and until when to wait for something.
-func (s *muxStream) read(p []byte) (n int, deadline time.Time, err error) {
+// read waits for something to read, and takes it.
+func (s *muxStream) read(p []byte) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.reset && !s.closed:
-		return 0, deadline, ErrReset
-	case len(s.unread) > 0:
-		n = copy(p, s.unread)
-		s.unread = s.unread[:copy(s.unread, s.unread[n:])]
-		return n, deadline, nil
-	case s.atEnd():
-		return 0, deadline, io.EOF
-	case !s.deadline.IsZero() && !time.Now().Before(s.deadline):
-		return 0, deadline, os.ErrDeadlineExceeded
+	for {
+		switch {
+		case s.reset && !s.closed:
+			return 0, ErrReset
+		case len(s.unread) > 0:
+			n = copy(p, s.unread)
+			s.unread = s.unread[:copy(s.unread, s.unread[n:])]
+			return n, nil
+		case s.atEnd():
+			return 0, io.EOF
+		case !s.deadline.IsZero() && !time.Now().Before(s.deadline):
+			return 0, os.ErrDeadlineExceeded
+		case len(p) == 0:
+			return 0, nil
+		}
+		s.wait()
 	}
-	return 0, s.deadline, nil
 }
 
-// wait returns when there may be something to read, or at the deadline.
-func (s *muxStream) wait(deadline time.Time) {
-	var late <-chan time.Time
-	if !deadline.IsZero() {
-		timer := time.NewTimer(time.Until(deadline))
-		defer timer.Stop()
-		late = timer.C
+// wait returns when there may be something to read, or at the deadline. mu is held, but not while it waits.
+func (s *muxStream) wait() {
+	if !s.deadline.IsZero() {
+		late := time.AfterFunc(time.Until(s.deadline), func() { s.note(func() {}) })
+		defer late.Stop()
 	}
-	select {
-	case <-s.readable:
-	case <-late:
-	}
+	s.changed.Wait()
 }
 
 func (s *muxStream) Write(p []byte) (n int, err error) {
@@ -299,26 +280,23 @@ func (s *muxStream) takes(n int) bool {
 
 // reserve takes up to most bytes from the window, waiting until there is one.
 func (s *muxStream) reserve(most int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for {
-		if err := s.session.refusal(); err != nil {
-			return 0, err
-		}
-		s.mu.Lock()
-		size := min(uint32(most), s.window)
-		closed, reset := s.closed, s.reset || s.gaveUp
-		if !closed && !reset {
-			s.window -= size
-		}
-		s.mu.Unlock()
+		err := s.session.refusal()
 		switch {
-		case closed:
+		case err != nil:
+			return 0, err
+		case s.closed:
 			return 0, net.ErrClosed
-		case reset:
+		case s.reset || s.gaveUp:
 			return 0, ErrReset
-		case size > 0:
+		case s.window > 0:
+			size := min(uint32(most), s.window)
+			s.window -= size
 			return int(size), nil
 		}
-		<-s.writable
+		s.changed.Wait()
 	}
 }
 
