@@ -23,8 +23,9 @@ const (
 	joinSize   = 48 << 10 // bodies up to this size are copied behind their header where the connection is no socket; larger ones are written by themselves
 	directRead = 8 << 10  // for so much room, a body is received where it belongs
 	smallRead  = 256
-	shortSize  = 256      // what is so short is joined in memory of the connection's own: one that idles says little, and that often
-	mostPassed = 64 << 10 // bytes of headers that yamux has yet to read
+	shortSize  = 256                                     // what is so short is joined in memory of the connection's own: one that idles says little, and that often
+	mostAlong  = (shortSize/headerSize - 1) * headerSize // bytes of headers that are owed and go along with a frame
+	mostPassed = 64 << 10                                // bytes of headers that yamux has yet to read
 
 	linger = 500 * time.Millisecond // how long a closing side waits for the other; as a rule it takes a round trip
 
@@ -242,13 +243,19 @@ func (c *muxConn) begin(h *muxHeader) error {
 	return err
 }
 
-// Write sends a frame of yamux's, which is a header: it never has a body to send.
+// Write sends a frame of yamux's, which is a header: it never has a body to send. Those that open and accept streams go with what is sent on them: yamux's goroutine,
+// which lives as long as the session, needs no stack to send with.
 func (c *muxConn) Write(p []byte) (int, error) {
 	if c.finished.Load() {
 		return len(p), nil // an error would make yamux close before all has been received
 	}
 	if len(p) == headerSize {
-		c.leaving((*muxHeader)(p))
+		h := (*muxHeader)(p)
+		c.leaving(h)
+		if h.kind() == frameCredit && h.flags()&(flagFIN|flagRST) == 0 {
+			c.owe(*h)
+			return len(p), nil
+		}
 	}
 	if err := c.send(p, nil); err != nil && !c.finished.Load() {
 		return 0, err
@@ -272,14 +279,20 @@ func (c *muxConn) leaving(h *muxHeader) {
 	}
 }
 
-// send writes a frame, and before it the credit that is owed. A failed write ends the session; nothing is sent after it.
+// send writes a frame, and before it what is owed. A failed write ends the session; nothing is sent after it.
 func (c *muxConn) send(header, body []byte) error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	if c.broken != nil {
 		return c.broken
 	}
-	out := append(c.takeCredit(c.short[:0]), header...)
+	out, more := c.takeCredit(c.short[:0])
+	for ; more; out, more = c.takeCredit(c.short[:0]) {
+		if _, err := c.Conn.Write(out); err != nil {
+			return c.sent(err)
+		}
+	}
+	out = append(out, header...)
 	var err error
 	switch {
 	case len(out)+len(body) <= len(c.short):
@@ -315,12 +328,13 @@ func (c *muxConn) sendNow(s *muxStream, head, body []byte, sent func(error)) boo
 		return false
 	}
 	size := len(head) + len(body)
-	if c.broken != nil || !s.takes(size) {
+	if c.broken != nil || c.owesMuch() || !s.takes(size) {
 		c.sending.Unlock()
 		return false
 	}
 	header := newMuxHeader(frameData, s.id, uint32(size))
-	p := parts{append(c.takeCredit(c.short[:0]), header[:]...), head, body}
+	out, _ := c.takeCredit(c.short[:0]) // credit that has come since may wait
+	p := parts{append(out, header[:]...), head, body}
 	n, err := c.socket.writeNow(p)
 	if err == nil && n < len(p[0])+size {
 		rest := p.after(n)
@@ -353,9 +367,8 @@ func (c *muxConn) behind(f func()) bool {
 	return !c.settled
 }
 
-// owe notes credit for the peer, and sees to it that it is sent soon. It never waits.
-func (c *muxConn) owe(id, n uint32) {
-	frame := newMuxHeader(frameCredit, id, n)
+// owe notes a frame for the peer, of credit or of yamux's, and sees to it that it is sent soon, and before data that comes later. It never waits.
+func (c *muxConn) owe(frame muxHeader) {
 	c.creditMu.Lock()
 	defer c.creditMu.Unlock()
 	c.credit = append(c.credit, frame[:]...)
@@ -393,14 +406,21 @@ func (c *muxConn) settle() {
 	c.writing.Wait()
 }
 
-// takeCredit appends the frames that are owed, as long as they are few enough to go along.
-func (c *muxConn) takeCredit(out []byte) []byte {
+// takeCredit appends the frames that are owed, as long as they are few enough to go along; more: there are others.
+func (c *muxConn) takeCredit(out []byte) (_ []byte, more bool) {
 	c.creditMu.Lock()
 	defer c.creditMu.Unlock()
-	n := min(len(c.credit), (shortSize-headerSize)/headerSize*headerSize)
+	n := min(len(c.credit), mostAlong)
 	out = append(out, c.credit[:n]...)
 	c.credit = c.credit[:copy(c.credit, c.credit[n:])]
-	return out
+	return out, len(c.credit) > 0
+}
+
+// owesMuch reports whether more frames are owed than go along.
+func (c *muxConn) owesMuch() bool {
+	c.creditMu.Lock()
+	defer c.creditMu.Unlock()
+	return len(c.credit) > mostAlong
 }
 
 // finish ends what this side sends, while the connection goes on receiving until the other side ends too, or for linger:

@@ -173,7 +173,7 @@ func (s *muxStream) consumed(n int) {
 	s.expected += due
 	s.mu.Unlock()
 	if due > 0 {
-		s.session.conn.owe(s.id, due)
+		s.session.conn.owe(newMuxHeader(frameCredit, s.id, due))
 	}
 }
 
