@@ -37,7 +37,7 @@ type Config struct {
 	Sessions  int           // of idle; of burst, up to plan.BurstSessions
 	Settle    time.Duration // sessions are left alone for so long before what they hold is measured
 	Grown     time.Duration // instead of Measure, for Growth
-	Budget    time.Duration // no round begins that would not end within it, judged by the last one; zero: no bound
+	Budget    time.Duration // no round begins that would not end within it, judged by what it repeats of the last one; zero: no bound
 	Java      *javarmi.Java // nil: Java's peers are left out
 	Profiles  string        // directory for profiles of the last round's processes, which slow them down; none if empty, and none of Java's
 	Log       io.Writer     // what is being done, for people who wait
@@ -109,12 +109,15 @@ func Run(c Config) (Results, error) {
 			break
 		}
 		start := time.Now()
-		r.round(round)
+		next := r.round(round)
 		r.results.Rounds++
 		r.results.Took = time.Since(began)
 		last := time.Since(start)
 		fmt.Fprintf(c.Log, "round %d of %d took %.0f s\n", round+1, c.Rounds, last.Seconds())
-		if c.Budget > 0 && round+1 < c.Rounds && r.results.Took+last > c.Budget {
+		if round+1 < c.Few {
+			next = last
+		}
+		if c.Budget > 0 && round+1 < c.Rounds && r.results.Took+next > c.Budget {
 			fmt.Fprintf(c.Log, "no time for more rounds within %v\n", c.Budget)
 			break
 		}
@@ -122,7 +125,8 @@ func Run(c Config) (Results, error) {
 	return r.results, nil
 }
 
-func (r *runner) round(round int) {
+// round measures each cell once, and returns how long those took that are measured in all rounds.
+func (r *runner) round(round int) (short time.Duration) {
 	var resting []*rest
 	for i, w := range r.inTurn(round) {
 		for j := range r.Peers {
@@ -137,12 +141,17 @@ func (r *runner) round(round int) {
 				}
 				resting = append(resting, s)
 			default:
+				start := time.Now()
 				s, err := r.cell(w, p)
 				r.note(w, p, s, err)
+				if !w.Long() {
+					short += time.Since(start)
+				}
 			}
 		}
 	}
 	r.wake(resting)
+	return short
 }
 
 // note keeps a sample, or the error instead of any.
