@@ -23,9 +23,8 @@ const (
 	joinSize   = 48 << 10 // bodies up to this size are copied behind their header where the connection is no socket; larger ones are written by themselves
 	directRead = 8 << 10  // for so much room, a body is received where it belongs
 	smallRead  = 256
-	shortSize  = 256                                     // what is so short is joined in memory of the connection's own: one that idles says little, and that often
-	mostAlong  = (shortSize/headerSize - 1) * headerSize // bytes of headers that are owed and go along with a frame
-	mostPassed = 64 << 10                                // bytes of headers that yamux has yet to read
+	shortSize  = 256      // what is so short is joined in memory of the connection's own: one that idles says little, and that often
+	mostPassed = 64 << 10 // bytes of headers that yamux has yet to read
 
 	linger = 500 * time.Millisecond // how long a closing side waits for the other; as a rule it takes a round trip
 
@@ -243,21 +242,20 @@ func (c *muxConn) begin(h *muxHeader) error {
 	return err
 }
 
-// Write sends a frame of yamux's, which is a header: it never has a body to send. Those that open and accept streams go with what is sent on them: yamux's goroutine,
-// which lives as long as the session, needs no stack to send with.
+// Write sends a frame of yamux's, which is a header: it never has a body to send. yamux's goroutine, which calls it, lives as long as the session and does
+// little, so that most of what it takes is its stack: what needs a large one is done on another.
 func (c *muxConn) Write(p []byte) (int, error) {
 	if c.finished.Load() {
 		return len(p), nil // an error would make yamux close before all has been received
 	}
 	if len(p) == headerSize {
-		h := (*muxHeader)(p)
-		c.leaving(h)
-		if h.kind() == frameCredit && h.flags()&(flagFIN|flagRST) == 0 {
-			c.owe(*h)
-			return len(p), nil
-		}
+		c.leaving((*muxHeader)(p))
 	}
-	if err := c.send(p, nil); err != nil && !c.finished.Load() {
+	sent := make(chan error, 1)
+	if !c.behind(func() { sent <- c.send(p, nil) }) {
+		sent <- c.send(p, nil)
+	}
+	if err := <-sent; err != nil && !c.finished.Load() {
 		return 0, err
 	}
 	return len(p), nil
@@ -279,20 +277,14 @@ func (c *muxConn) leaving(h *muxHeader) {
 	}
 }
 
-// send writes a frame, and before it what is owed. A failed write ends the session; nothing is sent after it.
+// send writes a frame, and before it the credit that is owed. A failed write ends the session; nothing is sent after it.
 func (c *muxConn) send(header, body []byte) error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	if c.broken != nil {
 		return c.broken
 	}
-	out, more := c.takeCredit(c.short[:0])
-	for ; more; out, more = c.takeCredit(c.short[:0]) {
-		if _, err := c.Conn.Write(out); err != nil {
-			return c.sent(err)
-		}
-	}
-	out = append(out, header...)
+	out := append(c.takeCredit(c.short[:0]), header...)
 	var err error
 	switch {
 	case len(out)+len(body) <= len(c.short):
@@ -328,13 +320,12 @@ func (c *muxConn) sendNow(s *muxStream, head, body []byte, sent func(error)) boo
 		return false
 	}
 	size := len(head) + len(body)
-	if c.broken != nil || c.owesMuch() || !s.takes(size) {
+	if c.broken != nil || !s.takes(size) {
 		c.sending.Unlock()
 		return false
 	}
 	header := newMuxHeader(frameData, s.id, uint32(size))
-	out, _ := c.takeCredit(c.short[:0]) // credit that has come since may wait
-	p := parts{append(out, header[:]...), head, body}
+	p := parts{append(c.takeCredit(c.short[:0]), header[:]...), head, body}
 	n, err := c.socket.writeNow(p)
 	if err == nil && n < len(p[0])+size {
 		rest := p.after(n)
@@ -367,8 +358,9 @@ func (c *muxConn) behind(f func()) bool {
 	return !c.settled
 }
 
-// owe notes a frame for the peer, of credit or of yamux's, and sees to it that it is sent soon, and before data that comes later. It never waits.
-func (c *muxConn) owe(frame muxHeader) {
+// owe notes credit for the peer, and sees to it that it is sent soon. It never waits.
+func (c *muxConn) owe(id, n uint32) {
+	frame := newMuxHeader(frameCredit, id, n)
 	c.creditMu.Lock()
 	defer c.creditMu.Unlock()
 	c.credit = append(c.credit, frame[:]...)
@@ -406,21 +398,14 @@ func (c *muxConn) settle() {
 	c.writing.Wait()
 }
 
-// takeCredit appends the frames that are owed, as long as they are few enough to go along; more: there are others.
-func (c *muxConn) takeCredit(out []byte) (_ []byte, more bool) {
+// takeCredit appends the frames that are owed, as long as they are few enough to go along.
+func (c *muxConn) takeCredit(out []byte) []byte {
 	c.creditMu.Lock()
 	defer c.creditMu.Unlock()
-	n := min(len(c.credit), mostAlong)
+	n := min(len(c.credit), (shortSize-headerSize)/headerSize*headerSize)
 	out = append(out, c.credit[:n]...)
 	c.credit = c.credit[:copy(c.credit, c.credit[n:])]
-	return out, len(c.credit) > 0
-}
-
-// owesMuch reports whether more frames are owed than go along.
-func (c *muxConn) owesMuch() bool {
-	c.creditMu.Lock()
-	defer c.creditMu.Unlock()
-	return len(c.credit) > mostAlong
+	return out
 }
 
 // finish ends what this side sends, while the connection goes on receiving until the other side ends too, or for linger:

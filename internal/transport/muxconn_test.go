@@ -90,8 +90,8 @@ func TestCreditIsSentOnceAloneOrWithTheNextFrame(t *testing.T) {
 	leak.Check(t)
 	conn := new(script)
 	c := newMuxConn(conn)
-	c.owe(newMuxHeader(frameCredit, 3, 1000))
-	c.owe(newMuxHeader(frameCredit, 5, 2000))
+	c.owe(3, 1000)
+	c.owe(5, 2000)
 	next := of(7, frame(10))
 	if err := c.send(next[:headerSize], next[headerSize:]); err != nil {
 		t.Fatal(err)
@@ -115,39 +115,13 @@ func TestMoreCreditThanGoesAlongIsSentAllTheSame(t *testing.T) {
 	c.sending.Lock() // so that all of it is owed before any is sent
 	var want []byte
 	for i := range 3 * shortSize / headerSize {
-		c.owe(newMuxHeader(frameCredit, 3, uint32(i)))
+		c.owe(3, uint32(i))
 		want = append(want, of(3, header(frameCredit, i))...)
 	}
 	c.sending.Unlock()
 	c.writing.Wait()
 	if got := bytes.Join(conn.writes, nil); !bytes.Equal(got, want) {
 		t.Errorf("%d bytes of credit are sent, want %d", len(got), len(want))
-	}
-}
-
-func TestWhatOpensAStreamGoesBeforeItsData(t *testing.T) {
-	leak.Check(t)
-	conn := new(script)
-	c := newMuxConn(conn)
-	c.debtor = true // nobody else sends what is owed
-	for range 3 * shortSize / headerSize {
-		c.owe(newMuxHeader(frameCredit, 3, 1))
-	}
-	open := newMuxHeader(frameCredit, 7, 0)
-	open[3] = flagSYN
-	if _, err := c.Write(open[:]); err != nil {
-		t.Fatal(err)
-	}
-	if len(conn.writes) > 0 {
-		t.Errorf("got %d writes for the opening alone, want it to go with the data", len(conn.writes))
-	}
-	data := of(7, frame(10))
-	if err := c.send(data[:headerSize], data[headerSize:]); err != nil {
-		t.Fatal(err)
-	}
-	got := bytes.Join(conn.writes, nil)
-	if !bytes.HasSuffix(got, append(open[:], data...)) {
-		t.Errorf("got %x, want it to end in the opening and the data", got)
 	}
 }
 

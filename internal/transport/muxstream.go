@@ -173,7 +173,7 @@ func (s *muxStream) consumed(n int) {
 	s.expected += due
 	s.mu.Unlock()
 	if due > 0 {
-		s.session.conn.owe(newMuxHeader(frameCredit, s.id, due))
+		s.session.conn.owe(s.id, due)
 	}
 }
 
@@ -280,17 +280,28 @@ func (s *muxStream) takes(n int) bool {
 
 // reserve takes up to most bytes from the window, waiting until there is one.
 func (s *muxStream) reserve(most int) (int, error) {
+	for {
+		if err := s.session.refusal(); err != nil {
+			return 0, err
+		}
+		if size, err := s.withdraw(most); size > 0 || err != nil {
+			return size, err
+		}
+	}
+}
+
+// withdraw takes up to most bytes from the window, or none where it is the session that is in the way.
+func (s *muxStream) withdraw(most int) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		err := s.session.refusal()
 		switch {
-		case err != nil:
-			return 0, err
 		case s.closed:
 			return 0, net.ErrClosed
 		case s.reset || s.gaveUp:
 			return 0, ErrReset
+		case s.session.conn.finished.Load(): // whose end, which is noted after that, may have been before this one could wait for it
+			return 0, nil
 		case s.window > 0:
 			size := min(uint32(most), s.window)
 			s.window -= size

@@ -40,9 +40,8 @@ const (
 	// Window is how many bytes of one stream may be under way unread.
 	Window = 256 << 10
 
-	// Backlog is how many streams one side may have opened that the other side has not accepted yet; Open waits beyond it. A session has
-	// one or two, and room for this many as long as it lives.
-	Backlog = 8
+	// Backlog is how many streams one side may have opened that the other side has not accepted yet; Open waits beyond it.
+	Backlog = 64
 
 	// HalfCloseTimeout is how long a stream lives on after one side closed it and the other did not: then it is reset.
 	HalfCloseTimeout = 30 * time.Second
