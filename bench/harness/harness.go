@@ -109,20 +109,26 @@ func Run(c Config) (Results, error) {
 			break
 		}
 		start := time.Now()
-		next := r.round(round)
+		short := r.round(round)
 		r.results.Rounds++
 		r.results.Took = time.Since(began)
 		last := time.Since(start)
 		fmt.Fprintf(c.Log, "round %d of %d took %.0f s\n", round+1, c.Rounds, last.Seconds())
-		if round+1 < c.Few {
-			next = last
-		}
-		if c.Budget > 0 && round+1 < c.Rounds && r.results.Took+next > c.Budget {
+		if round+1 < c.Rounds && !c.fits(round+1, r.results.Took, last, short) {
 			fmt.Fprintf(c.Log, "no time for more rounds within %v\n", c.Budget)
 			break
 		}
 	}
 	return r.results, nil
+}
+
+// fits reports whether a round may begin, where those before took so long, and the last of them, and that part of it which all rounds repeat. It may take
+// an eighth longer than that.
+func (c Config) fits(round int, took, last, short time.Duration) bool {
+	if round >= c.Few {
+		last = short
+	}
+	return c.Budget == 0 || took+last+last/8 <= c.Budget
 }
 
 // round measures each cell once, and returns how long those took that are measured in all rounds.

@@ -27,6 +27,25 @@ func TestTheStepsOfAGrowthTakeTurns(t *testing.T) {
 	}
 }
 
+func TestARoundBeginsOnlyIfWhatItRepeatsFits(t *testing.T) {
+	const last, short = 8 * time.Minute, 4 * time.Minute
+	for _, test := range []struct {
+		round        int
+		took, budget time.Duration
+		fits         bool
+	}{
+		{1, last, 17 * time.Minute, true}, // 8, and 9 for all of it
+		{1, last, 17*time.Minute - 1, false},
+		{2, 2 * last, 20*time.Minute + 30e9, true}, // 16, and 4.5 for what has more than two rounds
+		{2, 2 * last, 20 * time.Minute, false},
+		{9, 9 * last, 0, true}, // no bound
+	} {
+		if got := (Config{Few: 2, Budget: test.budget}).fits(test.round, test.took, last, short); got != test.fits {
+			t.Errorf("round %d after %v, within %v: %v, want %v", test.round, test.took, test.budget, got, test.fits)
+		}
+	}
+}
+
 func TestRoundsWithNothingToMeasureDoNotCount(t *testing.T) {
 	results, err := Run(Config{
 		Self: self(t), Workloads: []plan.Workload{{Name: "idle", Shape: plan.Idle}}, Peers: []plan.Peer{{Name: "raw"}},
