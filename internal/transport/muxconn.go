@@ -14,7 +14,7 @@ import (
 // streams, and sends bodies and credit itself, between the frames that yamux sends.
 //
 // Read is called by yamux's receiving goroutine alone. That one receives, unless another one does (see leads); whoever does runs receivers, and
-// must not wait for anything but bytes. Write is called by yamux's sending goroutine, send by whoever writes to a stream; sending serialises them. Credit that the receiving
+// must not wait for anything but bytes. Write is called by yamux's sending goroutine, which waits while another one sends for it, send by whoever writes to a stream; sending serialises them. Credit that the receiving
 // goroutine owes the peer is sent by whoever sends next, or by a goroutine of its own where nobody does.
 
 const (

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"testing"
 
@@ -122,6 +124,30 @@ func TestMoreCreditThanGoesAlongIsSentAllTheSame(t *testing.T) {
 	c.writing.Wait()
 	if got := bytes.Join(conn.writes, nil); !bytes.Equal(got, want) {
 		t.Errorf("%d bytes of credit are sent, want %d", len(got), len(want))
+	}
+}
+
+// where is a connection that notes by which calls it was written to.
+type where struct {
+	net.Conn
+	stack string
+}
+
+func (c *where) Write(p []byte) (int, error) {
+	c.stack = string(debug.Stack())
+	return len(p), nil
+}
+
+func TestYamuxsSenderNeedsNoStackToSendWith(t *testing.T) {
+	leak.Check(t)
+	conn := new(where)
+	c := newMuxConn(conn)
+	open := newMuxHeader(frameCredit, 1, 0)
+	if n, err := c.Write(open[:]); n != headerSize || err != nil {
+		t.Fatalf("got %d, %v", n, err)
+	}
+	if conn.stack == "" || strings.Contains(conn.stack, t.Name()) {
+		t.Errorf("the frame was written by\n%s\nwant another goroutine than that of Write, and before that returns", conn.stack)
 	}
 }
 
