@@ -466,18 +466,21 @@ func TestStreamsThatNobodyReadsAreBoundedTogether(t *testing.T) {
 		n += int(impl.refused.Load())
 	}
 	close(open)
+	const slack = 512 << 10 // the pieces that each stream begins with, of up to 16 KiB, are taken in any case; of 256 KiB one may be too large
 	most := int64(0)
-	for range 2000 {
+	for full := 0; full < 2000; {
 		_, pending := rmi.StreamsOf(server)
-		most = max(most, pending)
+		if most = max(most, pending); most > bound-slack {
+			full++
+		}
 		if _, err := service.Add(ctx(t), 1, 2); err != nil {
 			t.Fatalf("another peer's call beside streams that are not read: %v", err)
 		}
 	}
 	cancel()
 	calls.Wait()
-	if most > bound || most == 0 {
-		t.Errorf("%d bytes of streams wait, want some, and %d at most", most, bound)
+	if most > bound+slack {
+		t.Errorf("%d bytes of streams wait, want %d at most", most, bound+slack)
 	}
 	if impl.refused.Load() == 0 {
 		t.Error("none of 400 streams was refused, though least credits for all are more than is allowed for a peer")
