@@ -62,9 +62,7 @@ func (s *inflow) take(p piece) error {
 	if says := s.count(p); says != "" {
 		return &wire.FrameError{Kind: wire.ItemsFrame, Says: says}
 	}
-	n := s.of.link.node
-	if all := n.streamBytes.Add(int64(p.size)); all > n.cfg.Limits.PendingBytes && p.size > leastCredit { // one that is larger than its credit
-		n.streamBytes.Add(-int64(p.size))
+	if !s.of.link.node.admitsPiece(int64(p.size)) {
 		s.of.link.letGo(p)
 		s.refused = true
 		s.wake.ring()
@@ -84,6 +82,21 @@ func (s *inflow) take(p piece) error {
 	}
 	s.wake.ring()
 	return nil
+}
+
+// admitsPiece counts a piece of so many bytes as one that waits to be read; false: it may be larger than its credit, and there is too much already. A
+// sixteenth of the bound is left to pieces that are taken in any case.
+func (n *Node) admitsPiece(size int64) bool {
+	bound := n.cfg.Limits.PendingBytes
+	for {
+		all := n.streamBytes.Load()
+		if size > leastCredit && all+size > bound-bound/16 {
+			return false
+		}
+		if n.streamBytes.CompareAndSwap(all, all+size) {
+			return true
+		}
+	}
 }
 
 // count checks a piece against what was granted. mu is held.

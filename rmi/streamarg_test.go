@@ -466,12 +466,12 @@ func TestStreamsThatNobodyReadsAreBoundedTogether(t *testing.T) {
 		n += int(impl.refused.Load())
 	}
 	close(open)
-	const slack = 512 << 10 // the pieces that each stream begins with, of up to 16 KiB, are taken in any case; of 256 KiB one may be too large
+	const full = bound - bound/16 - 256<<10 // there may be no room for one of 256 KiB more
 	most := int64(0)
-	for full := 0; full < 2000; {
+	for rests := 0; rests < 2000; {
 		_, pending := rmi.StreamsOf(server)
-		if most = max(most, pending); most > bound-slack {
-			full++
+		if most = max(most, pending); most > full {
+			rests++
 		}
 		if _, err := service.Add(ctx(t), 1, 2); err != nil {
 			t.Fatalf("another peer's call beside streams that are not read: %v", err)
@@ -479,8 +479,8 @@ func TestStreamsThatNobodyReadsAreBoundedTogether(t *testing.T) {
 	}
 	cancel()
 	calls.Wait()
-	if most > bound+slack {
-		t.Errorf("%d bytes of streams wait, want %d at most", most, bound+slack)
+	if most > bound {
+		t.Errorf("%d bytes of streams wait, want %d at most", most, bound)
 	}
 	if impl.refused.Load() == 0 {
 		t.Error("none of 400 streams was refused, though least credits for all are more than is allowed for a peer")
